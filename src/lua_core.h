@@ -1,0 +1,28 @@
+/* What the files that know Lua offer each other. Each `…_open` expects the module table of
+   llama_cloud.core on top of the stack, adds its own functions and values to it, and leaves the stack as
+   it was. Each may raise out-of-memory. */
+#ifndef LLAMA_CLOUD_LUA_CORE_H
+#define LLAMA_CLOUD_LUA_CORE_H
+
+#include <stddef.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+/* The name in the registry of the metatable that marks arrays. core.c makes it before any `…_open` runs
+   and offers it as core.array. The encoder writes every table that has it as an array; the decoder gives
+   it to empty arrays. */
+#define LUA_CORE_ARRAY "llama_cloud.array"
+
+void lua_decode_open(lua_State *L);
+void lua_encode_open(lua_State *L);
+void lua_transport_open(lua_State *L);
+
+/* Decodes the JSON text of `length` bytes at `text`. `options` is the stack index of the options table of
+   core.decode, or 0 for the defaults. Pushes the value and returns 1; or, where the text is not JSON,
+   pushes nil, a message and the 1-based offset of the fault, and returns 3. Raises for a bad option and
+   when memory runs out. The text must stay where it is until this returns, even though finalizers may run
+   meanwhile: the caller pins it. */
+int lua_decode_text(lua_State *L, const char *text, size_t length, int options);
+
+#endif
