@@ -1,0 +1,112 @@
+# Every check of the project is a CTest test, so that one closing line counts them all.
+#
+#   label     what
+#   plain     each spec file, and each chunk of spec/alloc under an allocator that fails
+#   asan      the same against a core built with AddressSanitizer and UndefinedBehaviorSanitizer
+#   valgrind  each spec file under memcheck
+#   package   what the shared object exports; the rock, installed into an empty tree
+#   lint      formatters and linters, each skipped where the tool is missing
+#
+# A spec that measures time or memory must not share the machine with another test:
+set(SPECS_ALONE 90_memory_spec)
+
+set(SOURCE_DIR "${CMAKE_CURRENT_SOURCE_DIR}")
+set(RUN_SPEC "${SOURCE_DIR}/scripts/spec")
+
+# The name of a spec or chunk in the list of tests: its file's, without what all have in common.
+function(spec_name file result)
+  get_filename_component(name "${file}" NAME_WE)
+  string(REGEX REPLACE "_spec$" "" name "${name}")
+  set(${result} "${name}" PARENT_SCOPE)
+endfunction()
+
+# One test per file and mode. The time limits are for a machine much slower than any of ours: they end
+# what hangs.
+function(add_spec mode kind file timeout)
+  spec_name("${file}" name)
+  set(test "${mode}.${kind}${name}")
+  add_test(NAME "${test}" COMMAND "${RUN_SPEC}" ${mode} "${file}" WORKING_DIRECTORY "${SOURCE_DIR}")
+  set_tests_properties("${test}" PROPERTIES
+    LABELS ${mode} TIMEOUT ${timeout} COST ${timeout}
+    ENVIRONMENT "LLAMA_CLOUD_BUILD=${CMAKE_CURRENT_BINARY_DIR}")
+  get_filename_component(base "${file}" NAME_WE)
+  if(base IN_LIST SPECS_ALONE)
+    set_tests_properties("${test}" PROPERTIES RUN_SERIAL ON)
+  endif()
+  if(mode STREQUAL "asan")
+    set_tests_properties("${test}" PROPERTIES FIXTURES_REQUIRED asan)
+  endif()
+endfunction()
+
+# An executable that embeds Lua with an allocator of its own.
+function(add_harness target)
+  add_executable(${target} spec/support/alloc_harness.c)
+  llama_cloud_compile(${target})
+  target_include_directories(${target} SYSTEM PRIVATE ${LUA54_INCLUDE_DIR})
+  target_link_libraries(${target} PRIVATE ${LUA54_LIBRARY} ${CMAKE_DL_LIBS} m)
+  # Where liblua is a static library, the core finds Lua's functions in the program.
+  set_target_properties(${target} PROPERTIES ENABLE_EXPORTS ON)
+endfunction()
+
+file(GLOB SPEC_FILES CONFIGURE_DEPENDS "${SOURCE_DIR}/spec/*_spec.lua")
+file(GLOB ALLOC_FILES CONFIGURE_DEPENDS "${SOURCE_DIR}/spec/alloc/*.lua")
+
+if(NOT LUA54_LIBRARY)
+  message(FATAL_ERROR "The tests embed Lua and liblua of Lua 5.4 was not found. Give it with "
+    "-DLUA54_LIBRARY=/path/to/liblua, or build without tests: -DBUILD_TESTING=OFF")
+endif()
+add_harness(alloc_harness)
+
+foreach(file IN LISTS SPEC_FILES)
+  add_spec(plain "" "${file}" 300)
+endforeach()
+foreach(file IN LISTS ALLOC_FILES)
+  add_spec(plain alloc. "${file}" 300)
+endforeach()
+
+# The sanitized core is built when its tests are run and not before: nobody else needs it. The
+# interpreter is not instrumented, so the runtime is preloaded (scripts/spec), and only GCC's is a shared
+# library everywhere.
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  set(SANITIZE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1)
+  llama_cloud_core(core_asan "${CMAKE_CURRENT_BINARY_DIR}/asan")
+  add_harness(alloc_harness_asan)
+  foreach(target core_asan alloc_harness_asan)
+    target_compile_options(${target} PRIVATE ${SANITIZE})
+    target_link_options(${target} PRIVATE ${SANITIZE})
+    set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
+  endforeach()
+  set_target_properties(alloc_harness_asan PROPERTIES
+    OUTPUT_NAME alloc_harness RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/asan")
+  add_custom_target(asan DEPENDS core_asan alloc_harness_asan)
+
+  add_test(NAME asan.build COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_CURRENT_BINARY_DIR}" --target asan)
+  set_tests_properties(asan.build PROPERTIES LABELS asan FIXTURES_SETUP asan TIMEOUT 600 COST 10000)
+  foreach(file IN LISTS SPEC_FILES)
+    add_spec(asan "" "${file}" 600)
+  endforeach()
+  foreach(file IN LISTS ALLOC_FILES)
+    add_spec(asan alloc. "${file}" 600)
+  endforeach()
+else()
+  message(STATUS "No sanitizer tests: they need GCC, and the compiler is ${CMAKE_C_COMPILER_ID}")
+endif()
+
+find_program(VALGRIND valgrind)
+if(VALGRIND)
+  foreach(file IN LISTS SPEC_FILES)
+    add_spec(valgrind "" "${file}" 1200)
+  endforeach()
+else()
+  message(STATUS "No valgrind tests: valgrind was not found")
+endif()
+
+add_test(NAME package.exports COMMAND "${SOURCE_DIR}/spec/packaging/exports" $<TARGET_FILE:core>)
+add_test(NAME package.rock COMMAND "${SOURCE_DIR}/spec/packaging/rock")
+set_tests_properties(package.exports PROPERTIES LABELS package TIMEOUT 60)
+set_tests_properties(package.rock PROPERTIES LABELS package TIMEOUT 600)
+
+foreach(tool clang-format luacheck stylua shellcheck)
+  add_test(NAME lint.${tool} COMMAND "${SOURCE_DIR}/scripts/lint" ${tool})
+  set_tests_properties(lint.${tool} PROPERTIES LABELS lint SKIP_RETURN_CODE 77 TIMEOUT 120)
+endforeach()

@@ -1,0 +1,45 @@
+rockspec_format = "3.0"
+package = "llama-cloud"
+version = "scm-1"
+
+-- The rock is made from a checkout: `luarocks make`. A release names its archive here.
+source = {
+  url = "file://.",
+}
+
+description = {
+  summary = "LlamaCloud (LlamaParse) batch processing",
+  detailed = [[
+A client for the batch endpoints of LlamaCloud: creates, follows and lists batches, with retries, typed
+errors, exact integers and lists that page by themselves. The transport and the JSON codec are written in C
+over libcurl, whose headers (7.87 or later) have to be installed. Linux.]],
+  license = "MIT",
+  labels = { "http", "api", "client", "json", "llm" },
+}
+
+supported_platforms = { "linux" }
+
+-- libcurl is found by CMake: LuaRocks looks for curl.h where Debian does not have it.
+dependencies = {
+  "lua >= 5.4, < 5.5",
+  "lua-cjson >= 2.1.0",
+}
+
+test_dependencies = {
+  "busted",
+}
+
+test = {
+  type = "busted",
+}
+
+build = {
+  type = "cmake",
+  variables = {
+    CMAKE_INSTALL_PREFIX = "$(PREFIX)",
+    INSTALL_CMOD = "$(LIBDIR)",
+    INSTALL_LMOD = "$(LUADIR)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    BUILD_TESTING = "OFF",
+  },
+}
