@@ -1,0 +1,121 @@
+/*
+** poller on Linux: an epoll instance with a timerfd inside (epoll(7), timerfd_create(2)).
+*/
+#include "poller.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NANOSECONDS 1000000000
+
+struct poller {
+  int epoll;
+  int timer;
+  int64_t armed; /* what the timerfd is set to */
+};
+
+enum { BATCH = 64 };
+
+poller *poller_new(void) {
+  struct epoll_event event = {.events = EPOLLIN};
+  poller *p = malloc(sizeof *p);
+  if (p == NULL) return NULL;
+  p->armed = POLLER_NEVER;
+  p->epoll = epoll_create1(EPOLL_CLOEXEC);
+  p->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  event.data.fd = p->timer;
+  if (p->epoll < 0 || p->timer < 0 || epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->timer, &event) != 0) {
+    int problem = errno;
+    poller_free(p);
+    errno = problem;
+    return NULL;
+  }
+  return p;
+}
+
+void poller_free(poller *p) {
+  if (p == NULL) return;
+  if (p->timer >= 0) close(p->timer);
+  if (p->epoll >= 0) close(p->epoll);
+  free(p);
+}
+
+int poller_fd(const poller *p) {
+  return p->epoll;
+}
+
+int poller_watch(poller *p, int fd, unsigned interest) {
+  struct epoll_event event = {0};
+  if (interest == 0) {
+    /* a socket that was closed first has left the set by itself */
+    epoll_ctl(p->epoll, EPOLL_CTL_DEL, fd, &event);
+    return 0;
+  }
+  event.data.fd = fd;
+  if (interest & POLLER_READ) event.events |= EPOLLIN;
+  if (interest & POLLER_WRITE) event.events |= EPOLLOUT;
+  /* adding is the common case: libcurl stops watching a connection whenever it is idle */
+  if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &event) == 0) return 0;
+  if (errno != EEXIST) return -1;
+  return epoll_ctl(p->epoll, EPOLL_CTL_MOD, fd, &event);
+}
+
+void poller_arm(poller *p, int64_t due) {
+  struct itimerspec when = {{0, 0}, {0, 0}};
+  if (due <= 0) due = 1; /* zero would disarm */
+  if (due == p->armed) return;
+  p->armed = due;
+  if (due != POLLER_NEVER) {
+    when.it_value.tv_sec = (time_t)(due / NANOSECONDS);
+    when.it_value.tv_nsec = (long)(due % NANOSECONDS);
+  }
+  timerfd_settime(p->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+int poller_take(poller *p, poller_event *events, int capacity) {
+  struct epoll_event ready[BATCH];
+  int taken = 0;
+  int n = epoll_wait(p->epoll, ready, capacity < BATCH ? capacity : BATCH, 0);
+  for (int i = 0; i < n; i++) {
+    if (ready[i].data.fd == p->timer) {
+      uint64_t expirations;
+      /* reading is what makes the descriptor quiet again; how often it went off does not matter */
+      if (read(p->timer, &expirations, sizeof expirations) == (ssize_t)sizeof expirations) p->armed = POLLER_NEVER;
+      continue;
+    }
+    events[taken].fd = ready[i].data.fd;
+    events[taken].ready = 0;
+    if (ready[i].events & EPOLLIN) events[taken].ready |= POLLER_READ;
+    if (ready[i].events & EPOLLOUT) events[taken].ready |= POLLER_WRITE;
+    if (ready[i].events & (EPOLLERR | EPOLLHUP)) events[taken].ready |= POLLER_ERROR;
+    taken++;
+  }
+  return taken;
+}
+
+int poller_wait(const poller *p, int64_t until) {
+  for (;;) {
+    struct pollfd fd = {.fd = p->epoll, .events = POLLIN};
+    int timeout = -1;
+    if (until != POLLER_NEVER) {
+      int64_t left = until - poller_now();
+      int64_t ms = left <= 0 ? 0 : left / 1000000 + 1; /* rounded up: never early */
+      timeout = ms > INT_MAX ? INT_MAX : (int)ms;
+    }
+    int n = poll(&fd, 1, timeout);
+    if (n != 0) return n > 0 ? 1 : -1;
+    if (until != POLLER_NEVER && poller_now() >= until) return 0;
+  }
+}
+
+int64_t poller_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * NANOSECONDS + t.tv_nsec;
+}

@@ -1,0 +1,55 @@
+/*
+** Parsing and resolving URLs, by libcurl's URL API (curl_url(3)).
+*/
+#include "url.h"
+
+#include <curl/curl.h>
+#include <stddef.h>
+
+/* Takes one part out; a part that the URL does not have becomes NULL. */
+static CURLUcode take(CURLU *handle, CURLUPart what, char **part, unsigned flags) {
+  CURLUcode code = curl_url_get(handle, what, part, flags);
+  if (code == CURLUE_OK || code == CURLUE_OUT_OF_MEMORY) return code;
+  *part = NULL;
+  return CURLUE_OK;
+}
+
+const char *url_parse(url *u, const char *text, const char *base) {
+  /* other schemes are parsed too, so that the caller can name them when it refuses them */
+  const unsigned flags = CURLU_NON_SUPPORT_SCHEME | CURLU_PATH_AS_IS;
+  CURLUcode code = CURLUE_OUT_OF_MEMORY;
+  CURLU *handle = curl_url();
+  *u = (url){0};
+  if (handle != NULL) {
+    code = CURLUE_OK;
+    if (base != NULL) code = curl_url_set(handle, CURLUPART_URL, base, flags);
+    /* what a server sends as Location may hold raw spaces and UTF-8 */
+    if (code == CURLUE_OK) code = curl_url_set(handle, CURLUPART_URL, text, base != NULL ? flags | CURLU_URLENCODE : flags);
+    if (code == CURLUE_OK) code = take(handle, CURLUPART_URL, &u->text, 0);
+    if (code == CURLUE_OK) code = take(handle, CURLUPART_SCHEME, &u->scheme, 0);
+    if (code == CURLUE_OK) code = take(handle, CURLUPART_USER, &u->user, 0);
+    if (code == CURLUE_OK) code = take(handle, CURLUPART_PASSWORD, &u->password, 0);
+    if (code == CURLUE_OK) code = take(handle, CURLUPART_HOST, &u->host, 0);
+    if (code == CURLUE_OK) code = take(handle, CURLUPART_PORT, &u->port, CURLU_DEFAULT_PORT);
+    if (code == CURLUE_OK) code = take(handle, CURLUPART_PATH, &u->path, 0);
+    if (code == CURLUE_OK) code = take(handle, CURLUPART_QUERY, &u->query, 0);
+    if (code == CURLUE_OK) code = take(handle, CURLUPART_FRAGMENT, &u->fragment, 0);
+    curl_url_cleanup(handle);
+  }
+  if (code == CURLUE_OK) return NULL;
+  url_free(u);
+  return curl_url_strerror(code);
+}
+
+void url_free(url *u) {
+  curl_free(u->text);
+  curl_free(u->scheme);
+  curl_free(u->user);
+  curl_free(u->password);
+  curl_free(u->host);
+  curl_free(u->port);
+  curl_free(u->path);
+  curl_free(u->query);
+  curl_free(u->fragment);
+  *u = (url){0};
+}
