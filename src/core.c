@@ -1,0 +1,45 @@
+/* The module llama_cloud.core: puts together what the lua_*.c files offer. Exports luaopen_llama_cloud_core
+ * only. */
+
+#include "lua_core.h"
+
+__attribute__((visibility("default"))) int luaopen_llama_cloud_core(lua_State *L);
+
+/* Marks a table as an array, so that it is encoded as `[]` and not as `{}` when it is empty.
+
+   ---@generic T: table
+   ---@param t T
+   ---@return T t the same table, with core.array as its metatable
+
+   Raises if `t` is no table or has a protected metatable. The first argument here is core.array itself, as it
+   always is for __call. */
+static int array_call(lua_State *L) {
+  luaL_checktype(L, 2, LUA_TTABLE);
+  if (luaL_getmetafield(L, 2, "__metatable") != LUA_TNIL)
+    return luaL_error(L, "cannot change a protected metatable");
+  lua_settop(L, 2);
+  luaL_setmetatable(L, LUA_CORE_ARRAY);
+  return 1;
+}
+
+/* Adds core.array, a metatable that can be called, to the module table on top of the stack. */
+static void open_array(lua_State *L) {
+  luaL_newmetatable(L, LUA_CORE_ARRAY);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, array_call);
+  lua_setfield(L, -2, "__call");
+  lua_setmetatable(L, -2);
+  lua_setfield(L, -2, "array");
+}
+
+/* What `require "llama_cloud.core"` calls: returns a new module table. Raises when memory runs out. */
+int luaopen_llama_cloud_core(lua_State *L) {
+  luaL_checkversion(L);
+  lua_newtable(L);
+  lua_pushlightuserdata(L, NULL); /* the same value as cjson.null */
+  lua_setfield(L, -2, "null");
+  open_array(L);
+  lua_decode_open(L);
+  lua_encode_open(L);
+  return 1;
+}

@@ -1,0 +1,71 @@
+/* Scanning JSON text (RFC 8259): white space, words, strings, numbers, UTF-8. Knows no Lua, allocates
+   nothing, keeps no state but its argument, and gives the same results in every locale. */
+#ifndef LLAMA_CLOUD_JSON_SCAN_H
+#define LLAMA_CLOUD_JSON_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A place in a text. A function that returns false has set `fault`, and `at` to the place of the fault: the
+   first byte that cannot stand there, or the first byte of the escape, UTF-8 sequence or number that is at
+   fault as a whole, or `end` where the text ends too early. */
+typedef struct json_scan {
+  const char *text;
+  const char *at;
+  const char *end;
+  const char *fault; /* static text, or NULL: what is wrong, or what was expected */
+  bool expected;     /* which of the two `fault` is */
+} json_scan;
+
+/* A string's bytes between its quotes, as they stand in the text: valid UTF-8 with valid escapes. */
+typedef struct json_string {
+  const char *start;
+  size_t length;
+  bool escaped; /* json_unescape has something to do */
+} json_string;
+
+typedef struct json_number {
+  bool is_integer;
+  int64_t integer;
+  double real;
+} json_number;
+
+/* Begins at the start of `length` bytes, which stay the caller's. A NULL text must be of length 0. */
+void json_scan_begin(json_scan *scan, const char *text, size_t length);
+
+/* Record a fault at `at`, in static text, and return false: "`what` at byte n". */
+bool json_fault(json_scan *scan, const char *at, const char *what);
+
+/* The same for "expected `what` but found … at byte n", at the current place. */
+bool json_expected(json_scan *scan, const char *what);
+
+/* Writes the fault's message, with its 1-based byte offset, into `out`; `size` of JSON_MESSAGE_SIZE always
+ * suffices. */
+#define JSON_MESSAGE_SIZE 160
+void json_describe_fault(const json_scan *scan, char *out, size_t size);
+
+/* Goes on to the next byte that is not white space, or to the end. */
+void json_skip_space(json_scan *scan);
+
+/* Passes over `word` (true, false or null), whose first byte the caller has seen here. */
+bool json_scan_word(json_scan *scan, const char *word);
+
+/* Passes over the string whose opening quote is here, and checks all of it. */
+bool json_scan_string(json_scan *scan, json_string *string);
+
+/* Writes the string with its escapes resolved, at most `string->length` bytes, and returns how many. Cannot
+   fail on what json_scan_string has accepted. */
+size_t json_unescape(const json_string *string, char *out);
+
+/* Passes over the number whose '-' or first digit is here. Without fraction and exponent, and within 64 bits,
+   it is an integer, but "-0" is the real -0.0, for no integer could say so. All else is the nearest double,
+   ties to even; what rounds to infinity is a fault, what rounds to zero is not. */
+bool json_scan_number(json_scan *scan, json_number *number);
+
+/* The length (2 to 4) of the UTF-8 sequence that begins with the byte >= 0x80 at `at`; 0 if it is none, which
+   includes overlong forms, surrogates and what lies above U+10FFFF; -1 if `end` comes before it is complete
+   or wrong. */
+int json_utf8(const char *at, const char *end);
+
+#endif
