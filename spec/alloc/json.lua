@@ -1,0 +1,54 @@
+-- Run by spec/support/alloc_harness.c: every way through the codec, once for each allocation that can fail.
+local core = require("llama_cloud.core")
+
+local function check(condition)
+  if not condition then
+    error("wrong result")
+  end
+end
+
+local text = [=[
+{"id":"bat-1","escaped":"line\nquote\" \u00fc \ud83d\ude00","items":[1,-2.5,1e300,9007199254740993,"x",null,true,[],{}],
+"a key of more than forty bytes, so that it is no short string":{"deep":[[[{"a":[1,2,3,4,5,6,7,8,9]}]]]},"gone":null}]=]
+
+local value = core.decode(text, { max_depth = 20 })
+check(value.id == "bat-1" and #value.items == 9 and value.items[6] == core.null)
+local kept = core.decode(text, { null = true })
+check(kept.gone == core.null)
+
+local long = string.rep("\\u00fc", 3000)
+check(core.decode('"' .. long .. '"') == string.rep("ü", 3000))
+check(#core.decode(string.rep("[", 300) .. string.rep("]", 300)) == 1)
+
+local none, message, offset = core.decode('{"a":[1,2,{"b":"\\n \\ud800"}]}')
+check(none == nil and message == "lone surrogate at byte 20" and offset == 20)
+
+-- An error while a decoder's tables and an encoder's buffers are open must not hurt what a finalizer does meanwhile.
+local finalized = 0
+local function breed()
+  setmetatable({}, {
+    __gc = function()
+      finalized = finalized + 1
+      local again = core.decode('{"a":[1,{"b":"\\n"}]}')
+      check(core.encode(again) == '{"a":[1,{"b":"\\n"}]}')
+    end,
+  })
+end
+breed()
+collectgarbage()
+check(finalized == 1)
+
+local encoded = core.encode(value)
+check(core.encode(core.decode(encoded)) == encoded)
+check(core.encode(core.array({ 1, 2.5, "\1", core.array({}) }), "body") == '[1,2.5,"\\u0001",[]]')
+local long_list = {}
+for i = 1, 200 do
+  long_list[i] = { number = i, name = "name " .. i }
+end
+check(#core.decode(core.encode(long_list)) == 200)
+
+local refused
+refused, message = core.encode({ a = { 1, 2, { ["b c"] = print } } }, "body")
+check(refused == nil and message == 'body.a[3]["b c"]: cannot encode a function')
+refused, message = core.encode({ 1, nil, 3 })
+check(refused == nil and message == "value: cannot encode an array with gaps: nothing at 2")
