@@ -1,0 +1,318 @@
+-- v2 batches. Number 1 is the oldest. The first `seeded` of them are computed from their number whenever they are looked
+-- at, so that 100,000 cost nothing at the start; only created and cancelled ones are stored. A status is never stored: it
+-- follows from the times at which a batch changes and the clock.
+
+local clock_module = require("llama_cloud.sandbox.clock")
+local directories = require("llama_cloud.sandbox.directories")
+local json = require("llama_cloud.sandbox.json")
+local seed = require("llama_cloud.sandbox.seed")
+
+local format_time = clock_module.format
+local hash, below = seed.hash, seed.below
+
+local batches = {}
+
+batches.STATUSES = { "PENDING", "THROTTLED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED" }
+
+local TERMINAL = { COMPLETED = true, FAILED = true, CANCELLED = true }
+
+-- One minute between the seeded batches, which end an hour before the start; but the newest are only seconds old, and
+-- still at work when the sandbox starts.
+local SPACING = 60000
+local AGE = 3600000
+local LIVE_SPACING = 500
+local MAX_LIVE = 20
+
+local NEVER = math.maxinteger // 2
+
+---@class llama_cloud.sandbox.batches
+local batches_methods = {}
+local batches_mt = { __name = "llama_cloud.sandbox.batches", __index = batches_methods }
+
+--- An empty store, but for `seeded` batches that were made before.
+---@param clock llama_cloud.sandbox.clock
+---@param world integer the hash of the sandbox's seed
+---@param seeded integer
+---@return llama_cloud.sandbox.batches
+function batches.new(clock, world, seeded)
+  local directory_ids = {}
+  for number = 1, directories.SEEDED do
+    directory_ids[number] = directories.seeded(world, number)
+  end
+  return setmetatable({
+    clock = clock,
+    world = world,
+    scope = hash(world, 2),
+    seeded = seeded,
+    live = math.min(MAX_LIVE, seeded // 10),
+    count = seeded,
+    start = clock:now(),
+    directory_ids = directory_ids,
+    project_id = seed.id("prj", world, 1),
+    created = {}, -- number -> batch, of those created here
+    cancelled = {}, -- number -> when its end was asked for
+    encoded = {}, -- number -> JSON text of a batch that will not change any more
+  }, batches_mt)
+end
+
+function batches_methods:seeded_created_at(number)
+  local rank = self.seeded - number -- 0 is the newest
+  if rank < self.live then
+    return self.start - (rank + 1) * LIVE_SPACING
+  end
+  local jitter = below(hash(self.scope, number, 1), SPACING)
+  return self.start - AGE - (rank - self.live) * SPACING - jitter
+end
+
+function batches_methods:created_at(number)
+  local made = self.created[number]
+  return made and made.created_at or self:seeded_created_at(number)
+end
+
+local function directory_number(self, number)
+  return 1 + below(hash(self.scope, number, 2), directories.SEEDED)
+end
+
+-- Sets when the phases end, in the clock's milliseconds.
+local function schedule(self, batch, key)
+  local clock = self.clock
+  batch.pending_until = batch.created_at + clock:duration(1 + below(key, 2000) / 1000)
+  batch.throttled_until = batch.pending_until + (batch.throttled and clock:duration(batch.throttled) or 0)
+  batch.ends_at = batch.stuck and NEVER
+    or batch.throttled_until + clock:duration(3 + below(hash(key, 1), 5000) / 1000 + batch.files / 10)
+end
+
+local function seeded_batch(self, number)
+  local key = hash(self.scope, number, 3)
+  local directory_id = self.directory_ids[directory_number(self, number)]
+  local extract = below(key, 5) == 0
+  local batch = {
+    number = number,
+    created_at = self:seeded_created_at(number),
+    directory_id = directory_id,
+    project_id = self.project_id,
+    type = extract and "extract_v2" or "parse_v2",
+    configuration_id = extract and seed.id("cfg", self.world, below(key, 7)) or "cfg-PARSE_AGENTIC",
+    files = directories.find(directory_id).files,
+    fate = "COMPLETED",
+  }
+  if number <= self.seeded - self.live then
+    local share = below(hash(key, 2), 100)
+    if share < 4 then
+      batch.fate = "FAILED"
+    elseif share < 7 then
+      batch.fate = "CANCELLED"
+    elseif share < 8 then
+      -- Over the plan's limit since then; goes on an hour after the start.
+      batch.throttled = (self.start - batch.created_at) / 1000 * self.clock.speed + 3600
+    end
+  end
+  schedule(self, batch, key)
+  return batch
+end
+
+--- The batch of a number: its constant part. Its status is another question.
+function batches_methods:at(number)
+  return self.created[number] or seeded_batch(self, number)
+end
+
+--- The number of a batch id, or nil if there is no such batch.
+---@param id string
+---@return integer?
+function batches_methods:find(id)
+  local number = seed.number("bat", self.scope, id)
+  return number and number >= 1 and number <= self.count and number or nil
+end
+
+-- Status, since when, and whether that is the last one.
+local function state(self, batch)
+  local now = self.clock:now()
+  local cancelled_at = self.cancelled[batch.number]
+  local ends_at, fate = batch.ends_at, batch.fate
+  if cancelled_at then
+    -- What runs needs a moment to stop; what waits is cancelled at once.
+    ends_at, fate = cancelled_at, "CANCELLED"
+    if cancelled_at >= batch.throttled_until then
+      ends_at = cancelled_at + self.clock:duration(1)
+    end
+  end
+  if now >= ends_at then
+    return fate, ends_at
+  elseif now < batch.pending_until then
+    return "PENDING", batch.created_at
+  elseif now < batch.throttled_until then
+    return "THROTTLED", batch.pending_until
+  end
+  return "RUNNING", batch.throttled_until
+end
+
+--- To be called when the clock was set: what was over may not be any more.
+function batches_methods:clock_changed()
+  self.encoded = {}
+end
+
+--- The current status of a batch.
+---@return string
+function batches_methods:status(number)
+  return (state(self, self:at(number)))
+end
+
+local BATCH = '{"id":"%s","project_id":%s,"source_directory_id":%s,'
+  .. '"config":{"job":{"type":"%s","configuration_id":%s}},"status":"%s",'
+  .. '"created_at":"%s","updated_at":"%s","results":%s}'
+
+-- The results of a batch that has any: everything when completed, what was done by then when cancelled.
+local function results(self, batch, status, ended_at)
+  local done = batch.files
+  if status == "CANCELLED" then
+    local worked, whole = ended_at - batch.throttled_until, batch.ends_at - batch.throttled_until
+    done = self.cancelled[batch.number] and math.floor(batch.files * math.max(0, math.min(1, worked / whole))) or batch.files // 2
+  elseif status ~= "COMPLETED" then
+    return "null"
+  end
+  local scope = hash(self.scope, batch.number, 4)
+  local entries = {}
+  for index = 1, done do
+    local file = directories.file(batch.directory_id, index)
+    if below(hash(scope, index), 33) == 0 then
+      entries[index] = string.format(
+        '{"source_directory_file_id":"%s","job_reference":null,"error_message":"The file type is not supported"}',
+        file
+      )
+    else
+      entries[index] = string.format(
+        '{"source_directory_file_id":"%s","job_reference":{"type":"%s","id":"%s"},"error_message":null}',
+        file,
+        batch.type,
+        seed.id(batch.type == "parse_v2" and "pjb" or "exj", scope, index)
+      )
+    end
+  end
+  return "[" .. table.concat(entries, ",") .. "]"
+end
+
+--- The JSON text of a batch.
+---@param number integer
+---@param with_results? boolean
+---@return string
+function batches_methods:encode(number, with_results)
+  local text = not with_results and self.encoded[number]
+  if text then
+    return text
+  end
+  local batch = self:at(number)
+  local status, since = state(self, batch)
+  text = BATCH:format(
+    seed.id("bat", self.scope, number),
+    json.quote(batch.project_id),
+    json.quote(batch.directory_id),
+    batch.type,
+    json.quote(batch.configuration_id),
+    status,
+    format_time(batch.created_at),
+    format_time(since),
+    with_results and results(self, batch, status, since) or "null"
+  )
+  if TERMINAL[status] and not with_results then
+    self.encoded[number] = text
+  end
+  return text
+end
+
+--- Makes a batch and returns its number.
+---@param directory_id string
+---@param directory llama_cloud.sandbox.directory
+---@param job { type: string, configuration_id: string }
+---@param project_id? string
+---@return integer
+function batches_methods:create(directory_id, directory, job, project_id)
+  local number = self.count + 1
+  local previous = number > 1 and self:created_at(number - 1) or 0
+  local batch = {
+    number = number,
+    created_at = math.max(self.clock:now(), previous + 1), -- strictly ascending: lists are ordered by it
+    directory_id = directory_id,
+    project_id = project_id or self.project_id,
+    type = job.type,
+    configuration_id = job.configuration_id,
+    files = directory.files,
+    fate = directory.fate,
+    throttled = directory.throttled and 5 or nil,
+    stuck = directory.stuck,
+  }
+  schedule(self, batch, hash(self.scope, number, 3))
+  self.created[number] = batch
+  self.count = number
+  return number
+end
+
+--- Asks a batch to stop; false if it is over already.
+---@param number integer
+---@return boolean
+function batches_methods:cancel(number)
+  if TERMINAL[self:status(number)] then
+    return false
+  end
+  self.cancelled[number] = self.cancelled[number] or self.clock:now()
+  return true
+end
+
+-- The lowest number whose batch was created at `time` or later.
+local function first_since(self, time)
+  local low, high = 1, self.count + 1
+  while low < high do
+    local middle = (low + high) // 2
+    if self:created_at(middle) < time then
+      low = middle + 1
+    else
+      high = middle
+    end
+  end
+  return low
+end
+
+---@class llama_cloud.sandbox.batch_filters
+---@field created_at_on_or_after? integer
+---@field created_at_on_or_before? integer
+---@field status? string
+---@field source_directory_id? string
+
+--- The numbers of up to `limit` batches, newest first, that are older than number `before` and match; and whether more follow.
+---@param filters llama_cloud.sandbox.batch_filters
+---@param before? integer
+---@param limit integer
+---@return integer[]
+---@return boolean more
+function batches_methods:list(filters, before, limit)
+  local first = filters.created_at_on_or_after and first_since(self, filters.created_at_on_or_after) or 1
+  local last = filters.created_at_on_or_before and first_since(self, filters.created_at_on_or_before + 1) - 1 or self.count
+  if before then
+    last = math.min(last, before - 1)
+  end
+  local directory_id, status = filters.source_directory_id, filters.status
+  local seeded_directory = directory_id and directories.seeded_number(self.world, directory_id)
+  local found = {}
+  for number = last, first, -1 do
+    local made = self.created[number]
+    local matches
+    if not directory_id then
+      matches = true
+    elseif made then
+      matches = made.directory_id == directory_id
+    elseif not seeded_directory then
+      -- Only created batches are of this directory; below them there is nothing to look at.
+      break
+    else
+      matches = directory_number(self, number) == seeded_directory
+    end
+    if matches and (not status or self:status(number) == status) then
+      if #found == limit then
+        return found, true
+      end
+      found[#found + 1] = number
+    end
+  end
+  return found, false
+end
+
+return batches

@@ -1,0 +1,90 @@
+-- JSON through lua-cjson, with what its 2.1.0 lacks: arrays that may be empty, and integers of any size.
+
+local cjson = require("cjson")
+
+local codec = cjson.new()
+codec.decode_max_depth(100)
+
+local json = { null = cjson.null }
+
+local array_mt = {}
+
+--- Marks a table as an array.
+---@param values table
+---@return table values
+function json.array(values)
+  return setmetatable(values, array_mt)
+end
+
+--- A string as JSON, quotes included.
+---@type fun(text: string): string
+json.quote = codec.encode
+
+--- The JSON text of a value. Tables made with `json.array` are arrays, all others are objects, keys in order.
+---@param value any
+---@return string
+function json.encode(value)
+  if type(value) ~= "table" then
+    if math.type(value) == "float" and math.tointeger(value) then
+      value = math.tointeger(value)
+    end
+    return math.type(value) == "integer" and string.format("%d", value) or codec.encode(value)
+  end
+  local parts = {}
+  if getmetatable(value) == array_mt then
+    for index, element in ipairs(value) do
+      parts[index] = json.encode(element)
+    end
+    return "[" .. table.concat(parts, ",") .. "]"
+  end
+  local keys = {}
+  for key in pairs(value) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  for index, key in ipairs(keys) do
+    parts[index] = codec.encode(key) .. ":" .. json.encode(value[key])
+  end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+-- lua-cjson does not say whether an empty table was [] or {}, nor marks arrays; tell by what is there.
+local function mark(value)
+  if type(value) == "table" then
+    if #value > 0 then
+      json.array(value)
+    end
+    for _, member in pairs(value) do
+      mark(member)
+    end
+  end
+  return value
+end
+
+--- Whether a decoded value can be an object: a table that is not a filled array.
+---@param value any
+---@return boolean
+function json.is_object(value)
+  return type(value) == "table" and #value == 0
+end
+
+--- Whether a decoded value can be an array: one with elements, or an empty table.
+---@param value any
+---@return boolean
+function json.is_array(value)
+  return type(value) == "table" and (#value > 0 or next(value) == nil)
+end
+
+--- The value of a JSON text; or nil, the error.
+---@param text string
+---@return any value
+---@return string? message
+function json.decode(text)
+  local ok, value = pcall(codec.decode, text)
+  if ok then
+    return mark(value)
+  end
+  return nil, value
+end
+
+return json

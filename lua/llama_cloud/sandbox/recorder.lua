@@ -1,0 +1,78 @@
+-- What was asked: counts since the start, and the last requests in full.
+
+local json = require("llama_cloud.sandbox.json")
+
+local recorder = {}
+
+local KEPT = 1000
+
+-- Header values that a log must not show.
+local SECRET = { authorization = true, cookie = true, ["proxy-authorization"] = true }
+
+---@class llama_cloud.sandbox.recorder
+---@field count integer
+---@field routes table<string, integer>
+---@field statuses table<string, integer>
+local recorder_methods = {}
+local recorder_mt = { __name = "llama_cloud.sandbox.recorder", __index = recorder_methods }
+
+---@return llama_cloud.sandbox.recorder
+function recorder.new()
+  local self = setmetatable({}, recorder_mt)
+  self:clear()
+  return self
+end
+
+function recorder_methods:clear()
+  self.count, self.routes, self.statuses, self.ring = 0, {}, {}, {}
+end
+
+--- Notes a request and what became of it. `status` is what was answered, or "close", "reset" or "stall" when nothing was.
+---@param request llama_cloud.sandbox.http_request
+---@param route string
+---@param status integer|string
+---@param request_id string
+---@param now integer
+function recorder_methods:add(request, route, status, request_id, now)
+  status = tostring(status)
+  self.routes[route] = (self.routes[route] or 0) + 1
+  self.statuses[status] = (self.statuses[status] or 0) + 1
+  self.ring[self.count % KEPT] = {
+    method = request.method,
+    path = request.path,
+    query_string = request.query_string,
+    headers = request.headers,
+    body_length = #request.body_text, -- bodies themselves may be large
+    status = status,
+    request_id = request_id,
+    now = now,
+  }
+  self.count = self.count + 1
+end
+
+--- The last requests, oldest first, at most `limit`, ready for `json.encode`.
+---@param limit number
+---@return table[]
+function recorder_methods:recent(limit)
+  local list = json.array({})
+  for number = math.max(0, self.count - math.min(limit, KEPT)), self.count - 1 do
+    local entry = self.ring[number % KEPT]
+    local headers = {}
+    for name, value in pairs(entry.headers) do
+      headers[name] = SECRET[name] and "(redacted)" or value
+    end
+    list[#list + 1] = {
+      method = entry.method,
+      path = entry.path,
+      query = entry.query_string or json.null,
+      headers = headers,
+      body_length = entry.body_length,
+      status = entry.status,
+      request_id = entry.request_id,
+      time = entry.now / 1000,
+    }
+  end
+  return list
+end
+
+return recorder
