@@ -2,5 +2,7 @@ std = "lua54"
 codes = true
 -- StyLua keeps the width and leaves alone only what cannot be broken: long strings and comments.
 max_line_length = 120
+-- An annotation for editors is one line, however long the type is.
+max_comment_line_length = false
 
 files["spec/**/*_spec.lua"] = { std = "+busted" }

@@ -41,5 +41,6 @@ int luaopen_llama_cloud_core(lua_State *L) {
   open_array(L);
   lua_decode_open(L);
   lua_encode_open(L);
+  lua_transport_open(L);
   return 1;
 }

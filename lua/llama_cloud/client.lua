@@ -1,0 +1,437 @@
+--- The client: options and environment, the tree of resources, and calls to paths that no resource covers.
+
+local core = require("llama_cloud.core")
+local endpoint = require("llama_cloud.endpoint")
+local gate = require("llama_cloud.gate")
+local headers = require("llama_cloud.headers")
+local log = require("llama_cloud.log")
+local options = require("llama_cloud.options")
+local request = require("llama_cloud.request")
+local resources = require("llama_cloud.resources")
+local url = require("llama_cloud.url")
+local version = require("llama_cloud.version")
+
+local client = {}
+
+---@class LlamaCloud.ClientOptions
+---@field api_key? string LLAMA_CLOUD_API_KEY, then LLAMA_PARSE_API_KEY
+---@field base_url? string LLAMA_CLOUD_BASE_URL, then https://api.cloud.llamaindex.ai
+---@field region? "us"|"eu" shorthand for a base_url
+---@field project_id? string sent with every call that takes it, unless the call says otherwise
+---@field organization_id? string likewise
+---@field timeout? number seconds for one attempt, from its start to the last byte; 60
+---@field connect_timeout? number seconds; 10
+---@field total_timeout? number seconds for a whole call with its queueing, pauses and attempts; none
+---@field max_retries? integer 5
+---@field max_retry_after? number seconds up to which Retry-After is obeyed; 60
+---@field max_response_bytes? integer after decompression; 256 MiB
+---@field default_headers? table<string, string|false> over the built-in ones; LLAMA_CLOUD_CUSTOM_HEADERS adds to them
+---@field default_query? table<string, any>
+---@field proxy? string URL; "" for none; the environment's by default, as curl does
+---@field ca_file? string a file of certificates (PEM) to trust instead of the system's
+---@field verify? boolean the server's certificate; true
+---@field log? LlamaCloud.LogLevel|fun(level: LlamaCloud.LogLevel, message: string, fields?: table) LLAMA_CLOUD_LOG
+
+local declared = {
+  api_key = "string",
+  base_url = "string",
+  region = "string",
+  project_id = "string",
+  organization_id = "string",
+  timeout = "seconds",
+  connect_timeout = "seconds",
+  total_timeout = "seconds",
+  max_retries = "count",
+  max_retry_after = "number",
+  max_response_bytes = "count",
+  default_headers = "table",
+  default_query = "table",
+  proxy = "string",
+  ca_file = "string",
+  verify = "boolean",
+  log = "any", -- log.lua knows
+}
+
+local defaults = {
+  timeout = 60,
+  connect_timeout = 10,
+  total_timeout = math.huge,
+  max_retries = 5,
+  max_retry_after = 60,
+  max_response_bytes = 256 << 20,
+  verify = true,
+}
+
+local regions = {
+  us = "https://api.cloud.llamaindex.ai",
+  eu = "https://api.cloud.eu.llamaindex.ai",
+}
+
+---@class LlamaCloud.State what a client's calls need; kept apart from the client object, for it holds the API key
+---@field options table with every default filled in
+---@field base string the base URL without a slash at its end
+---@field origin string what may see the API key
+---@field scope table<string, string> project_id and organization_id
+---@field gate LlamaCloud.Gate
+---@field log LlamaCloud.Log
+---@field anonymous_headers table<string, string> what other origins get
+---@field in_flight table<table, true> tokens that calls of this client wait for
+---@field closed boolean
+---@field given table the options as the caller gave them
+local State = {}
+State.__index = State
+
+-- An environment variable without the white space around it; nil if it is unset or blank.
+local function environment(name)
+  local value = os.getenv(name)
+  value = value and value:match("^%s*(.-)%s*$")
+  return value ~= "" and value or nil
+end
+
+-- LLAMA_CLOUD_CUSTOM_HEADERS: lines of `Name: value`.
+local function environment_headers()
+  local set = {}
+  for line in (os.getenv("LLAMA_CLOUD_CUSTOM_HEADERS") or ""):gmatch("[^\r\n]+") do
+    local name, value = line:match("^%s*([^:]-)%s*:%s*(.-)%s*$")
+    if name and name ~= "" then
+      set[name] = value
+    end
+  end
+  return set
+end
+
+-- Takes the base URL apart. Nil and what to write instead.
+local function parse_base(text)
+  if not text:find("^%a[%w+.-]*://") then
+    return nil, ("base_url '%s' has no scheme: write 'https://%s'"):format(text, text)
+  end
+  local parts, problem = core.url(text)
+  if not parts then
+    return nil, ("base_url '%s' is not a URL: %s"):format(url.without_query(text), problem)
+  end
+  local scheme = parts.scheme:lower()
+  if scheme ~= "https" and scheme ~= "http" then
+    return nil, ("base_url must begin with https:// or http://, not %s://"):format(scheme)
+  elseif parts.user or parts.password then
+    return nil, "base_url must not hold a user name or password: use api_key or default_headers"
+  elseif parts.query or parts.fragment then
+    return nil, "base_url must not hold a query or fragment: use default_query"
+  end
+  return parts
+end
+
+-- Fills a state's options. The problem, or nil.
+local function resolve(state, given)
+  local resolved = {}
+  state.options = resolved
+  for name in pairs(declared) do
+    resolved[name] = given[name]
+    if resolved[name] == nil or resolved[name] == core.null then
+      resolved[name] = defaults[name]
+    end
+  end
+  resolved.default_query = resolved.default_query or {}
+  resolved.default_headers = resolved.default_headers or {}
+  resolved.api_key = resolved.api_key or environment("LLAMA_CLOUD_API_KEY") or environment("LLAMA_PARSE_API_KEY")
+  if resolved.region and resolved.base_url then
+    return "give either region or base_url, not both"
+  elseif resolved.region and not regions[resolved.region] then
+    return ("unknown region '%s': it is 'us' or 'eu', or give a base_url"):format(resolved.region)
+  end
+  resolved.base_url = resolved.base_url ~= "" and resolved.base_url
+    or regions[resolved.region]
+    or environment("LLAMA_CLOUD_BASE_URL")
+    or regions.us
+  return endpoint.bad_query(resolved.default_query)
+end
+
+-- Sets up the state's headers. The problem, or nil.
+local function prepare_headers(state)
+  local resolved = state.options
+  local from_environment = environment_headers()
+  local problem = headers.check(from_environment)
+  if problem then
+    return "LLAMA_CLOUD_CUSTOM_HEADERS: " .. problem
+  end
+  problem = headers.check(resolved.default_headers)
+  if problem then
+    return "default_headers: " .. problem
+  end
+  local key = resolved.api_key
+  if key and key:find("[%c%z]") then
+    return "the API key contains a line break or another control character"
+  end
+  local authorized = false
+  for name in pairs(resolved.default_headers) do
+    authorized = authorized or name:lower() == "authorization"
+  end
+  for name in pairs(from_environment) do
+    authorized = authorized or name:lower() == "authorization"
+  end
+  if (not key or key == "") and not authorized then
+    return "no API key: pass api_key, or set the environment variable LLAMA_CLOUD_API_KEY"
+  end
+  state.anonymous_headers = {
+    Accept = "application/json",
+    ["User-Agent"] = ("llama-cloud-lua/%s (%s; %s)"):format(version, _VERSION, core.curl_version:match("^%S+")),
+  }
+  state.own_headers = {
+    Authorization = key and key ~= "" and "Bearer " .. key or nil,
+    ["X-Stainless-Arch"] = core.architecture,
+    ["X-Stainless-Lang"] = "lua",
+    ["X-Stainless-OS"] = "Linux",
+    ["X-Stainless-Package-Version"] = version,
+    ["X-Stainless-Retry-Count"] = "0",
+    ["X-Stainless-Runtime"] = "lua",
+    ["X-Stainless-Runtime-Version"] = _VERSION:match("[%d.]+"),
+  }
+  state.environment_headers = from_environment
+  state.with_body = state:merged_headers { ["Content-Type"] = "application/json" }
+  state.without_body = state:merged_headers { ["Content-Type"] = false }
+end
+
+--- Merges headers as the official SDKs do: built-in, authorization, defaults, the content's type, the call's own.
+---@param ... table?
+---@return (string|false)[]
+function State:merged_headers(...)
+  return headers.merge(
+    self.anonymous_headers,
+    self.own_headers,
+    self.environment_headers,
+    self.options.default_headers,
+    ...
+  )
+end
+
+--- The headers of a call.
+---@param has_body boolean
+---@param accept? table another Accept
+---@param own? table header parameters
+---@param given? table options.headers
+---@return (string|false)[]
+function State:headers(has_body, accept, own, given)
+  if not (accept or own or given) then
+    return has_body and self.with_body or self.without_body
+  end
+  return self:merged_headers(accept, { ["Content-Type"] = has_body and "application/json" }, own, given)
+end
+
+-- Makes a state. Nil and the problem.
+local function new_state(given, shared_gate)
+  if type(given) ~= "table" then
+    return nil, ("options must be a table, not %s"):format(type(given))
+  end
+  local problem = options.check("option", given, declared)
+  if problem then
+    return nil, problem
+  end
+  local state = setmetatable({
+    given = given,
+    gate = shared_gate or gate.new(),
+    in_flight = setmetatable({}, { __mode = "k" }),
+    closed = false,
+  }, State)
+  problem = resolve(state, given)
+  if problem then
+    return nil, problem
+  end
+  local parts
+  parts, problem = parse_base(state.options.base_url)
+  if not parts then
+    return nil, problem
+  end
+  state.base = parts.text:gsub("/+$", "")
+  state.origin = url.origin(parts)
+  problem = prepare_headers(state)
+  if problem then
+    return nil, problem
+  end
+  state.scope = { project_id = state.options.project_id, organization_id = state.options.organization_id }
+  local key = state.options.api_key
+  state.log, problem = log.new(state.options.log or environment("LLAMA_CLOUD_LOG"), { key ~= "" and key or nil })
+  if not state.log then
+    return nil, problem
+  end
+  if parts.scheme == "http" and not url.is_loopback(parts.host) then
+    state.log:put("warn", ("the API key goes to %s without encryption: use https"):format(parts.host))
+  end
+  return state
+end
+
+---@class LlamaCloud.Client
+---@field batches LlamaCloud.Batches
+---@field beta { batch: LlamaCloud.BatchJobs }
+local Client = {}
+Client.__index = Client
+Client.__name = "llama_cloud.client"
+
+local states = setmetatable({}, { __mode = "k" })
+
+local function state_of(self, method)
+  if getmetatable(self) ~= Client then
+    error(("call it with a colon: client:%s(…)"):format(method), 3)
+  end
+  return states[self]
+end
+
+local function bind(tree, state)
+  if rawget(tree, "__index") then
+    return endpoint.bind(tree, state)
+  end
+  local bound = {}
+  for name, member in pairs(tree) do
+    bound[name] = bind(member, state)
+  end
+  return bound
+end
+
+local function from_state(state)
+  local self = bind(resources, state)
+  states[self] = state
+  return setmetatable(self, Client)
+end
+
+--- Makes a client. Raises on a bad option, with what to write instead.
+---@param given? LlamaCloud.ClientOptions
+---@return LlamaCloud.Client
+function client.new(given)
+  local state, problem = new_state(given or {})
+  if not state then
+    error(problem, 2)
+  end
+  return from_state(state)
+end
+
+--- A client with some options changed. It shares the 429 gate with the one that it was made from.
+---@param changes LlamaCloud.ClientOptions llama_cloud.null takes an option back to its default
+---@return LlamaCloud.Client
+function Client:with_options(changes)
+  local state = state_of(self, "with_options")
+  if type(changes) ~= "table" then
+    error(("options must be a table, not %s"):format(type(changes)), 2)
+  end
+  local merged = {}
+  for name, value in pairs(state.given) do
+    merged[name] = value
+  end
+  for name, value in pairs(changes) do
+    merged[name] = value
+  end
+  -- region and base_url say the same thing: the newer one counts
+  if changes.region ~= nil and changes.base_url == nil then
+    merged.base_url = nil
+  elseif changes.base_url ~= nil and changes.region == nil then
+    merged.region = nil
+  end
+  local new, problem = new_state(merged, state.gate)
+  if not new then
+    error(problem, 2)
+  end
+  return from_state(new)
+end
+
+--- Closes the client: its calls under way end with an error of kind "cancelled", later ones raise. Idempotent. Other
+--- clients, and connections that can be used again, are not affected.
+function Client:close()
+  local state = state_of(self, "close")
+  state.closed = true
+  for token in pairs(state.in_flight) do
+    token:cancel()
+  end
+end
+
+Client.__close = Client.close
+
+function Client:__tostring()
+  local state = states[self]
+  return ("llama_cloud.client (%s%s)"):format(state.base, state.closed and ", closed" or "")
+end
+
+---@class LlamaCloud.PathOptions: LlamaCloud.Options
+---@field body? table|string a table is sent as JSON; a string as it is, with the Content-Type of `headers`
+
+local path_options = {}
+for name, type_name in pairs(endpoint.call_options) do
+  path_options[name] = type_name
+end
+path_options.body = "content"
+
+-- The call to a path or URL. Nil and the problem.
+local function path_call(state, method, path, given)
+  if state.closed then
+    return nil, "attempt to use a closed client"
+  elseif type(path) ~= "string" or not (path:find("^/") or path:find("^https?://")) then
+    return nil, "the path must be a string that begins with '/', or a URL"
+  elseif path:find("[%c%s%z]") then
+    return nil, "the path contains white space or a control character: escape it"
+  elseif type(given) ~= "table" then
+    return nil, ("options must be a table, not %s"):format(type(given))
+  end
+  local problem = options.check("option", given, path_options)
+    or given.headers and headers.check(given.headers)
+    or given.query and endpoint.bad_query(given.query)
+  if problem then
+    return nil, problem
+  elseif given.body and method == "GET" then
+    return nil, "a GET has no body"
+  end
+  local target = path:find("^/") and state.base .. path or path
+  local parts
+  parts, problem = core.url(target)
+  if not parts then
+    return nil, ("'%s' is not a URL: %s"):format(url.without_query(target), problem)
+  end
+  local body, media = given.body, "application/octet-stream"
+  if type(body) == "table" then
+    media = "application/json"
+    body, problem = core.encode(body, "body")
+    if not body then
+      return nil, problem
+    end
+  end
+  local type_header = { ["Content-Type"] = body and media or false }
+  local values = {}
+  local own_origin = url.origin(parts) == state.origin
+  for name, value in pairs(own_origin and state.options.default_query or {}) do
+    values[name] = value
+  end
+  for name, value in pairs(given.query or {}) do
+    values[name] = value
+  end
+  local call = {
+    method = method,
+    url = url.with_query(target, url.query(values, {})),
+    headers = own_origin and state:merged_headers(type_header, given.headers)
+      or headers.merge(state.anonymous_headers, type_header, given.headers),
+    body = body,
+    repeatable = method == "GET" or method == "PUT" or method == "DELETE",
+    returns = "any",
+  }
+  endpoint.apply_limits(call, state, given)
+  return call
+end
+
+for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
+  local name = method:lower()
+  Client[name] = function(self, path, given)
+    local state = state_of(self, name)
+    local call, problem = path_call(state, method, path, given or {})
+    if not call then
+      error(problem, 2)
+    end
+    return request.perform(state, call)
+  end
+end
+
+---@alias LlamaCloud.PathCall fun(self: LlamaCloud.Client, path: string, options?: LlamaCloud.PathOptions): any, LlamaCloud.Error?
+
+--- Calls to routes that no resource covers: the path below base_url, or a URL (the API key goes to base_url's origin
+--- only). JSON answers are decoded, whatever they hold; others are strings; 204 and 205 are true.
+---@class LlamaCloud.Client
+---@field get LlamaCloud.PathCall
+---@field post LlamaCloud.PathCall
+---@field put LlamaCloud.PathCall
+---@field patch LlamaCloud.PathCall
+---@field delete LlamaCloud.PathCall
+
+return client

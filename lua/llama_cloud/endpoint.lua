@@ -1,0 +1,370 @@
+--- A declaration (method, path, parameters, pagination) becomes a method of a resource.
+---
+--- A declaration:
+---   "GET /api/v2/batches/{batch_id}"   the method and the path; each {name} is an argument before params
+---   query, header, body                arrays of { name, type, required = true? }, in the order of the API reference;
+---                                      a type is one of options.lua. `body` present: a JSON body is always sent
+---   pagination                         { kind = "cursor"|"offset", … }: the method returns a list object
+---   repeatable                         a POST that does no harm when it is sent twice
+---   accept                             another Accept header
+
+local core = require("llama_cloud.core")
+local date = require("llama_cloud.date")
+local headers = require("llama_cloud.headers")
+local options = require("llama_cloud.options")
+local pagination = require("llama_cloud.pagination")
+local request = require("llama_cloud.request")
+local url = require("llama_cloud.url")
+
+local endpoint = {}
+
+local states = setmetatable({}, { __mode = "k" }) -- resource -> the state of its client; not a field, for it holds the key
+
+--- The options that any call takes.
+local call_options = {
+  timeout = "seconds",
+  total_timeout = "seconds",
+  max_retries = "count",
+  headers = "table",
+  query = "table",
+  body = "table",
+}
+endpoint.call_options = call_options
+
+local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 9110 section 9.2.2
+
+---@class LlamaCloud.Options options of one call
+---@field timeout? number seconds for one attempt
+---@field total_timeout? number seconds for the whole call: queueing, pauses and all attempts
+---@field max_retries? integer
+---@field headers? table<string, string|false> over the client's; false leaves one out
+---@field query? table<string, any> over what the method built, for parameters that this version does not know
+---@field body? table<string, any> over what the method built, likewise
+
+--- Puts what belongs to one call's options into a call. Everything is checked before.
+---@param call table
+---@param state LlamaCloud.State
+---@param given table
+function endpoint.apply_limits(call, state, given)
+  call.timeout = given.timeout or state.options.timeout
+  call.total_timeout = given.total_timeout or state.options.total_timeout
+  call.max_retries = given.max_retries or state.options.max_retries
+end
+
+local function null_to_nil(value)
+  if value ~= core.null then
+    return value
+  end
+end
+
+-- A value as it goes into a query or a header.
+local function plain(value, type_name)
+  if type_name == "date" and type(value) == "number" then
+    return date.format(value)
+  end
+  return value
+end
+
+-- A value as it goes into the body: what is declared an integer or an array is written as one.
+local function bodily(value, type_name)
+  if value == core.null then
+    return value
+  elseif type_name == "integer" then
+    return math.tointeger(value)
+  elseif type_name == "array" and next(value) == nil then
+    return core.array {}
+  end
+  return plain(value, type_name)
+end
+
+-- Why a path id cannot be sent, or nil.
+local function bad_id(name, id)
+  if type(id) ~= "string" then
+    return ("%s must be a string, not %s"):format(name, type(id))
+  elseif id == "" then
+    return ("%s must not be empty"):format(name)
+  elseif id == "." or id == ".." then
+    return ("%s must not be '%s'"):format(name, id) -- it would lead to another path (RFC 3986 section 5.2.4)
+  elseif id:find("[\r\n%z]") then
+    return ("%s contains a line break or NUL"):format(name)
+  end
+end
+
+-- What is wrong with the values of options.query, or nil.
+local function bad_query(query)
+  for name, value in pairs(query) do
+    if type(name) ~= "string" then
+      return ("option 'query' has a name that is a %s"):format(type(name))
+    end
+    local kind = type(value)
+    if value ~= core.null and kind ~= "string" and kind ~= "number" and kind ~= "boolean" and kind ~= "table" then
+      return ("query parameter '%s' cannot be a %s"):format(name, kind)
+    end
+  end
+end
+endpoint.bad_query = bad_query
+
+-- A declaration, taken apart once.
+local function compile(declaration)
+  local method, path = declaration[1]:match("^(%u+) (/%S*)$")
+  local compiled = {
+    method = method,
+    path = path,
+    ids = {},
+    types = {}, -- of all parameters
+    required = {},
+    order = {}, -- of the query
+    header_names = {},
+    query_names = {},
+    body_names = {},
+    declaration = declaration,
+    repeatable = HARMLESS[method] or declaration.repeatable or false,
+  }
+  for name in path:gmatch("{([%w_]+)}") do
+    compiled.ids[#compiled.ids + 1] = name
+  end
+  local function add(place, names, in_order)
+    for _, parameter in ipairs(place or {}) do
+      local name, type_name = parameter[1], parameter[2]
+      compiled.types[name] = type_name
+      names[name] = parameter.wire or name
+      if parameter.required then
+        compiled.required[#compiled.required + 1] = name
+      end
+      if in_order then
+        compiled.order[#compiled.order + 1] = name
+      end
+    end
+  end
+  add(declaration.query, compiled.query_names, true)
+  add(declaration.header, compiled.header_names)
+  add(declaration.body, compiled.body_names)
+  compiled.options = {}
+  for name, type_name in pairs(call_options) do
+    compiled.options[name] = type_name
+  end
+  return compiled
+end
+
+-- The path with its ids in it. Nil and the problem.
+local function fill_path(compiled, ids)
+  local path = compiled.path
+  for position, name in ipairs(compiled.ids) do
+    local problem = bad_id(name, ids[position])
+    if problem then
+      return nil, problem
+    end
+    -- a function, since a replacement text would have its percent signs read
+    path = path:gsub("{" .. name .. "}", function()
+      return url.escape_segment(ids[position])
+    end, 1)
+  end
+  return path
+end
+
+-- The query's values: the client's defaults, its scope, the call's own, and options.query over all of them.
+local function query_values(compiled, state, params, extra)
+  local values = {}
+  for name, value in pairs(state.options.default_query) do
+    values[name] = value
+  end
+  for name in pairs(compiled.query_names) do
+    local value = params[name]
+    if value == nil then
+      value = state.scope[name]
+    end
+    if value ~= nil then
+      values[name] = plain(value, compiled.types[name])
+    end
+  end
+  for name, value in pairs(extra or {}) do
+    values[name] = value
+  end
+  return values
+end
+
+-- The JSON body. Nil when the call has none; nil and the problem.
+local function build_body(compiled, params, extra)
+  if not compiled.declaration.body and not extra then
+    return nil
+  end
+  local body = {}
+  for name in pairs(compiled.body_names) do
+    if params[name] ~= nil then
+      body[name] = bodily(params[name], compiled.types[name])
+    end
+  end
+  for name, value in pairs(extra or {}) do
+    body[name] = value
+  end
+  return core.encode(body, "body")
+end
+
+-- Why the arguments cannot be sent, or nil.
+local function problem_with(compiled, state, params, given)
+  if state.closed then
+    return "attempt to use a closed client"
+  end
+  local problem = options.check("parameter", params, compiled.types)
+    or options.check("option", given, compiled.options)
+    or given.headers and headers.check(given.headers)
+    or given.query and bad_query(given.query)
+  if problem then
+    return problem
+  elseif given.body and compiled.method == "GET" then
+    return "a GET has no body"
+  end
+  for _, name in ipairs(compiled.required) do
+    local elsewhere = given.body and given.body[name] ~= nil
+    if (params[name] == nil or params[name] == core.null) and not elsewhere then
+      return ("missing parameter '%s'"):format(name)
+    end
+  end
+  for name in pairs(compiled.header_names) do
+    local value = params[name]
+    if type(value) == "string" and value:find("[\r\n%z]") then
+      return ("parameter '%s' contains a line break or NUL"):format(name)
+    end
+  end
+end
+
+-- The call for these arguments. Nil and the problem, which is the caller's fault.
+local function build(compiled, state, ids, params, given)
+  local problem = problem_with(compiled, state, params, given)
+  if problem then
+    return nil, problem
+  end
+  local path
+  path, problem = fill_path(compiled, ids)
+  if not path then
+    return nil, problem
+  end
+  local body
+  body, problem = build_body(compiled, params, given.body)
+  if problem then
+    return nil, problem
+  end
+  local own
+  for name, wire in pairs(compiled.header_names) do
+    own = own or {}
+    own[wire] = null_to_nil(params[name])
+  end
+  local accept = compiled.declaration.accept
+  local call = {
+    method = compiled.method,
+    url = state.base .. path,
+    headers = state:headers(body ~= nil, accept and { Accept = accept }, own, given.headers),
+    body = body,
+    repeatable = compiled.repeatable,
+    returns = "object",
+  }
+  endpoint.apply_limits(call, state, given)
+  return call, query_values(compiled, state, params, given.query)
+end
+
+-- A method that sends one request.
+local function single(compiled, state, ids, params, given)
+  local call, values = build(compiled, state, ids, params, given)
+  if not call then
+    return nil, values
+  end
+  call.url = url.with_query(call.url, url.query(values, compiled.order))
+  return call
+end
+
+-- A method that returns a list. The list's pages differ in one query parameter, which goes last.
+local function paginated(compiled, state, ids, params, given)
+  local call, values = build(compiled, state, ids, params, given)
+  if not call then
+    return nil, values
+  end
+  local scheme = compiled.declaration.pagination
+  local name = scheme.kind == "cursor" and "page_token" or "offset"
+  local position = null_to_nil(values[name])
+  if scheme.kind == "offset" then
+    position = math.tointeger(position or 0)
+    if not position or position < 0 then
+      return nil, "parameter 'offset' must be an integer that is not negative"
+    end
+  elseif position == "" then
+    position = nil
+  end
+  local limit = math.tointeger(null_to_nil(values.limit) or scheme.default_limit)
+  local explicit = values[name] ~= nil
+  values[name] = nil
+  local base = url.with_query(call.url, url.query(values, compiled.order))
+  return pagination.new(scheme, position, limit, call.url, function(at)
+    local target = base
+    if at and (explicit or at ~= 0) then
+      target = url.with_query(base, url.query({ [name] = at }, {}))
+    end
+    local page_call = setmetatable({ url = target }, { __index = call })
+    return request.perform(state, page_call)
+  end)
+end
+
+--- Declares a resource. String keys hold declarations (tables with a string at [1]) or further resources.
+---@param name string as it is reached from the client: "beta.batch"
+---@param members table<string, table>
+---@return table resource for endpoint.bind
+function endpoint.resource(name, members)
+  local class = { __name = "llama_cloud." .. name, children = {} }
+  local methods = {}
+  class.__index = methods
+  class.__tostring = function()
+    return class.__name
+  end
+
+  -- The state behind `self`, or an error at the line that called the method.
+  local function state_of(self, method)
+    if getmetatable(self) ~= class then
+      error(("call it with a colon: client.%s:%s(…)"):format(name, method), 3)
+    end
+    return states[self]
+  end
+
+  for member, declaration in pairs(members) do
+    if type(declaration[1]) == "string" then
+      local compiled = compile(declaration)
+      local ids = #compiled.ids
+      methods[member] = function(self, ...)
+        local state = state_of(self, member)
+        local arguments = { ... }
+        local params, given = arguments[ids + 1] or {}, arguments[ids + 2] or {}
+        if select("#", ...) > ids + 2 then
+          error(("too many arguments for %s:%s"):format(name, member), 2)
+        end
+        if declaration.pagination then
+          local list, problem = paginated(compiled, state, arguments, params, given)
+          if not list then
+            error(problem, 2)
+          end
+          return list, nil, nil, list
+        end
+        local call, problem = single(compiled, state, arguments, params, given)
+        if not call then
+          error(problem, 2)
+        end
+        return request.perform(state, call)
+      end
+    else
+      class.children[member] = declaration
+    end
+  end
+  return class
+end
+
+--- Makes the resource of one client out of a declared one.
+---@param class table
+---@param state LlamaCloud.State
+---@return table
+function endpoint.bind(class, state)
+  local resource = {}
+  for name, child in pairs(class.children) do
+    resource[name] = endpoint.bind(child, state)
+  end
+  states[resource] = state
+  return setmetatable(resource, class)
+end
+
+return endpoint

@@ -1,0 +1,160 @@
+--- Checking tables of named arguments: unknown names, with the nearest known one, and values of the wrong type.
+
+local core = require("llama_cloud.core")
+
+local options = {}
+
+-- The least number of insertions, deletions and replacements, and of swaps of neighbours, that make one word of another.
+local function distance(a, b)
+  local before, above = {}, {}
+  for j = 0, #b do
+    above[j] = j
+  end
+  for i = 1, #a do
+    local row = { [0] = i }
+    for j = 1, #b do
+      local same = a:byte(i) == b:byte(j)
+      row[j] = math.min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (same and 0 or 1))
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        row[j] = math.min(row[j], before[j - 2] + 1)
+      end
+    end
+    before, above = above, row
+  end
+  return above[#b]
+end
+
+-- The known name that is nearest to an unknown one, if any is near.
+local function nearest(name, known)
+  local best, least = nil, math.huge
+  for candidate in pairs(known) do
+    local d = distance(name:lower(), candidate)
+    if d < least or d == least and candidate < best then
+      best, least = candidate, d
+    end
+  end
+  return least <= math.max(2, #name // 3) and best or nil
+end
+
+--- The complaint about a name that does not exist.
+---@param what string "parameter" or "option"
+---@param name any
+---@param known table<string, any>
+---@return string
+function options.unknown(what, name, known)
+  if type(name) ~= "string" then
+    return ("a %s is not a name of a %s"):format(type(name), what)
+  end
+  local near = nearest(name, known)
+  return ("unknown %s '%s'"):format(what, name) .. (near and (" (did you mean '%s'?)"):format(near) or "")
+end
+
+local function is_seconds(value)
+  return type(value) == "number" and value > 0
+end
+
+-- Each type: its test, and how it is called in a complaint.
+local types = {
+  string = {
+    function(value)
+      return type(value) == "string"
+    end,
+    "a string",
+  },
+  boolean = {
+    function(value)
+      return type(value) == "boolean"
+    end,
+    "a boolean",
+  },
+  number = {
+    function(value)
+      return type(value) == "number"
+    end,
+    "a number",
+  },
+  integer = {
+    function(value)
+      return type(value) == "number" and math.tointeger(value) ~= nil
+    end,
+    "an integer",
+  },
+  count = {
+    function(value)
+      return type(value) == "number" and (math.tointeger(value) or value == math.huge) and value >= 0
+    end,
+    "an integer that is not negative",
+  },
+  seconds = { is_seconds, "a number of seconds greater than 0 (math.huge for no limit)" },
+  table = {
+    function(value)
+      return type(value) == "table"
+    end,
+    "a table",
+  },
+  array = {
+    function(value)
+      return type(value) == "table" and (next(value) == nil or value[1] ~= nil)
+    end,
+    "an array",
+  },
+  any = {
+    function()
+      return true
+    end,
+    "anything",
+  },
+  content = {
+    function(value)
+      return type(value) == "table" or type(value) == "string"
+    end,
+    "a table or a string",
+  },
+  date = {
+    function(value)
+      return type(value) == "string" or type(value) == "number" and value == value and math.abs(value) < 2 ^ 53
+    end,
+    "an ISO 8601 string or a number of seconds since the epoch",
+  },
+}
+
+--- Why a value is not of a declared type, or nil. null (llama_cloud.null) is of every type.
+---@param what string "parameter" or "option"
+---@param name string
+---@param value any
+---@param type_name string
+---@return string? problem
+function options.mismatch(what, name, value, type_name)
+  local known = types[type_name]
+  if value == core.null or known[1](value) then
+    return nil
+  end
+  local got = math.type(value) == "float" and "the float " .. tostring(value) or type(value)
+  if type_name == type(value) or type(value) == "number" then
+    got = tostring(value)
+  end
+  return ("%s '%s' must be %s, not %s"):format(what, name, known[2], got)
+end
+
+--- Checks a table of arguments against declared types.
+---@param what string "parameter" or "option"
+---@param given any the table
+---@param declared table<string, string> name to type
+---@return string? problem
+function options.check(what, given, declared)
+  if type(given) ~= "table" then
+    return ("%ss must be a table, not %s"):format(what, type(given))
+  end
+  for name, value in pairs(given) do
+    local type_name = declared[name]
+    if not type_name then
+      return options.unknown(what, name, declared)
+    end
+    local problem = options.mismatch(what, name, value, type_name)
+    if problem then
+      return problem
+    end
+  end
+end
+
+return options

@@ -1,0 +1,342 @@
+--- One call: send it, retry it, follow its redirects, and decode what comes back or make an error of it.
+--- What is sent again, and why, is in retry.lua; who may know the API key is decided here.
+
+local core = require("llama_cloud.core")
+local errors = require("llama_cloud.errors")
+local headers = require("llama_cloud.headers")
+local loop = require("llama_cloud.loop")
+local retry = require("llama_cloud.retry")
+local url = require("llama_cloud.url")
+
+local request = {}
+
+---@class LlamaCloud.Call a request, ready to be sent
+---@field method string
+---@field url string
+---@field headers (string|false)[] as headers.merge returns them
+---@field body? string
+---@field repeatable boolean whether sending it twice does no harm
+---@field returns "object"|"any" what a 2xx must hold: a JSON object, or anything
+---@field timeout number
+---@field total_timeout number
+---@field max_retries integer
+
+local MAX_REDIRECTS = 10
+local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
+local KEEPS_METHOD = { [307] = true, [308] = true }
+
+--- Whether a decoded value is a JSON object: arrays have either elements or the metatable of empty arrays.
+---@param value any
+---@return boolean
+function request.is_object(value)
+  return type(value) == "table" and value[1] == nil and getmetatable(value) ~= core.array
+end
+
+-- Waits for a token; client:close cancels it.
+local function await(state, token)
+  state.in_flight[token] = true
+  loop.await(token)
+  state.in_flight[token] = nil
+end
+
+-- Sleeps, but not past the deadline. False: the client was closed meanwhile.
+local function pause(state, seconds, deadline)
+  local timer <close> = loop.transport():timer(math.min(seconds, deadline - loop.now()))
+  await(state, timer)
+  return not state.closed
+end
+
+-- A ticket of the gate that is given back when the call ends before it could pass.
+local ticket_mt = {
+  __close = function(self)
+    if self.number then
+      self.gate:leave()
+    end
+  end,
+}
+
+-- Waits until the gate lets the call pass. Nil and why not: "timeout" or "cancelled".
+local function pass_gate(state, deadline)
+  local ticket <close> = setmetatable({ gate = state.gate }, ticket_mt)
+  while true do
+    local now = loop.now()
+    if now >= deadline then
+      return nil, "timeout"
+    end
+    local delay, number = state.gate:enter(now, ticket.number)
+    ticket.number = number
+    if delay <= 0 then
+      return true
+    elseif not pause(state, delay, deadline) then
+      return nil, "cancelled"
+    end
+  end
+end
+
+-- The headers of the next attempt: the service is told how many went before, as the official SDKs tell it.
+local function numbered(list, retries)
+  if retries == 0 then
+    return list
+  end
+  local copy = table.move(list, 1, #list, 1, {})
+  for i = 1, #copy, 2 do
+    if copy[i]:lower() == "x-stainless-retry-count" and copy[i + 1] then
+      copy[i + 1] = tostring(retries)
+    end
+  end
+  return copy
+end
+
+-- What was received, as a value. Nil and an error object when it is not what the call returns.
+local function decode(call, transfer, status)
+  if status == 204 or status == 205 then
+    return true
+  end
+  local response_headers
+  if call.returns == "any" then
+    response_headers = transfer:headers()
+    local media = (response_headers["content-type"] or ""):lower():match("^[^;]*")
+    if not media:find("application/json", 1, true) and not media:find("%+json%s*$") then
+      return transfer:body()
+    end
+  end
+  local value, message, offset = transfer:decode(call.decoding)
+  if not message and (call.returns == "any" or request.is_object(value)) then
+    return value
+  end
+  response_headers = response_headers or transfer:headers()
+  local body = transfer:body()
+  if body == "" then
+    message = "the response is empty instead of a JSON object"
+  elseif message then
+    message = ("the response is not valid JSON: %s at byte %d"):format(message, offset)
+  else
+    message = "the response is JSON, but not an object"
+  end
+  return nil,
+    errors.new {
+      kind = "decode",
+      message = body == "" and message or ("%s; it begins: %s"):format(message, errors.excerpt(body, 200)),
+      status = status,
+      headers = response_headers,
+      body = body,
+      request_id = response_headers["x-request-id"] or response_headers["x-correlation-id"],
+    }
+end
+
+-- Where a redirect leads, if it is to be followed: GET on the same host, and any method that keeps itself at the same
+-- origin; never from https to http. Otherwise nil and why not.
+local function redirect_target(call, from, status, location)
+  local parts, problem = core.url(location, from)
+  if not parts then
+    return nil, problem
+  end
+  local base = assert(core.url(from))
+  local scheme = parts.scheme:lower()
+  if scheme ~= "https" and scheme ~= "http" then
+    return nil, "it leads to another protocol"
+  elseif base.scheme == "https" and scheme == "http" then
+    return nil, "it leads from https to http"
+  elseif url.origin(base) == url.origin(parts) then
+    if call.method == "GET" or KEEPS_METHOD[status] then
+      return parts.text
+    end
+    return nil, "it would turn a " .. call.method .. " into a GET"
+  elseif call.method == "GET" and base.host:lower() == parts.host:lower() then
+    return parts.text
+  end
+  return nil, "it leads to another origin"
+end
+
+-- The headers for a URL: only the service's own origin gets the client's, with the API key.
+local function headers_for(state, call, target)
+  if target == call.url then
+    return call.headers
+  end
+  local parts = assert(core.url(target))
+  return url.origin(parts) == state.origin and call.headers or headers.merge(state.anonymous_headers)
+end
+
+-- One line for the log about an attempt.
+local function log_attempt(state, call, target, attempt, seconds)
+  if not state.log:wants("info") then
+    return
+  end
+  local shown = url.without_query(target)
+  local result = attempt.kind == "response" and tostring(attempt.status) or attempt.kind
+  state.log:put("info", ("%s %s: %s in %.0f ms"):format(call.method, shown, result, seconds * 1000), {
+    attempt = attempt.number,
+    status = attempt.status > 0 and attempt.status or nil,
+    reason = attempt.kind ~= "response" and attempt.message or nil,
+    request_id = attempt.headers["x-request-id"],
+  })
+  if attempt.kind == "response" and state.log:wants("debug") then
+    state.log:put("debug", "response", { headers = headers.redact(attempt.headers) })
+  end
+end
+
+local NO_HEADERS = {}
+
+-- Sends the request once. Returns true, value; or false and what the attempt came to, with an error object in it.
+local function send(state, call, target, list, number, deadline)
+  local started = loop.now()
+  if state.log:wants("debug") then
+    state.log:put("debug", ("sending %s %s"):format(call.method, url.without_query(target)), {
+      attempt = number,
+      headers = headers.redact(list),
+      body_bytes = call.body and #call.body,
+    })
+  end
+  local transfer <close> = loop.transport():start {
+    method = call.method,
+    url = target,
+    headers = list,
+    body = call.body,
+    repeatable = call.repeatable,
+    timeout = call.timeout,
+    connect_timeout = state.options.connect_timeout,
+    deadline = deadline - started,
+    max_response_bytes = state.options.max_response_bytes,
+    proxy = state.options.proxy,
+    ca_file = state.options.ca_file,
+    verify = state.options.verify,
+  }
+  await(state, transfer)
+  local kind, message = transfer:outcome()
+  local status = transfer:status()
+  local attempt = {
+    kind = kind,
+    message = message,
+    status = status,
+    sent = transfer:sent(),
+    headers = NO_HEADERS,
+    number = number,
+    started = started,
+  }
+  local success = kind == "response" and status >= 200 and status < 300
+  if kind == "response" and (not success or state.log:wants("info")) then
+    attempt.headers = transfer:headers()
+  end
+  log_attempt(state, call, target, attempt, loop.now() - started)
+  if success then
+    local value, err = decode(call, transfer, status)
+    if not err then
+      return true, value
+    end
+    attempt.kind, attempt.error = "decode", err
+  elseif kind == "response" then
+    attempt.error = errors.from_response(status, attempt.headers, transfer:body())
+  else
+    if kind == "cancelled" then
+      message = "the client was closed"
+    elseif kind == "too_large" then
+      message = message .. ": raise the client's option max_response_bytes if it is to be accepted"
+    end
+    attempt.error = errors.new { kind = kind == "refused" and "connection" or kind, message = message }
+    if status > 0 then
+      attempt.error.status = status
+    end
+  end
+  return false, attempt
+end
+
+-- The error for a call whose total_timeout has passed, or would pass before it can go on.
+local function timed_out(call, cause)
+  local message = ("total_timeout of %g s has passed"):format(call.total_timeout)
+  return errors.new {
+    kind = "timeout",
+    message = cause and ("%s; the last error was: %s"):format(message, cause.message) or message,
+    cause = cause,
+    status = cause and cause.status,
+    retry_after = cause and cause.retry_after,
+    request_id = cause and cause.request_id,
+  }
+end
+
+--- Sends a call until it succeeds or must not be sent again.
+---@param state LlamaCloud.State
+---@param call LlamaCloud.Call
+---@return any value true for 204 and 205; nil when it failed
+---@return LlamaCloud.Error? err
+function request.perform(state, call)
+  local deadline = loop.now() + call.total_timeout
+  local target, list = call.url, call.headers
+  local attempts, retries, redirects = 0, 0, 0
+  local last
+
+  local function fail(err)
+    err.method = call.method
+    err.url = url.origin(assert(core.url(target))) == state.origin and target or url.without_query(target)
+    err.attempts = attempts
+    return nil, err
+  end
+
+  while true do
+    local passed, why = pass_gate(state, deadline)
+    if not passed then
+      if why == "timeout" then
+        return fail(timed_out(call, last))
+      end
+      return fail(errors.new { kind = "cancelled", message = "the client was closed", cause = last })
+    end
+    attempts = attempts + 1
+    local ok, result = send(state, call, target, numbered(list, retries), attempts, deadline)
+    local now = loop.now()
+    if ok then
+      state.gate:accept(now)
+      return result
+    end
+
+    local attempt, err = result, result.error
+    local status, response = attempt.status, attempt.kind == "response"
+    if response and status ~= 429 then
+      state.gate:accept(now)
+    end
+    local follow, obstacle
+    if response and REDIRECTS[status] and attempt.headers.location then
+      if redirects == MAX_REDIRECTS then
+        obstacle = ("there were more than %d redirects"):format(MAX_REDIRECTS)
+      else
+        follow, obstacle = redirect_target(call, target, status, attempt.headers.location)
+      end
+    end
+    if follow then
+      redirects, target = redirects + 1, follow
+      list = headers_for(state, call, target)
+    else
+      if obstacle then
+        err.message = ("%s; not followed: %s"):format(err.message, obstacle)
+      end
+      local asked = response and retry.server_delay(attempt.headers) or nil
+      err.retry_after = asked
+      if now >= deadline and attempt.kind == "timeout" then
+        err.message = ("total_timeout of %g s has passed: %s"):format(call.total_timeout, err.message)
+        err.cause = last
+      end
+      if not retry.again(attempt, call.repeatable) then
+        err.maybe_sent = retry.maybe_sent(attempt, call.repeatable)
+        return fail(err)
+      elseif retries >= call.max_retries or now >= deadline then
+        return fail(err)
+      elseif asked and asked > state.options.max_retry_after then
+        err.message = ("%s; the service asks to wait %g s, which is more than max_retry_after (%g s)"):format(
+          err.message,
+          asked,
+          state.options.max_retry_after
+        )
+        return fail(err)
+      end
+      local delay = asked or retry.backoff(retries, now * 1000 % 1) -- the clock's microseconds are chance enough
+      retries, last = retries + 1, err
+      if status == 429 and response then
+        state.gate:refuse(now, delay, attempt.started) -- it is the gate that makes this call wait, and the others
+      elseif now + delay >= deadline then
+        return fail(timed_out(call, err))
+      elseif delay > 0 and not pause(state, delay, deadline) then
+        return fail(errors.new { kind = "cancelled", message = "the client was closed", cause = err })
+      end
+    end
+  end
+end
+
+return request

@@ -1,0 +1,104 @@
+--- Spelling paths and queries (RFC 3986; which characters stay as they are: the official SDKs' choice).
+
+local core = require("llama_cloud.core")
+
+local url = {}
+
+local function percent(character)
+  return ("%%%02X"):format(character:byte())
+end
+
+--- Escapes a query's key or value: everything but the unreserved characters of RFC 3986 section 2.3.
+---@param text string
+---@return string
+function url.escape_query(text)
+  return (text:gsub("[^A-Za-z0-9%-._~]", percent))
+end
+
+--- Escapes a segment of a path: a slash in it becomes `%2F`.
+---@param text string
+---@return string
+function url.escape_segment(text)
+  return (text:gsub("[^A-Za-z0-9%-._~!$&'()*+,;=:@]", percent))
+end
+
+local function scalar(value)
+  if type(value) == "number" then
+    -- not tostring: it writes 12.0, and the locale's decimal point
+    return core.encode(math.tointeger(value) or value)
+  end
+  return tostring(value)
+end
+
+-- Appends `name=value`; once per element for an array (RFC 6570 explode style, as the SDKs do).
+local function append(parts, name, value)
+  if type(value) == "table" then
+    for _, element in ipairs(value) do
+      append(parts, name, element)
+    end
+  elseif value ~= core.null then
+    parts[#parts + 1] = url.escape_query(name) .. "=" .. url.escape_query(scalar(value))
+  end
+end
+
+--- Writes a query string, without the question mark: the names of `order` first, then the others sorted; nulls are left
+--- out.
+---@param values table<string, any> strings, numbers, booleans, null, or arrays of them
+---@param order string[]
+---@return string
+function url.query(values, order)
+  local parts, known = {}, {}
+  for _, name in ipairs(order) do
+    known[name] = true
+    if values[name] ~= nil then
+      append(parts, name, values[name])
+    end
+  end
+  local others = {}
+  for name in pairs(values) do
+    if not known[name] then
+      others[#others + 1] = name
+    end
+  end
+  table.sort(others)
+  for _, name in ipairs(others) do
+    append(parts, name, values[name])
+  end
+  return table.concat(parts, "&")
+end
+
+--- Puts a query behind a URL that may have one already.
+---@param text string
+---@param query string
+---@return string
+function url.with_query(text, query)
+  if query == "" then
+    return text
+  end
+  return text .. (text:find("?", 1, true) and "&" or "?") .. query
+end
+
+--- A URL as it may be shown: without its query, which may hold signatures and names.
+---@param text string
+---@return string
+function url.without_query(text)
+  return (text:gsub("[?#].*", ""))
+end
+
+local loopback = { localhost = true, ["[::1]"] = true, ["::1"] = true }
+
+--- Whether a host name means this machine.
+---@param host string
+---@return boolean
+function url.is_loopback(host)
+  return loopback[host] or host:find("^127%.%d+%.%d+%.%d+$") ~= nil
+end
+
+--- Scheme, host and port of a URL in one string: the boundary that the API key does not cross.
+---@param parts table of core.url
+---@return string
+function url.origin(parts)
+  return ("%s://%s:%s"):format(parts.scheme:lower(), parts.host:lower(), parts.port or "")
+end
+
+return url
