@@ -269,7 +269,12 @@ static size_t on_read(char *data, size_t size, size_t count, void *user) {
 */
 static int on_seek(void *user, curl_off_t offset, int origin) {
   transfer *x = user;
-  if (!x->repeatable || origin != SEEK_SET || offset < 0 || (size_t)offset > x->request.length) return CURL_SEEKFUNC_FAIL;
+  if (!x->repeatable) {
+    x->failure = OUTCOME_CONNECTION;
+    x->reason = "the connection was closed before the answer";
+    return CURL_SEEKFUNC_FAIL;
+  }
+  if (origin != SEEK_SET || offset < 0 || (size_t)offset > x->request.length) return CURL_SEEKFUNC_FAIL;
   x->position = (size_t)offset;
   return CURL_SEEKFUNC_OK;
 }

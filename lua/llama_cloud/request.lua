@@ -315,6 +315,9 @@ function request.perform(state, call)
       end
       if not retry.again(attempt, call.repeatable) then
         err.maybe_sent = retry.maybe_sent(attempt, call.repeatable)
+        if err.maybe_sent and err.kind ~= "decode" then
+          err.message = err.message .. "; the service may have acted on the request: look before you repeat it"
+        end
         return fail(err)
       elseif retries >= call.max_retries or now >= deadline then
         return fail(err)

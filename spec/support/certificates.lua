@@ -78,7 +78,7 @@ function certificates.make()
     error("openssl failed: " .. log)
   end
   local set = { directory = directory, ca = directory .. "/ca.pem" }
-  for _, kind in ipairs({ "good", "wrong_name", "expired", "unknown_ca" }) do
+  for _, kind in ipairs { "good", "wrong_name", "expired", "unknown_ca" } do
     set[kind] = { certificate = directory .. "/" .. kind .. ".pem", key = directory .. "/" .. kind .. ".key" }
   end
   function set.remove()

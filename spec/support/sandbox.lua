@@ -38,7 +38,8 @@ function sandbox.start(options)
   -- Thousands of connections need more descriptors than the usual soft limit.
   local command = "ulimit -n $(ulimit -Hn); " .. server.command(server.support_file("serve_sandbox.lua"), { path })
   local input = assert(io.popen(command, "w"))
-  local self = setmetatable({ input = input, path = path, file = assert(io.open(path, "rb")), partial = "" }, sandbox_mt)
+  local self =
+    setmetatable({ input = input, path = path, file = assert(io.open(path, "rb")), partial = "" }, sandbox_mt)
   input:write(serial.encode(options or {}), "\n")
   input:flush()
   local ok, reply = pcall(read_reply, self)
@@ -59,13 +60,13 @@ end
 function sandbox_methods:control(method, path, body)
   local route, query = path:match("^([^?]*)%??(.*)$")
   self.input:write(
-    serial.encode({
+    serial.encode {
       method = method,
       path = route,
       query_string = query ~= "" and query or nil,
       headers = {},
       body_text = body and cjson.encode(body) or "",
-    }),
+    },
     "\n"
   )
   self.input:flush()

@@ -34,7 +34,7 @@ local function record(entry)
 end
 
 local function fail(message)
-  record({ type = "error", message = tostring(message) })
+  record { type = "error", message = tostring(message) }
 end
 
 local function die(message)
@@ -378,7 +378,7 @@ local function serve(connection)
     local request, message = connection:read_request()
     if not request then
       if message then
-        record({ type = "request", malformed = message, connection = connection.number, headers = {}, header_list = {} })
+        record { type = "request", malformed = message, connection = connection.number, headers = {}, header_list = {} }
       end
       return
     end
@@ -399,7 +399,7 @@ end
 
 local loop = cqueues.new()
 
-local listener = assert(socket.listen({ host = "127.0.0.1", port = config.port or 0, reuseaddr = true, nodelay = true }))
+local listener = assert(socket.listen { host = "127.0.0.1", port = config.port or 0, reuseaddr = true, nodelay = true })
 listener:onerror(return_error)
 assert(listener:listen())
 local _, _, port = listener:localname()
@@ -414,7 +414,7 @@ if config.accept ~= false then
         connection_count = connection_count + 1
         local connection =
           setmetatable({ socket = accepted, number = connection_count, buffer = "", is_closed = false }, connection_mt)
-        record({ type = "connection", number = connection_count })
+        record { type = "connection", number = connection_count }
         loop:wrap(function()
           local ok, message = xpcall(serve, debug.traceback, connection)
           if not ok then
@@ -436,5 +436,5 @@ loop:wrap(function()
   os.exit(0, false)
 end)
 
-record({ type = "ready", port = port })
+record { type = "ready", port = port }
 assert(loop:loop())

@@ -20,7 +20,7 @@ end
 
 local ok, service = pcall(sandbox.new, serial.decode(assert(io.read("l"))))
 if not ok then
-  reply({ error = service })
+  reply { error = service }
   os.exit(1, false)
 end
 
@@ -43,9 +43,9 @@ controller:wrap(function()
     end
     local request = serial.decode(line)
     request.path = control.PREFIX .. request.path
-    reply({ response = control.answer(service, request) })
+    reply { response = control.answer(service, request) }
   end
 end)
 
-reply({ port = service:port() })
+reply { port = service:port() }
 assert(controller:loop())

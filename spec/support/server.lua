@@ -35,7 +35,7 @@ end
 ---@return string
 function server.command(script, arguments)
   local words = { "exec env" }
-  for _, name in ipairs({
+  for _, name in ipairs {
     "LD_PRELOAD",
     "ASAN_OPTIONS",
     "LSAN_OPTIONS",
@@ -45,12 +45,13 @@ function server.command(script, arguments)
     "LUA_INIT_5_4",
     "LUA_PATH_5_4",
     "LUA_CPATH_5_4",
-  }) do
+  } do
     words[#words + 1] = "-u " .. name
   end
   words[#words + 1] = "LUA_PATH=" .. shell_quote(package.path)
   words[#words + 1] = "LUA_CPATH=" .. shell_quote(package.cpath)
-  words[#words + 1] = shell_quote(os.getenv("LUA") or "lua5.4")
+  local interpreter = os.getenv("LUA")
+  words[#words + 1] = shell_quote(interpreter ~= "" and interpreter or "lua5.4")
   words[#words + 1] = shell_quote(script)
   for _, argument in ipairs(arguments) do
     words[#words + 1] = shell_quote(argument)

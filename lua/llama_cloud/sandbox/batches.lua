@@ -166,7 +166,8 @@ local function results(self, batch, status, ended_at)
   local done = batch.files
   if status == "CANCELLED" then
     local worked, whole = ended_at - batch.throttled_until, batch.ends_at - batch.throttled_until
-    done = self.cancelled[batch.number] and math.floor(batch.files * math.max(0, math.min(1, worked / whole))) or batch.files // 2
+    done = self.cancelled[batch.number] and math.floor(batch.files * math.max(0, math.min(1, worked / whole)))
+      or batch.files // 2
   elseif status ~= "COMPLETED" then
     return "null"
   end
@@ -285,7 +286,8 @@ end
 ---@return boolean more
 function batches_methods:list(filters, before, limit)
   local first = filters.created_at_on_or_after and first_since(self, filters.created_at_on_or_after) or 1
-  local last = filters.created_at_on_or_before and first_since(self, filters.created_at_on_or_before + 1) - 1 or self.count
+  local last = filters.created_at_on_or_before and first_since(self, filters.created_at_on_or_before + 1) - 1
+    or self.count
   if before then
     last = math.min(last, before - 1)
   end

@@ -12,7 +12,10 @@ local clock_mt = { __name = "llama_cloud.sandbox.clock", __index = clock_methods
 ---@param speed number
 ---@return llama_cloud.sandbox.clock
 function clock.new(speed)
-  return setmetatable({ speed = speed, origin = os.time() * 1000, started = cqueues.monotime(), advanced = 0 }, clock_mt)
+  return setmetatable(
+    { speed = speed, origin = os.time() * 1000, started = cqueues.monotime(), advanced = 0 },
+    clock_mt
+  )
 end
 
 --- Milliseconds since the epoch.

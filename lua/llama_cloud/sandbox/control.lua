@@ -38,7 +38,7 @@ local function stats(sandbox)
 end
 
 local function list_faults(sandbox)
-  local list = json.array({})
+  local list = json.array {}
   for index, rule in ipairs(sandbox.faults.rules) do
     list[index] = show_fault(rule)
   end
@@ -51,7 +51,7 @@ local function add_faults(sandbox, body)
     return 422, { detail = 'Expected {"fault": "…"} or {"faults": ["…"]}' }
   end
   local before = sandbox.faults.last_id
-  local added = json.array({})
+  local added = json.array {}
   for index, text in ipairs(texts) do
     local ok, rule = pcall(sandbox.faults.add, sandbox.faults, tostring(text))
     if not ok then

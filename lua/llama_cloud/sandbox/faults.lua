@@ -144,7 +144,7 @@ function words.truncate(rule, value, text)
   ending(text, rule, "close", value or "body")
 end
 
-for _, name in ipairs({ "close", "reset", "stall" }) do
+for _, name in ipairs { "close", "reset", "stall" } do
   words[name] = function(rule, value, text)
     ending(text, rule, name, value)
   end

@@ -293,11 +293,8 @@ function connection_methods:send(response, delivery)
   if bodyless then
     body = ""
   else
-    lines[#lines + 1] = string.format(
-      "Content-Type: %s\r\nContent-Length: %d\r\n",
-      response.content_type or "application/json",
-      #body
-    )
+    lines[#lines + 1] =
+      string.format("Content-Type: %s\r\nContent-Length: %d\r\n", response.content_type or "application/json", #body)
   end
   if not self.keep_alive then
     lines[#lines + 1] = "Connection: close\r\n"
@@ -349,7 +346,7 @@ local server_mt = { __name = "llama_cloud.sandbox.http_server", __index = server
 ---@return llama_cloud.sandbox.http_server? server
 ---@return string? message
 function http.listen(host, port, answer)
-  local listener, code = socket.listen({ host = host, port = port, reuseaddr = true, nodelay = true })
+  local listener, code = socket.listen { host = host, port = port, reuseaddr = true, nodelay = true }
   if listener then
     listener:onerror(return_error)
     -- Binding happens here; without a timeout it would wait for ever for a name that cannot be resolved.

@@ -322,7 +322,7 @@ function jobs_methods:processing_results(id, job_type)
     return nil
   end
   local item = show_item(self, job, index)
-  local results = json.array({})
+  local results = json.array {}
   if item.status == "completed" and (not job_type or job_type == job.type) then
     local key = hash(self.item_scope, number, index)
     results[1] = {

@@ -54,7 +54,7 @@ end
 ---@param limit number
 ---@return table[]
 function recorder_methods:recent(limit)
-  local list = json.array({})
+  local list = json.array {}
   for number = math.max(0, self.count - math.min(limit, KEPT)), self.count - 1 do
     local entry = self.ring[number % KEPT]
     local headers = {}

@@ -20,7 +20,7 @@ local function query(declarations)
 end
 
 local function detail(status, text)
-  return status, json.encode({ detail = text })
+  return status, json.encode { detail = text }
 end
 
 -- Page tokens ----------------------------------------------------------------------------------------------------------
@@ -32,7 +32,7 @@ local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 local function check_of(sandbox, filters, number)
   local text = {}
-  for index, name in ipairs({ "created_at_on_or_after", "created_at_on_or_before", "status", "source_directory_id" }) do
+  for index, name in ipairs { "created_at_on_or_after", "created_at_on_or_before", "status", "source_directory_id" } do
     text[index] = tostring(filters[name])
   end
   return seed.hash(sandbox.world, seed.hash_string(table.concat(text, "\0")), number)
@@ -115,7 +115,8 @@ local function list_batches(sandbox, request)
   if sandbox.total_size then
     total = string.format("%d", #(store:list(filters, nil, math.maxinteger)))
   end
-  return 200, string.format('{"items":[%s],"next_page_token":%s,"total_size":%s}', table.concat(items, ","), token, total)
+  return 200,
+    string.format('{"items":[%s],"next_page_token":%s,"total_size":%s}', table.concat(items, ","), token, total)
 end
 
 local function with_batch(handler)
@@ -145,10 +146,16 @@ local CLASSIFY_JOB = {
   { "id", "string", required = true },
   { "project_id", "string", required = true },
   { "user_id", "string", required = true },
-  { "rules", "array", required = true, of = "object", members = {
-    { "type", "string", required = true },
-    { "description", "string", required = true },
-  } },
+  {
+    "rules",
+    "array",
+    required = true,
+    of = "object",
+    members = {
+      { "type", "string", required = true },
+      { "description", "string", required = true },
+    },
+  },
   { "status", "string", required = true },
   { "mode", "enum", values = { "FAST", "MULTIMODAL" } },
 }
@@ -186,7 +193,7 @@ local function create_job(sandbox, request)
 end
 
 local function envelope(items, total)
-  return 200, json.encode({ items = json.array(items), next_page_token = json.null, total_size = total })
+  return 200, json.encode { items = json.array(items), next_page_token = json.null, total_size = total }
 end
 
 local function list_jobs(sandbox, request)
@@ -205,7 +212,7 @@ end
 
 local get_job_status = with_job(function(sandbox, _, number)
   local job = sandbox.jobs:show(number)
-  return 200, json.encode({ job = job, progress_percentage = jobs.progress(job) })
+  return 200, json.encode { job = job, progress_percentage = jobs.progress(job) }
 end)
 
 local cancel_job = with_job(function(sandbox, _, number)
@@ -215,12 +222,12 @@ local cancel_job = with_job(function(sandbox, _, number)
     return detail(400, "Batch job is already " .. job.status .. " and cannot be cancelled")
   end
   return 200,
-    json.encode({
+    json.encode {
       job_id = job.id,
       status = job.status,
       processed_items = job.processed_items,
       message = "Batch job cancelled",
-    })
+    }
 end)
 
 local list_items = with_job(function(sandbox, request, number)
@@ -268,20 +275,20 @@ routes.list = {
   {
     method = "GET",
     path = BATCHES,
-    query = query({
+    query = query {
       { "created_at_on_or_after", "datetime" },
       { "created_at_on_or_before", "datetime" },
       { "status", "enum", values = batches.STATUSES },
       { "source_directory_id", "string" },
       { "page_size", "integer", above = 0, cap = 1000, default = 50 },
       { "page_token", "string" },
-    }),
+    },
     handler = list_batches,
   },
   {
     method = "GET",
     path = BATCHES .. "/{batch_id}",
-    query = query({ { "expand", "enum", many = true, values = { "results" } } }),
+    query = query { { "expand", "enum", many = true, values = { "results" } } },
     handler = get_batch,
   },
   { method = "POST", path = BATCHES .. "/{batch_id}/cancel", query = SCOPE, handler = cancel_batch },
@@ -302,13 +309,13 @@ routes.list = {
   {
     method = "GET",
     path = JOBS,
-    query = query({
+    query = query {
       { "directory_id", "string" },
       { "job_type", "enum", values = jobs.TYPES },
       { "status", "enum", values = jobs.STATUSES },
       LIMIT,
       OFFSET,
-    }),
+    },
     handler = list_jobs,
   },
   { method = "GET", path = JOBS .. "/{job_id}", query = SCOPE, handler = get_job_status },
@@ -322,17 +329,17 @@ routes.list = {
   {
     method = "GET",
     path = JOBS .. "/{job_id}/items",
-    query = query({
+    query = query {
       { "status", "enum", values = jobs.ITEM_STATUSES },
       { "limit", "integer", min = 1, max = 1000, default = 100 },
       OFFSET,
-    }),
+    },
     handler = list_items,
   },
   {
     method = "GET",
     path = JOBS .. "/items/{item_id}/processing-results",
-    query = query({ { "job_type", "enum", values = jobs.TYPES } }),
+    query = query { { "job_type", "enum", values = jobs.TYPES } },
     handler = get_processing_results,
   },
 }
@@ -387,7 +394,7 @@ function routes.answer(sandbox, request)
       local target = request.path:sub(1, -2) .. (request.query_string and "?" .. request.query_string or "")
       return 307, "", { Location = target }, request.method .. " (unknown)"
     end
-    return status, json.encode({ detail = text }), headers, request.method .. " (unknown)"
+    return status, json.encode { detail = text }, headers, request.method .. " (unknown)"
   end
   local problems = {}
   local checked = {
@@ -402,7 +409,7 @@ function routes.answer(sandbox, request)
   end
   local name = route.method .. " " .. route.path
   if #problems > 0 then
-    return 422, json.encode({ detail = json.array(problems) }), nil, name
+    return 422, json.encode { detail = json.array(problems) }, nil, name
   end
   local status, text = route.handler(sandbox, checked)
   return status, text, nil, name

@@ -77,7 +77,16 @@ function kinds.integer(text, declaration, loc, problems)
 end
 
 function kinds.boolean(text, _, loc, problems)
-  local value = ({ ["true"] = true, ["1"] = true, yes = true, on = true, ["false"] = false, ["0"] = false, no = false, off = false })[text:lower()]
+  local value = ({
+    ["true"] = true,
+    ["1"] = true,
+    yes = true,
+    on = true,
+    ["false"] = false,
+    ["0"] = false,
+    no = false,
+    off = false,
+  })[text:lower()]
   if value == nil then
     validate.add(problems, "bool_parsing", loc, "Input should be a valid boolean, unable to interpret input", text)
   end
