@@ -399,7 +399,7 @@ end
 
 local loop = cqueues.new()
 
-local listener = assert(socket.listen { host = "127.0.0.1", port = config.port or 0, reuseaddr = true, nodelay = true })
+local listener = assert(socket.listen { host = "127.0.0.1", port = config.port or 0, reuseaddr = true })
 listener:onerror(return_error)
 assert(listener:listen())
 local _, _, port = listener:localname()
@@ -407,7 +407,7 @@ local _, _, port = listener:localname()
 if config.accept ~= false then
   loop:wrap(function()
     while true do
-      local accepted = listener:accept()
+      local accepted = listener:accept { nodelay = true }
       if accepted then
         accepted:onerror(return_error)
         accepted:setmode("bn", "bn")

@@ -36,11 +36,26 @@ function clock_methods:duration(seconds)
   return math.floor(seconds * 1000 / self.speed)
 end
 
+local DAY = 86400000
+local last_day, last_date
+
 --- `2019-12-27T18:11:19.117Z`
 ---@param milliseconds integer
 ---@return string
 function clock.format(milliseconds)
-  return string.format("%s.%03dZ", os.date("!%Y-%m-%dT%H:%M:%S", milliseconds // 1000), milliseconds % 1000)
+  local day, rest = milliseconds // DAY, milliseconds % DAY
+  if day ~= last_day then
+    -- os.date looks at the time zone's file each time; neighbours in a list are mostly of one day.
+    last_day, last_date = day, os.date("!%Y-%m-%d", day * 86400)
+  end
+  return string.format(
+    "%sT%02d:%02d:%02d.%03dZ",
+    last_date,
+    rest // 3600000,
+    rest // 60000 % 60,
+    rest // 1000 % 60,
+    rest % 1000
+  )
 end
 
 local function days_from_civil(year, month, day)

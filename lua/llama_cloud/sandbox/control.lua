@@ -74,8 +74,7 @@ local function advance(sandbox, body)
   if type(body.advance) ~= "number" then
     return 422, { detail = 'Expected {"advance": seconds}' }
   end
-  sandbox.clock:advance(body.advance)
-  sandbox.batches:clock_changed()
+  sandbox:advance(body.advance)
   return show_time(sandbox)
 end
 

@@ -39,12 +39,11 @@ local function split(text, rest)
     end
     local value
     if rest:sub(after, after) == "=" then
-      local quoted, behind = rest:match('^"((.-[^\\]))"()', after + 1)
-      if not quoted and rest:sub(after + 1, after + 2) == '""' then
+      -- Up to the first quotation mark without a backslash before it.
+      local quoted, behind = rest:match('^"(.-[^\\])"()', after + 1)
+      if rest:sub(after + 1, after + 2) == '""' then
         value, after = "", after + 3
       elseif quoted then
-        local _
-        quoted, _, behind = rest:match('^"((.-[^\\]))"()', after + 1)
         value = quoted:gsub("\\(.)", { n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\" })
         after = behind
       else

@@ -158,7 +158,8 @@ function connection_methods:read_chunked()
     if total > MAX_BODY then
       return problem(413, "Request body too large")
     elseif size == 0 then
-      local trailer, length = nil, 0
+      local trailer
+      local length = 0
       repeat
         trailer = self:take_until("\r\n", MAX_HEAD)
         length = length + #(trailer or "")
@@ -346,7 +347,7 @@ local server_mt = { __name = "llama_cloud.sandbox.http_server", __index = server
 ---@return llama_cloud.sandbox.http_server? server
 ---@return string? message
 function http.listen(host, port, answer)
-  local listener, code = socket.listen { host = host, port = port, reuseaddr = true, nodelay = true }
+  local listener, code = socket.listen { host = host, port = port, reuseaddr = true }
   if listener then
     listener:onerror(return_error)
     -- Binding happens here; without a timeout it would wait for ever for a name that cannot be resolved.
@@ -390,7 +391,8 @@ end
 --- Accepts connections, each served by a coroutine of `controller`, until the server is closed. To be called inside of it.
 function server_methods:serve(controller)
   while not self.closed do
-    local accepted, code = self.listener:accept()
+    -- Options of the listener do not reach what it accepts.
+    local accepted, code = self.listener:accept { nodelay = true }
     if accepted then
       accepted:onerror(return_error)
       accepted:setmode("bn", "bn")

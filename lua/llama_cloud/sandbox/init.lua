@@ -285,6 +285,7 @@ end
 function sandbox_methods:advance(seconds)
   self.clock:advance(seconds)
   self.batches:clock_changed()
+  self.jobs:clock_changed()
 end
 
 --- Stops listening and closes all connections. Calling it again does nothing.

@@ -45,6 +45,7 @@ function jobs.new(clock, world, seeded)
     project_id = seed.id("prj", world, 1),
     created = {}, -- number -> job
     cancelled = {}, -- number -> when
+    over = {}, -- number -> a job that will not change any more, as `show` gives it
     named_items = {}, -- item id that a caller gave -> { job number, index }
   }, jobs_mt)
 end
@@ -137,10 +138,30 @@ local function item_status(self, job, index, status, done)
   return TERMINAL[status] and "cancelled" or "pending"
 end
 
---- A job as the API shows it, ready for `json.encode`.
+local JOB = '{"id":"%s","job_type":"%s","project_id":%s,"status":"%s","total_items":%d,"completed_at":%s,'
+  .. '"created_at":"%s","directory_id":%s,"effective_at":"%s","error_message":%s,"failed_items":%d,'
+  .. '"job_record_id":"%s","processed_items":%d,"skipped_items":%d,"started_at":%s,"updated_at":"%s",'
+  .. '"workflow_id":"%s"}'
+
+local function quoted_time(milliseconds)
+  return '"' .. format_time(milliseconds) .. '"'
+end
+
+---@class llama_cloud.sandbox.shown_job
+---@field id string
+---@field status string
+---@field processed_items integer
+---@field progress number in percent
+---@field text string the job as JSON
+
+--- A job as the API shows it now.
 ---@param number integer
----@return table
+---@return llama_cloud.sandbox.shown_job
 function jobs_methods:show(number)
+  local shown = self.over[number]
+  if shown then
+    return shown
+  end
   local job = self:at(number)
   local status, since, done = state(self, job)
   local counts = { completed = 0, failed = 0, skipped = 0 }
@@ -151,36 +172,40 @@ function jobs_methods:show(number)
   local ended = TERMINAL[status]
   -- A job cancelled before it started never did.
   local started = status ~= "pending" and since >= job.starts_at
-  return {
+  shown = {
     id = self:id(number),
-    job_type = job.type,
-    project_id = job.project_id,
     status = status,
-    total_items = job.total,
     processed_items = counts.completed,
-    failed_items = counts.failed,
-    skipped_items = counts.skipped,
-    directory_id = job.directory_id or json.null,
-    workflow_id = seed.id("wfl", self.scope, number),
-    job_record_id = seed.id("jrc", self.scope, number),
-    error_message = status == "failed" and "The workflow was terminated" or json.null,
-    created_at = format_time(job.created_at),
-    updated_at = format_time(since),
-    effective_at = format_time(since),
-    started_at = started and format_time(job.starts_at) or json.null,
-    completed_at = ended and format_time(since) or json.null,
+    progress = job.total > 0 and math.floor(1000 * done / job.total) / 10 or ended and 100 or 0,
   }
+  shown.text = JOB:format(
+    shown.id,
+    job.type,
+    json.quote(job.project_id),
+    status,
+    job.total,
+    ended and quoted_time(since) or "null",
+    format_time(job.created_at),
+    job.directory_id and json.quote(job.directory_id) or "null",
+    format_time(since),
+    status == "failed" and '"The workflow was terminated"' or "null",
+    counts.failed,
+    seed.id("jrc", self.scope, number),
+    counts.completed,
+    counts.skipped,
+    started and quoted_time(job.starts_at) or "null",
+    format_time(since),
+    seed.id("wfl", self.scope, number)
+  )
+  if ended then
+    self.over[number] = shown
+  end
+  return shown
 end
 
---- How much of a job is done, in percent.
----@param shown table what `show` returned
----@return number
-function jobs.progress(shown)
-  if shown.total_items == 0 then
-    return shown.status == "completed" and 100 or 0
-  end
-  local done = shown.processed_items + shown.failed_items + shown.skipped_items
-  return math.floor(1000 * done / shown.total_items) / 10
+--- To be called when the clock was set: what was over may not be any more.
+function jobs_methods:clock_changed()
+  self.over = {}
 end
 
 --- Makes a job and returns its number.
@@ -214,7 +239,7 @@ end
 ---@param number integer
 ---@return boolean
 function jobs_methods:cancel(number)
-  if TERMINAL[state(self, self:at(number))] then
+  if TERMINAL[self:show(number).status] then
     return false
   end
   self.cancelled[number] = self.clock:now()
@@ -225,13 +250,13 @@ end
 ---@param filters { directory_id?: string, job_type?: string, status?: string }
 ---@param offset integer
 ---@param limit integer
----@return table[] jobs as `show` gives them
+---@return string[] jobs as JSON
 ---@return integer total
 function jobs_methods:list(filters, offset, limit)
   local found = {}
   if not (filters.directory_id or filters.job_type or filters.status) then
     for number = self.count - offset, math.max(1, self.count - offset - limit + 1), -1 do
-      found[#found + 1] = self:show(number)
+      found[#found + 1] = self:show(number).text
     end
     return found, self.count
   end
@@ -245,7 +270,7 @@ function jobs_methods:list(filters, offset, limit)
     then
       total = total + 1
       if total > offset and #found < limit then
-        found[#found + 1] = self:show(number)
+        found[#found + 1] = self:show(number).text
       end
     end
   end
@@ -281,7 +306,7 @@ end
 ---@param status? string
 ---@param offset integer
 ---@param limit integer
----@return table[]
+---@return string[] items as JSON
 ---@return integer total
 function jobs_methods:items(number, status, offset, limit)
   local job = self:at(number)
@@ -291,7 +316,7 @@ function jobs_methods:items(number, status, offset, limit)
     if not status or item_status(self, job, index, job_status, done) == status then
       total = total + 1
       if total > offset and #found < limit then
-        found[#found + 1] = show_item(self, job, index)
+        found[#found + 1] = json.encode(show_item(self, job, index))
       end
     end
   end

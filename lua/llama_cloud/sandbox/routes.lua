@@ -189,7 +189,7 @@ local function create_job(sandbox, request)
     item_ids = not directory and body.item_ids or nil,
     type = body.job_config.rules and "classify" or "parse",
   }, request.query.project_id)
-  return 201, json.encode(sandbox.jobs:show(number))
+  return 201, sandbox.jobs:show(number).text
 end
 
 local function envelope(items, total)
