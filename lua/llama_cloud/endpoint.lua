@@ -10,6 +10,7 @@
 
 local core = require("llama_cloud.core")
 local date = require("llama_cloud.date")
+local errors = require("llama_cloud.errors")
 local headers = require("llama_cloud.headers")
 local options = require("llama_cloud.options")
 local pagination = require("llama_cloud.pagination")
@@ -90,15 +91,38 @@ local function bad_id(name, id)
   end
 end
 
--- What is wrong with the values of options.query, or nil.
+-- Whether a value can stand in a query; null can, for it is left out.
+local function is_scalar(value)
+  if type(value) == "number" then
+    return value == value and math.abs(value) < math.huge
+  end
+  return type(value) == "string" or type(value) == "boolean" or value == core.null
+end
+
+-- A value that cannot stand in a query, for a complaint.
+local function called(value)
+  return type(value) == "number" and tostring(value) or "a " .. type(value)
+end
+
+-- What is wrong with the values of a query, or nil: each is a scalar or an array of scalars.
 local function bad_query(query)
   for name, value in pairs(query) do
     if type(name) ~= "string" then
       return ("option 'query' has a name that is a %s"):format(type(name))
-    end
-    local kind = type(value)
-    if value ~= core.null and kind ~= "string" and kind ~= "number" and kind ~= "boolean" and kind ~= "table" then
-      return ("query parameter '%s' cannot be a %s"):format(name, kind)
+    elseif type(value) == "table" then
+      local count = 0
+      for _ in pairs(value) do
+        count = count + 1
+      end
+      for position = 1, count do
+        if value[position] == nil then
+          return ("query parameter '%s' cannot be a table that is not an array"):format(name)
+        elseif not is_scalar(value[position]) then
+          return ("query parameter '%s' cannot hold %s"):format(name, called(value[position]))
+        end
+      end
+    elseif not is_scalar(value) then
+      return ("query parameter '%s' cannot be %s"):format(name, called(value))
     end
   end
 end
@@ -208,7 +232,6 @@ local function problem_with(compiled, state, params, given)
   local problem = options.check("parameter", params, compiled.types)
     or options.check("option", given, compiled.options)
     or given.headers and headers.check(given.headers)
-    or given.query and bad_query(given.query)
   if problem then
     return problem
   elseif given.body and compiled.method == "GET" then
@@ -239,6 +262,11 @@ local function build(compiled, state, ids, params, given)
   if not path then
     return nil, problem
   end
+  local values = query_values(compiled, state, params, given.query)
+  problem = bad_query(values)
+  if problem then
+    return nil, problem
+  end
   local body
   body, problem = build_body(compiled, params, given.body)
   if problem then
@@ -259,7 +287,7 @@ local function build(compiled, state, ids, params, given)
     returns = "object",
   }
   endpoint.apply_limits(call, state, given)
-  return call, query_values(compiled, state, params, given.query)
+  return call, values
 end
 
 -- A method that sends one request.
@@ -281,6 +309,7 @@ local function paginated(compiled, state, ids, params, given)
   local scheme = compiled.declaration.pagination
   local name = scheme.kind == "cursor" and "page_token" or "offset"
   local position = null_to_nil(values[name])
+  local explicit = position ~= nil
   if scheme.kind == "offset" then
     position = math.tointeger(position or 0)
     if not position or position < 0 then
@@ -289,11 +318,15 @@ local function paginated(compiled, state, ids, params, given)
   elseif position == "" then
     position = nil
   end
-  local limit = math.tointeger(null_to_nil(values.limit) or scheme.default_limit)
-  local explicit = values[name] ~= nil
+  local limit = null_to_nil(values.limit)
+  limit = math.tointeger(tonumber(limit)) or scheme.default_limit -- options.query may hold anything
   values[name] = nil
   local base = url.with_query(call.url, url.query(values, compiled.order))
   return pagination.new(scheme, position, limit, call.url, function(at)
+    if state.closed then
+      return nil,
+        errors.new { kind = "cancelled", message = "the client was closed", method = call.method, url = call.url }
+    end
     local target = base
     if at and (explicit or at ~= 0) then
       target = url.with_query(base, url.query({ [name] = at }, {}))
@@ -330,7 +363,8 @@ function endpoint.resource(name, members)
       methods[member] = function(self, ...)
         local state = state_of(self, member)
         local arguments = { ... }
-        local params, given = arguments[ids + 1] or {}, arguments[ids + 2] or {}
+        local params, given = arguments[ids + 1], arguments[ids + 2]
+        params, given = params == nil and {} or params, given == nil and {} or given
         if select("#", ...) > ids + 2 then
           error(("too many arguments for %s:%s"):format(name, member), 2)
         end

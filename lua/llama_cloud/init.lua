@@ -8,6 +8,7 @@ local client = require("llama_cloud.client")
 local core = require("llama_cloud.core")
 local date = require("llama_cloud.date")
 local errors = require("llama_cloud.errors")
+local group = require("llama_cloud.group")
 local loop = require("llama_cloud.loop")
 
 ---@class LlamaCloud
@@ -37,6 +38,76 @@ function llama_cloud.time(text)
     error(("a date must be a string, not %s"):format(type(text)), 2)
   end
   return date.parse(text)
+end
+
+--- Waits for a time; other tasks and the coroutines of the host go on.
+---@param seconds number not negative; math.huge waits until the program is interrupted
+function llama_cloud.sleep(seconds)
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
+    local got = type(seconds) == "number" and tostring(seconds) or type(seconds)
+    error(("sleep takes a number of seconds that is not negative, not %s"):format(got), 2)
+  end
+  loop.sleep(seconds)
+end
+
+local function check_function(f)
+  if type(f) ~= "function" then
+    error(("a function is needed, not a %s"):format(type(f)), 3)
+  end
+end
+
+--- Runs f as a task, with everything that it spawns, until the last has ended. Tasks wait concurrently, on one thread and
+--- without an event loop; inside an event loop or another task, only the caller waits. An error in one task does not stop
+--- the others: the first is raised when all have ended. Leaving run by an error of its own cancels them.
+---@param f function
+---@param ... any its arguments
+---@return any ... what f returned
+function llama_cloud.run(f, ...)
+  check_function(f)
+  return group.run(f, ...)
+end
+
+--- Starts a task in the group that is running: that of `run`, or, outside of all, the one that `step` drives.
+---@param f function
+---@param ... any its arguments
+---@return LlamaCloud.Task task task:result(), task:cancel(), task:status()
+function llama_cloud.spawn(f, ...)
+  check_function(f)
+  return group.spawn(f, ...)
+end
+
+--- Does what can be done without waiting: transfers, and the tasks that were spawned outside of `run`. For a game or a
+--- GUI, once per frame. Raises what the first of the tasks that failed has raised, unless its result was asked for.
+---@param budget? number seconds of work after which it stops; no limit by default
+---@return integer live how many of those tasks have not ended
+function llama_cloud.step(budget)
+  if budget ~= nil and type(budget) ~= "number" then
+    error("budget must be a number of seconds", 2)
+  end
+  return group.step(budget)
+end
+
+--- The descriptor that is readable when `step` has work: for a select or poll loop of the application's own.
+---@return integer
+function llama_cloud.pollfd()
+  return loop.transport():fd()
+end
+
+--- A coroutine.wrap through which waiting works.
+---@param f function
+---@return function
+function llama_cloud.wrap(f)
+  check_function(f)
+  return loop.wrap(f)
+end
+
+--- Tells which event loop runs the application, where that cannot be recognised (cqueues and Copas are).
+---@param host? "luv"|"cqueues"|"copas"|LlamaCloud.Host nil: none
+function llama_cloud.use_loop(host)
+  local chosen, problem = loop.use(host)
+  if not chosen and problem then
+    error(problem, 2)
+  end
 end
 
 --- How many requests may be under way at once, over all clients; the others wait their turn. 128 until it is set.

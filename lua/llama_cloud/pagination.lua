@@ -2,6 +2,7 @@
 
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.errors")
+local options = require("llama_cloud.options")
 local request = require("llama_cloud.request")
 
 local pagination = {}
@@ -143,9 +144,12 @@ local busy_mt = {
   end,
 }
 
--- advance, by one coroutine at a time: of two, each would get half of the items, and a page might be fetched twice.
+-- advance, by one coroutine at a time: of two, each would get half of the items, and a page might be fetched twice. What
+-- is wrong is an error of who called the caller.
 local function exclusive(list)
-  if list.busy then
+  if getmetatable(list) ~= List then
+    error("call the methods of a list with a colon: list:next_page()", 3)
+  elseif list.busy then
     error("the list is being used by another coroutine", 3)
   end
   list.busy = true
@@ -184,9 +188,11 @@ function List:next_page()
 end
 
 local function next_page_or_raise(list)
-  local page, err = list:next_page()
+  local page, err = exclusive(list)
   if err then
     error(err, 0)
+  elseif page then
+    list.index = #page.items
   end
   return page
 end
@@ -201,18 +207,21 @@ function List:pages()
 end
 
 --- Collects the items that are left, and closes the list.
----@param options? { max_items?: integer } max_items: at most so many, no limit by default
+---@param given? { max_items?: integer } max_items: at most so many, no limit by default
 ---@return table[]? items an array
 ---@return LlamaCloud.Error? err when a page could not be had; the items before it are lost
-function List:all(options)
-  local limit = math.huge
-  for name, value in pairs(options or {}) do
-    if name ~= "max_items" then
-      error(("unknown option '%s' (did you mean 'max_items'?)"):format(tostring(name)), 2)
-    elseif type(value) ~= "number" or value < 0 then
-      error("option 'max_items' must be a number that is not negative", 2)
-    end
-    limit = value
+function List:all(given)
+  if getmetatable(self) ~= List then
+    error("call the methods of a list with a colon: list:all()", 2)
+  end
+  given = given == nil and {} or given
+  local problem = options.check("option", given, { max_items = "count" })
+  if problem then
+    error(problem, 2)
+  end
+  local limit = given.max_items
+  if limit == nil or limit == core.null then
+    limit = math.huge
   end
   local items = core.array {}
   while #items < limit do
