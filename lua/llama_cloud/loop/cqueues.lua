@@ -1,0 +1,76 @@
+--- Host: cqueues. A coroutine is parked on a condition; one coroutine of the controller watches the descriptor.
+
+local auxlib = require("cqueues.auxlib")
+local condition = require("cqueues.condition")
+local cqueues = require("cqueues")
+
+local host = {}
+
+local weak_keys = { __mode = "k" }
+local conditions = setmetatable({}, weak_keys) -- coroutine -> its condition
+local watchers = setmetatable({}, weak_keys) -- controller -> descriptor -> watcher
+
+-- Whether the application has replaced coroutine.resume and wrap by those of cqueues, which pass a wait on.
+local function passes_on()
+  return coroutine.wrap == auxlib.wrap and coroutine.resume == auxlib.resume
+end
+
+function host.running()
+  return cqueues.running() ~= nil
+end
+
+function host.current(co)
+  local controller, direct = cqueues.running()
+  -- `direct` is about the running coroutine; another one was reached through loop.wrap, which passes a wait on
+  if controller and (direct or co ~= coroutine.running() or passes_on()) then
+    local handle = conditions[co]
+    if not handle then
+      handle = condition.new()
+      conditions[co] = handle
+    end
+    return handle, controller
+  end
+end
+
+function host.park(handle)
+  handle:wait()
+end
+
+function host.wake(handle)
+  handle:signal()
+end
+
+-- A watcher that is stopped and wanted again before it has run goes on: stopping and starting in one turn is common.
+function host.watch(fd, on_readable, controller)
+  local of_controller = watchers[controller]
+  if not of_controller then
+    of_controller = {}
+    watchers[controller] = of_controller
+  end
+  local watcher = of_controller[fd]
+  if watcher then
+    watcher.stopped, watcher.on_readable = false, on_readable
+  else
+    watcher = { stopped = false, changed = condition.new(), on_readable = on_readable }
+    of_controller[fd] = watcher
+    local readable = { pollfd = fd, events = "r" }
+    controller:wrap(function()
+      while not watcher.stopped do
+        cqueues.poll(readable, watcher.changed)
+        if not watcher.stopped then
+          watcher.on_readable()
+        end
+      end
+      if of_controller[fd] == watcher then
+        of_controller[fd] = nil
+      end
+    end)
+  end
+  return function()
+    watcher.stopped = true
+    cqueues.cancel(fd) -- the controller's epoll must forget the descriptor, or it is polled for ever
+    watcher.changed:signal()
+  end
+end
+
+return host
