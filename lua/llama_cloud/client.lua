@@ -75,6 +75,7 @@ local regions = {
 ---@field gate LlamaCloud.Gate
 ---@field log LlamaCloud.Log
 ---@field anonymous_headers table<string, string> what other origins get
+---@field shared { created: table<string, true> } what with_options copies share: the ids of the batches they created
 ---@field in_flight table<table, true> tokens that calls of this client wait for
 ---@field closed boolean
 ---@field given table the options as the caller gave them
@@ -186,8 +187,8 @@ local function prepare_headers(state)
     ["X-Stainless-Runtime-Version"] = _VERSION:match("[%d.]+"),
   }
   state.environment_headers = from_environment
-  state.with_body = state:merged_headers { ["Content-Type"] = "application/json" }
-  state.without_body = state:merged_headers { ["Content-Type"] = false }
+  state.with_body = state:merged_headers({ ["Content-Type"] = "application/json" })
+  state.without_body = state:merged_headers({ ["Content-Type"] = false })
 end
 
 --- Merges headers as the official SDKs do: built-in, authorization, defaults, the content's type, the call's own.
@@ -217,7 +218,7 @@ function State:headers(has_body, accept, own, given)
 end
 
 -- Makes a state. Nil and the problem.
-local function new_state(given, shared_gate)
+local function new_state(given, shared)
   if type(given) ~= "table" then
     return nil, ("options must be a table, not %s"):format(type(given))
   end
@@ -227,7 +228,8 @@ local function new_state(given, shared_gate)
   end
   local state = setmetatable({
     given = given,
-    gate = shared_gate or gate.new(),
+    gate = shared and shared.gate or gate.new(),
+    shared = shared and shared.shared or { created = {} },
     in_flight = setmetatable({}, { __mode = "k" }),
     closed = false,
   }, State)
@@ -323,7 +325,7 @@ function Client:with_options(changes)
   elseif changes.base_url ~= nil and changes.region == nil then
     merged.region = nil
   end
-  local new, problem = new_state(merged, state.gate)
+  local new, problem = new_state(merged, state)
   if not new then
     error(problem, 2)
   end
@@ -411,7 +413,7 @@ local function path_call(state, method, path, given)
   return call
 end
 
-for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
+for _, method in ipairs({ "GET", "POST", "PUT", "PATCH", "DELETE" }) do
   local name = method:lower()
   Client[name] = function(self, path, given)
     local state = state_of(self, name)

@@ -5,15 +5,19 @@
 ---   query, header, body                arrays of { name, type, required = true? }, in the order of the API reference;
 ---                                      a type is one of options.lua. `body` present: a JSON body is always sent
 ---   pagination                         { kind = "cursor"|"offset", … }: the method returns a list object
+---   reconcile                          { list, by, same }: the option `reconcile` looks a lost creation up in that list,
+---                                      among those with the same `by`, by its `same`
 ---   repeatable                         a POST that does no harm when it is sent twice
 ---   accept                             another Accept header
 
 local core = require("llama_cloud.core")
+local crowd = require("llama_cloud.crowd")
 local date = require("llama_cloud.date")
-local errors = require("llama_cloud.errors")
 local headers = require("llama_cloud.headers")
 local options = require("llama_cloud.options")
 local pagination = require("llama_cloud.pagination")
+local polling = require("llama_cloud.polling")
+local reconcile = require("llama_cloud.reconcile")
 local request = require("llama_cloud.request")
 local url = require("llama_cloud.url")
 
@@ -73,7 +77,7 @@ local function bodily(value, type_name)
   elseif type_name == "integer" then
     return math.tointeger(value)
   elseif type_name == "array" and next(value) == nil then
-    return core.array {}
+    return core.array({})
   end
   return plain(value, type_name)
 end
@@ -167,6 +171,7 @@ local function compile(declaration)
   for name, type_name in pairs(call_options) do
     compiled.options[name] = type_name
   end
+  compiled.options.reconcile = declaration.reconcile and "boolean"
   return compiled
 end
 
@@ -225,10 +230,7 @@ local function build_body(compiled, params, extra)
 end
 
 -- Why the arguments cannot be sent, or nil.
-local function problem_with(compiled, state, params, given)
-  if state.closed then
-    return "attempt to use a closed client"
-  end
+local function problem_with(compiled, params, given)
   local problem = options.check("parameter", params, compiled.types)
     or options.check("option", given, compiled.options)
     or given.headers and headers.check(given.headers)
@@ -253,7 +255,7 @@ end
 
 -- The call for these arguments. Nil and the problem, which is the caller's fault.
 local function build(compiled, state, ids, params, given)
-  local problem = problem_with(compiled, state, params, given)
+  local problem = problem_with(compiled, params, given)
   if problem then
     return nil, problem
   end
@@ -323,10 +325,6 @@ local function paginated(compiled, state, ids, params, given)
   values[name] = nil
   local base = url.with_query(call.url, url.query(values, compiled.order))
   return pagination.new(scheme, position, limit, call.url, function(at)
-    if state.closed then
-      return nil,
-        errors.new { kind = "cancelled", message = "the client was closed", method = call.method, url = call.url }
-    end
     local target = base
     if at and (explicit or at ~= 0) then
       target = url.with_query(base, url.query({ [name] = at }, {}))
@@ -336,7 +334,97 @@ local function paginated(compiled, state, ids, params, given)
   end)
 end
 
---- Declares a resource. String keys hold declarations (tables with a string at [1]) or further resources.
+-- What runs a creation that is looked for in the list if its answer is lost.
+local function reconciled(state, members, declaration, params, call)
+  local rule = declaration.reconcile
+  local narrowed = { [rule.by] = params[rule.by] }
+  for _, name in ipairs({ "organization_id", "project_id" }) do
+    narrowed[name] = params[name]
+  end
+  return function()
+    return reconcile.create(function()
+      return request.perform(state, call)
+    end, function()
+      return assert(paginated(members[rule.list], state, {}, narrowed, { timeout = call.timeout }))
+    end, params[rule.same], state.shared.created)
+  end
+end
+
+-- What prepares a declared method: something to run, made of checked arguments; nil and the problem.
+local function preparation(compiled, members)
+  local declaration = compiled.declaration
+  if declaration.pagination then
+    return function(state, ids, params, given)
+      local list, problem = paginated(compiled, state, ids, params, given)
+      return list and function()
+        return list, nil, nil, list
+      end, problem
+    end
+  end
+  return function(state, ids, params, given)
+    local call, problem = single(compiled, state, ids, params, given)
+    if not call then
+      return nil, problem
+    end
+    local run = function()
+      return request.perform(state, call)
+    end
+    if not declaration.reconcile then
+      return run
+    elseif given.reconcile then
+      run = reconciled(state, members, declaration, params, call)
+    end
+    return function()
+      local value, err = run()
+      if value then
+        state.shared.created[value.id] = true
+      end
+      return value, err
+    end
+  end
+end
+
+-- A table of option types with more of them.
+local function extended(types, more)
+  local result = {}
+  for name, type_name in pairs(types) do
+    result[name] = type_name
+  end
+  for name, type_name in pairs(more or {}) do
+    result[name] = type_name
+  end
+  return result
+end
+
+-- The methods of waiting, out of the resource's own calls.
+local function waiting_methods(waiting, members)
+  local api = {
+    get = function(state, ids, params, given)
+      return single(members[waiting.get], state, ids, params, given)
+    end,
+    create = preparation(members[waiting.create], members),
+    list = function(state, ids, params, given)
+      return paginated(members[waiting.sweep.list], state, ids, params, given)
+    end,
+  }
+  local methods = polling.methods(api, waiting)
+  methods.wait_all = crowd.method(api, waiting)
+  for _, method in pairs(methods) do
+    local types = extended(extended(call_options, polling.options), method.options)
+    local prepare = method.prepare
+    method.prepare = function(state, ids, params, given)
+      local problem = options.check("option", given, types) or polling.check(given)
+      if problem then
+        return nil, problem
+      end
+      return prepare(state, ids, params, given)
+    end
+  end
+  return methods
+end
+
+--- Declares a resource. String keys hold declarations (tables with a string at [1]) or further resources; `waiting` is
+--- what polling.lua and crowd.lua need to know.
 ---@param name string as it is reached from the client: "beta.batch"
 ---@param members table<string, table>
 ---@return table resource for endpoint.bind
@@ -348,41 +436,43 @@ function endpoint.resource(name, members)
     return class.__name
   end
 
-  -- The state behind `self`, or an error at the line that called the method.
-  local function state_of(self, method)
-    if getmetatable(self) ~= class then
-      error(("call it with a colon: client.%s:%s(…)"):format(name, method), 3)
+  -- Adds a method of `count` arguments, params and options. What is wrong with them is raised at the caller's line.
+  local function add(member, count, prepare)
+    methods[member] = function(self, ...)
+      if getmetatable(self) ~= class then
+        error(("call it with a colon: client.%s:%s(…)"):format(name, member), 2)
+      end
+      local state = states[self]
+      local arguments = { ... }
+      local params, given = arguments[count + 1], arguments[count + 2]
+      params, given = params == nil and {} or params, given == nil and {} or given
+      if select("#", ...) > count + 2 then
+        error(("too many arguments for %s:%s"):format(name, member), 2)
+      elseif state.closed then
+        error("attempt to use a closed client", 2)
+      end
+      local run, problem = prepare(state, arguments, params, given)
+      if not run then
+        error(problem, 2)
+      end
+      return run()
     end
-    return states[self]
   end
 
+  local compiled = {}
   for member, declaration in pairs(members) do
     if type(declaration[1]) == "string" then
-      local compiled = compile(declaration)
-      local ids = #compiled.ids
-      methods[member] = function(self, ...)
-        local state = state_of(self, member)
-        local arguments = { ... }
-        local params, given = arguments[ids + 1], arguments[ids + 2]
-        params, given = params == nil and {} or params, given == nil and {} or given
-        if select("#", ...) > ids + 2 then
-          error(("too many arguments for %s:%s"):format(name, member), 2)
-        end
-        if declaration.pagination then
-          local list, problem = paginated(compiled, state, arguments, params, given)
-          if not list then
-            error(problem, 2)
-          end
-          return list, nil, nil, list
-        end
-        local call, problem = single(compiled, state, arguments, params, given)
-        if not call then
-          error(problem, 2)
-        end
-        return request.perform(state, call)
-      end
-    else
+      compiled[member] = compile(declaration)
+    elseif member ~= "waiting" then
       class.children[member] = declaration
+    end
+  end
+  for member, one in pairs(compiled) do
+    add(member, #one.ids, preparation(one, compiled))
+  end
+  if members.waiting then
+    for member, method in pairs(waiting_methods(members.waiting, compiled)) do
+      add(member, method.ids, method.prepare)
     end
   end
   return class

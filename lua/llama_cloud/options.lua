@@ -43,17 +43,13 @@ end
 ---@return string
 function options.unknown(what, name, known)
   if type(name) ~= "string" then
-    return ("a %s is not a name of a %s"):format(type(name), what)
+    return ("%ss are named, as in { name = value }; a %s is not a name"):format(what, type(name))
   end
   local near = nearest(name, known)
   return ("unknown %s '%s'"):format(what, name) .. (near and (" (did you mean '%s'?)"):format(near) or "")
 end
 
-local function is_seconds(value)
-  return type(value) == "number" and value > 0
-end
-
--- Each type: its test, and how it is called in a complaint.
+-- Each type: its test, how it is called in a complaint, and whether it is about numbers.
 local types = {
   string = {
     function(value)
@@ -67,25 +63,34 @@ local types = {
     end,
     "a boolean",
   },
-  number = {
-    function(value)
-      return type(value) == "number"
-    end,
-    "a number",
-  },
   integer = {
     function(value)
       return type(value) == "number" and math.tointeger(value) ~= nil
     end,
     "an integer",
+    numeric = true,
   },
   count = {
     function(value)
       return type(value) == "number" and (math.tointeger(value) or value == math.huge) and value >= 0
     end,
     "an integer that is not negative",
+    numeric = true,
   },
-  seconds = { is_seconds, "a number of seconds greater than 0 (math.huge for no limit)" },
+  seconds = {
+    function(value)
+      return type(value) == "number" and value > 0
+    end,
+    "a number of seconds greater than 0 (math.huge for no limit)",
+    numeric = true,
+  },
+  pause = {
+    function(value)
+      return type(value) == "number" and value >= 0
+    end,
+    "a number of seconds that is not negative",
+    numeric = true,
+  },
   table = {
     function(value)
       return type(value) == "table"
@@ -97,6 +102,12 @@ local types = {
       return type(value) == "table" and (next(value) == nil or value[1] ~= nil)
     end,
     "an array",
+  },
+  ["function"] = {
+    function(value)
+      return type(value) == "function"
+    end,
+    "a function",
   },
   any = {
     function()
@@ -115,6 +126,7 @@ local types = {
       return type(value) == "string" or type(value) == "number" and value == value and math.abs(value) < 2 ^ 53
     end,
     "an ISO 8601 string or a number of seconds since the epoch",
+    numeric = true,
   },
 }
 
@@ -129,11 +141,22 @@ function options.mismatch(what, name, value, type_name)
   if value == core.null or known[1](value) then
     return nil
   end
-  local got = math.type(value) == "float" and "the float " .. tostring(value) or type(value)
-  if type_name == type(value) or type(value) == "number" then
-    got = tostring(value)
-  end
+  -- what is wrong with a number is its value; other values may be secrets in the wrong place
+  local got = known.numeric and type(value) == "number" and tostring(value) or type(value)
   return ("%s '%s' must be %s, not %s"):format(what, name, known[2], got)
+end
+
+--- The options that are given: null stands for the default, as if it were absent.
+---@param given table<string, any>
+---@return table<string, any>
+function options.without_nulls(given)
+  local present = {}
+  for name, value in pairs(given) do
+    if value ~= core.null then
+      present[name] = value
+    end
+  end
+  return present
 end
 
 --- Checks a table of arguments against declared types.

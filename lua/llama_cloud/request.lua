@@ -60,7 +60,9 @@ local function pass_gate(state, deadline)
   local ticket <close> = setmetatable({ gate = state.gate }, ticket_mt)
   while true do
     local now = loop.now()
-    if now >= deadline then
+    if state.closed then
+      return nil, "cancelled"
+    elseif now >= deadline then
       return nil, "timeout"
     end
     local delay, number = state.gate:enter(now, ticket.number)
@@ -88,7 +90,7 @@ local function numbered(list, retries)
 end
 
 -- What was received, as a value. Nil and an error object when it is not what the call returns.
-local function decode(call, transfer, status)
+local function decode(state, call, transfer, status)
   if status == 204 or status == 205 then
     return true
   end
@@ -104,24 +106,24 @@ local function decode(call, transfer, status)
   if not message and (call.returns == "any" or request.is_object(value)) then
     return value
   end
-  response_headers = response_headers or transfer:headers()
-  local body = transfer:body()
+  response_headers = state.log:clean(response_headers or transfer:headers())
+  local body = state.log:clean(transfer:body())
   if body == "" then
-    message = "the response is empty instead of a JSON object"
+    message = "the response is empty instead of JSON"
   elseif message then
     message = ("the response is not valid JSON: %s at byte %d"):format(message, offset)
   else
     message = "the response is JSON, but not an object"
   end
   return nil,
-    errors.new {
+    errors.new({
       kind = "decode",
       message = body == "" and message or ("%s; it begins: %s"):format(message, errors.excerpt(body, 200)),
       status = status,
       headers = response_headers,
       body = body,
       request_id = response_headers["x-request-id"] or response_headers["x-correlation-id"],
-    }
+    })
 end
 
 -- Where a redirect leads, if it is to be followed: GET on the same host, and any method that keeps itself at the same
@@ -135,6 +137,8 @@ local function redirect_target(call, from, status, location)
   local scheme = parts.scheme:lower()
   if scheme ~= "https" and scheme ~= "http" then
     return nil, "it leads to another protocol"
+  elseif parts.user or parts.password then
+    return nil, "it holds a user name" -- libcurl would send that as Authorization
   elseif base.scheme == "https" and scheme == "http" then
     return nil, "it leads from https to http"
   elseif url.origin(base) == url.origin(parts) then
@@ -148,13 +152,11 @@ local function redirect_target(call, from, status, location)
   return nil, "it leads to another origin"
 end
 
--- The headers for a URL: only the service's own origin gets the client's, with the API key.
+-- The headers for a URL that a redirect names: the call's own are for the call's own origin only. The API key is among
+-- them where that is the service's.
 local function headers_for(state, call, target)
-  if target == call.url then
-    return call.headers
-  end
-  local parts = assert(core.url(target))
-  return url.origin(parts) == state.origin and call.headers or headers.merge(state.anonymous_headers)
+  local same = url.origin(assert(core.url(target))) == url.origin(assert(core.url(call.url)))
+  return same and call.headers or headers.merge(state.anonymous_headers)
 end
 
 -- One line for the log about an attempt.
@@ -187,7 +189,7 @@ local function send(state, call, target, list, number, deadline)
       body_bytes = call.body and #call.body,
     })
   end
-  local transfer <close> = loop.transport():start {
+  local transfer <close> = loop.transport():start({
     method = call.method,
     url = target,
     headers = list,
@@ -200,7 +202,7 @@ local function send(state, call, target, list, number, deadline)
     proxy = state.options.proxy,
     ca_file = state.options.ca_file,
     verify = state.options.verify,
-  }
+  })
   await(state, transfer)
   local kind, message = transfer:outcome()
   local status = transfer:status()
@@ -219,20 +221,21 @@ local function send(state, call, target, list, number, deadline)
   end
   log_attempt(state, call, target, attempt, loop.now() - started)
   if success then
-    local value, err = decode(call, transfer, status)
+    local value, err = decode(state, call, transfer, status)
     if not err then
       return true, value
     end
     attempt.kind, attempt.error = "decode", err
   elseif kind == "response" then
-    attempt.error = errors.from_response(status, attempt.headers, transfer:body())
+    -- a service may quote the API key in its complaint about it
+    attempt.error = errors.from_response(status, state.log:clean(attempt.headers), state.log:clean(transfer:body()))
   else
     if kind == "cancelled" then
       message = "the client was closed"
     elseif kind == "too_large" then
       message = message .. ": raise the client's option max_response_bytes if it is to be accepted"
     end
-    attempt.error = errors.new { kind = kind == "refused" and "connection" or kind, message = message }
+    attempt.error = errors.new({ kind = kind == "refused" and "connection" or kind, message = message })
     if status > 0 then
       attempt.error.status = status
     end
@@ -243,15 +246,17 @@ end
 -- The error for a call whose total_timeout has passed, or would pass before it can go on.
 local function timed_out(call, cause)
   local message = ("total_timeout of %g s has passed"):format(call.total_timeout)
-  return errors.new {
+  return errors.new({
     kind = "timeout",
     message = cause and ("%s; the last error was: %s"):format(message, cause.message) or message,
     cause = cause,
     status = cause and cause.status,
     retry_after = cause and cause.retry_after,
     request_id = cause and cause.request_id,
-  }
+  })
 end
+
+local MAYBE_SENT = "; the service may have acted on the request: look before you repeat it"
 
 --- Sends a call until it succeeds or must not be sent again.
 ---@param state LlamaCloud.State
@@ -262,22 +267,29 @@ function request.perform(state, call)
   local deadline = loop.now() + call.total_timeout
   local target, list = call.url, call.headers
   local attempts, retries, redirects = 0, 0, 0
+  local maybe_sent = false
   local last
 
   local function fail(err)
     err.method = call.method
     err.url = url.origin(assert(core.url(target))) == state.origin and target or url.without_query(target)
+    err.url = state.log:clean(err.url)
     err.attempts = attempts
+    err.maybe_sent = maybe_sent
+    if maybe_sent and err.kind ~= "decode" then
+      err.message = err.message .. MAYBE_SENT
+    end
     return nil, err
+  end
+
+  local function closed(cause)
+    return fail(errors.new { kind = "cancelled", message = "the client was closed", cause = cause })
   end
 
   while true do
     local passed, why = pass_gate(state, deadline)
     if not passed then
-      if why == "timeout" then
-        return fail(timed_out(call, last))
-      end
-      return fail(errors.new { kind = "cancelled", message = "the client was closed", cause = last })
+      return why == "timeout" and fail(timed_out(call, last)) or closed(last)
     end
     attempts = attempts + 1
     local ok, result = send(state, call, target, numbered(list, retries), attempts, deadline)
@@ -288,12 +300,12 @@ function request.perform(state, call)
     end
 
     local attempt, err = result, result.error
-    local status, response = attempt.status, attempt.kind == "response"
-    if response and status ~= 429 then
+    local status = attempt.kind == "response" and attempt.status or 0
+    if status ~= 0 and status ~= 429 then
       state.gate:accept(now)
     end
     local follow, obstacle
-    if response and REDIRECTS[status] and attempt.headers.location then
+    if REDIRECTS[status] and attempt.headers.location then
       if redirects == MAX_REDIRECTS then
         obstacle = ("there were more than %d redirects"):format(MAX_REDIRECTS)
       else
@@ -307,36 +319,33 @@ function request.perform(state, call)
       if obstacle then
         err.message = ("%s; not followed: %s"):format(err.message, obstacle)
       end
-      local asked = response and retry.server_delay(attempt.headers) or nil
+      maybe_sent = maybe_sent or retry.maybe_sent(attempt, call.repeatable)
+      local asked = status ~= 0 and retry.server_delay(attempt.headers) or nil
+      local delay = asked or retry.backoff(retries, now * 1000 % 1) -- the clock's microseconds are chance enough
+      local too_long = asked and asked > state.options.max_retry_after
       err.retry_after = asked
+      if status == 429 and not too_long then
+        state.gate:refuse(now, delay, attempt.started) -- whether this call is sent again or not
+      end
       if now >= deadline and attempt.kind == "timeout" then
         err.message = ("total_timeout of %g s has passed: %s"):format(call.total_timeout, err.message)
         err.cause = last
       end
-      if not retry.again(attempt, call.repeatable) then
-        err.maybe_sent = retry.maybe_sent(attempt, call.repeatable)
-        if err.maybe_sent and err.kind ~= "decode" then
-          err.message = err.message .. "; the service may have acted on the request: look before you repeat it"
-        end
+      if retries >= call.max_retries or now >= deadline or not retry.again(attempt, call.repeatable) then
         return fail(err)
-      elseif retries >= call.max_retries or now >= deadline then
-        return fail(err)
-      elseif asked and asked > state.options.max_retry_after then
+      elseif too_long then
         err.message = ("%s; the service asks to wait %g s, which is more than max_retry_after (%g s)"):format(
           err.message,
           asked,
           state.options.max_retry_after
         )
         return fail(err)
-      end
-      local delay = asked or retry.backoff(retries, now * 1000 % 1) -- the clock's microseconds are chance enough
-      retries, last = retries + 1, err
-      if status == 429 and response then
-        state.gate:refuse(now, delay, attempt.started) -- it is the gate that makes this call wait, and the others
       elseif now + delay >= deadline then
         return fail(timed_out(call, err))
-      elseif delay > 0 and not pause(state, delay, deadline) then
-        return fail(errors.new { kind = "cancelled", message = "the client was closed", cause = err })
+      end
+      retries, last = retries + 1, err
+      if status ~= 429 and delay > 0 and not pause(state, delay, deadline) then
+        return closed(err)
       end
     end
   end

@@ -7,7 +7,7 @@ local host = {}
 
 local main = debug.getregistry()[1] -- LUA_RIDX_MAINTHREAD
 local source = debug.getinfo(copas.step, "S").source
-local parked = {} -- coroutine -> true: Copas holds those of pauseforever weakly
+local parked = {} -- coroutine -> true: Copas holds those of pauseforever weakly -- luacheck: ignore parked
 
 -- The coroutine that resumed `target`, found by walking from the main thread along what each is resuming at the moment.
 -- Nil when a C function other than coroutine.resume and a coroutine.wrap function is in between.

@@ -69,6 +69,7 @@ return endpoint.resource("batches", {
   --- Starts a batch over the files of a directory.
   create = {
     "POST /api/v2/batches",
+    reconcile = { list = "list", by = "source_directory_id", same = "config" },
     query = scope,
     body = {
       { "source_directory_id", "string", required = true },
@@ -105,5 +106,23 @@ return endpoint.resource("batches", {
     "POST /api/v2/batches/{batch_id}/cancel",
     repeatable = true,
     query = scope,
+  },
+
+  waiting = {
+    noun = "batch",
+    get = "get",
+    create = "create",
+    final = { expand = true },
+    run_options = { expand = "array", reconcile = "boolean" },
+    complete = { COMPLETED = true },
+    failed = { FAILED = "batch_failed", CANCELLED = "batch_cancelled" },
+    sweep = {
+      list = "list",
+      page = "page_size",
+      size = 100,
+      since = "created_at_on_or_after",
+      directory = "source_directory_id",
+      directory_field = "source_directory_id",
+    },
   },
 })

@@ -179,4 +179,15 @@ return endpoint.resource("beta.batch", {
     header = namespace,
     body = { { "reason", "string" } }, -- the service wants a body, if only {}
   },
+
+  waiting = {
+    noun = "batch job",
+    get = "get_status",
+    subject = "job",
+    create = "create",
+    final = {},
+    complete = { completed = true },
+    failed = { failed = "batch_failed", cancelled = "batch_cancelled" },
+    sweep = { list = "list", page = "limit", size = 100, directory = "directory_id", directory_field = "directory_id" },
+  },
 })

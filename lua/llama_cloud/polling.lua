@@ -1,0 +1,390 @@
+--- Waiting for one batch or job by polling: wait, run, watch (wait_all is in crowd.lua). What is polled, and which statuses end the wait, is
+--- declared by the resource:
+---   noun       what it is called in messages
+---   get        the method that gets one; `subject`: where in the answer it is, if it is not the answer itself
+---   complete   the statuses that mean success
+---   failed     statuses that mean failure, with the kind of error
+---   sweep      how a list shows many at once: `list` (the method), `size` and `page` (the page size, and the parameter for
+---              it), `since` (the parameter that narrows it by created_at, if there is one), `directory` and
+---              `directory_field` (the parameter that narrows it by directory, and the field that it compares)
+
+local errors = require("llama_cloud.errors")
+local loop = require("llama_cloud.loop")
+local request = require("llama_cloud.request")
+
+local polling = {}
+
+local DEFAULT_TIMEOUT = 7200 -- seconds, as the official SDKs' polling helpers have it
+
+--- The options of waiting, beside those of every call.
+polling.options = {
+  polling_interval = "seconds",
+  max_interval = "seconds",
+  backoff = "string",
+  on_poll = "function",
+}
+
+---@class LlamaCloud.WaitOptions: LlamaCloud.Options
+---@field total_timeout? number seconds for the whole wait; 7200
+---@field polling_interval? number seconds from the first poll to the second; 1
+---@field max_interval? number seconds that the interval grows to; 5
+---@field backoff? "linear"|"constant"|"exponential" how it grows: by 1 s, not at all, to double
+---@field on_poll? fun(batch: table) called with each answer; an error of its ends the wait
+
+local growth = {
+  constant = function(interval)
+    return interval
+  end,
+  linear = function(interval)
+    return interval + 1
+  end,
+  exponential = function(interval)
+    return interval * 2
+  end,
+}
+
+--- The interval after one of `interval` seconds. Only a grown one is held to max_interval.
+---@param interval number
+---@param backoff string
+---@param max_interval number
+---@return number
+function polling.next_interval(interval, backoff, max_interval)
+  local grown = growth[backoff](interval)
+  return grown > interval and math.max(interval, math.min(grown, max_interval)) or interval
+end
+
+--- What is wrong with the options of waiting, beyond their types; or nil.
+---@param given table
+---@return string? problem
+function polling.check(given)
+  if given.backoff and not growth[given.backoff] then
+    return ('option \'backoff\' must be "linear", "constant" or "exponential", not \'%s\''):format(given.backoff)
+  elseif given.body then
+    return "waiting has no body"
+  end
+end
+
+local transient = { connection = true, timeout = true, rate_limit = true, internal_server = true }
+
+-- Whether waiting goes on after an error: the batch is not affected by a network that fails.
+function polling.passes(err)
+  return transient[err.kind] or err.status == 408
+end
+
+---@class LlamaCloud.Pace when to poll next
+---@field private interval number
+local Pace = {}
+Pace.__index = Pace
+
+---@return LlamaCloud.Pace
+function polling.new_pace(given)
+  return setmetatable({
+    interval = given.polling_interval or 1,
+    backoff = given.backoff or "linear",
+    max_interval = given.max_interval or 5,
+    deadline = loop.now() + (given.total_timeout or DEFAULT_TIMEOUT),
+    seconds = given.total_timeout or DEFAULT_TIMEOUT,
+  }, Pace)
+end
+
+-- Sleeps until the next poll, less up to a tenth, so that many who began together do not stay together. Never past the
+-- deadline; false when that has come.
+function Pace:rest()
+  local now = loop.now()
+  if now >= self.deadline then
+    return false
+  end
+  local jitter = 1 - 0.1 * (now * 1000 % 1)
+  loop.sleep(math.min(self.interval * jitter, self.deadline - now))
+  self.interval = polling.next_interval(self.interval, self.backoff, self.max_interval)
+  return loop.now() < self.deadline
+end
+
+-- A call that ends with the wait.
+local function limited(call, pace)
+  local left = math.max(pace.deadline - loop.now(), 0.001)
+  return setmetatable({ total_timeout = math.min(left, call.total_timeout) }, { __index = call })
+end
+
+local function subject_of(waiting, answer)
+  if waiting.subject then
+    return answer[waiting.subject]
+  end
+  return answer
+end
+
+-- The error for a batch that has ended without success.
+local function failure(waiting, batch, kind)
+  local message = ("%s %s ended as %s"):format(waiting.noun, batch.id, batch.status)
+  if type(batch.error_message) == "string" then
+    message = message .. ": " .. batch.error_message
+  end
+  return errors.new({ kind = kind, message = message, batch = batch })
+end
+
+-- The error for a wait whose time is over.
+function polling.overdue(waiting, id, batch, cause, seconds)
+  local message = batch and ("%s %s was still %s after %g s"):format(waiting.noun, id, batch.status, seconds)
+    or ("%s %s could not be seen within %g s"):format(waiting.noun, id, seconds)
+  if cause then
+    message = ("%s; the last error was: %s"):format(message, cause.message)
+  end
+  return errors.new({ kind = "timeout", message = message, batch = batch, cause = cause })
+end
+
+-- Polls once. The batch; or nil and an error, true as a third value when the wait may go on.
+function polling.poll(plan, call, pace)
+  local answer, err = request.perform(plan.state, limited(call, pace))
+  if err then
+    return nil, err, polling.passes(err)
+  end
+  local batch = subject_of(plan.waiting, answer)
+  if not request.is_object(batch) or type(batch.status) ~= "string" then
+    return nil,
+      errors.new({
+        kind = "decode",
+        message = ("the response has no status of a %s"):format(plan.waiting.noun),
+        method = call.method,
+        url = call.url,
+        body = answer,
+      }),
+      false
+  end
+  return batch
+end
+
+-- What a terminal batch comes to: itself as asked for by the call's own params (`expand`), or the error that it means.
+-- Nil and nil when it has not ended.
+function polling.conclude(plan, batch, pace)
+  local waiting = plan.waiting
+  local kind = waiting.failed[batch.status]
+  if not kind and not waiting.complete[batch.status] then
+    return nil, nil
+  end
+  while plan.final do
+    local full, err, goes_on = polling.poll(plan, plan.final, pace)
+    if full then
+      batch = full
+      break
+    elseif not goes_on then
+      err.batch = batch
+      return nil, err
+    elseif not pace:rest() then
+      return nil, polling.overdue(waiting, batch.id, batch, err, pace.seconds)
+    end
+  end
+  if kind then
+    return nil, failure(waiting, batch, kind)
+  end
+  return batch
+end
+
+-- Polls until seen(batch) is true, or the batch has ended, or the time is over.
+local function follow(plan, pace, on_poll)
+  local last, cause = plan.last
+  while true do
+    local batch, err, goes_on = polling.poll(plan, plan.call, pace)
+    if batch then
+      last, cause = batch, nil
+      if on_poll then
+        on_poll(batch)
+      end
+      local result, ended = polling.conclude(plan, batch, pace)
+      if result or ended then
+        return result, ended
+      end
+    elseif not goes_on then
+      err.batch = last
+      return nil, err
+    else
+      cause = err
+    end
+    if not pace:rest() then
+      return nil, polling.overdue(plan.waiting, plan.id, last, cause, pace.seconds)
+    end
+  end
+end
+
+---@class LlamaCloud.PollPlan what is polled, checked and ready
+---@field state LlamaCloud.State
+---@field waiting table the declaration
+---@field id string
+---@field call LlamaCloud.Call gets the batch
+---@field final? LlamaCloud.Call gets it as the caller wants it in the end, if that is more
+---@field given table the options
+---@field last? table the batch as last seen
+
+--- Waits until a batch has ended.
+---@param plan LlamaCloud.PollPlan
+---@return table? batch
+---@return LlamaCloud.Error? err
+function polling.wait(plan)
+  return follow(plan, polling.new_pace(plan.given), plan.given.on_poll)
+end
+
+--- Creates a batch and waits until it has ended. Whatever goes wrong after the creation, err.batch holds the batch.
+---@param create fun(): table?, LlamaCloud.Error?
+---@param plan_for fun(id: string): LlamaCloud.PollPlan
+---@return table? batch
+---@return LlamaCloud.Error? err
+function polling.run(create, plan_for)
+  local batch, err = create()
+  if not batch then
+    return nil, err
+  end
+  local plan = plan_for(batch.id)
+  plan.last = batch
+  return polling.wait(plan)
+end
+
+---@class LlamaCloud.Watch
+---@field private plan LlamaCloud.PollPlan
+---@field private status? string
+---@field private ended boolean
+local Watch = {}
+Watch.__index = Watch
+Watch.__name = "llama_cloud.watch"
+
+function Watch.__call(self)
+  local plan, pace = self.plan, self.pace
+  if self.ended then
+    return nil
+  end
+  pace = pace or polling.new_pace(plan.given)
+  local first = self.pace == nil
+  self.pace = pace
+  local cause = self.cause
+  while first or pace:rest() do
+    first = false
+    local batch, err, goes_on = polling.poll(plan, plan.call, pace)
+    if self.ended then
+      return nil -- closed while it was waiting
+    elseif batch then
+      plan.last, cause = batch, nil
+      if plan.given.on_poll then
+        plan.given.on_poll(batch)
+      end
+      if batch.status ~= self.status then
+        self.status = batch.status
+        local result, ended = polling.conclude(plan, batch, pace)
+        self.ended = result ~= nil or ended ~= nil
+        if ended and ended.kind ~= plan.waiting.failed[batch.status] then
+          error(ended, 0) -- it has ended, but could not be had as it was asked for
+        end
+        return result or ended and ended.batch or batch
+      end
+    elseif not goes_on then
+      self.ended = true
+      err.batch = plan.last
+      error(err, 0)
+    else
+      cause = err
+    end
+  end
+  self.ended = true
+  error(polling.overdue(plan.waiting, plan.id, plan.last, cause, pace.seconds), 0)
+end
+
+function Watch:__close()
+  self.ended = true
+end
+
+--- Iterates over the changes of a batch's status; the terminal one is the last, whatever it is.
+---@param plan LlamaCloud.PollPlan
+---@return LlamaCloud.Watch
+---@return nil
+---@return nil
+---@return LlamaCloud.Watch
+function polling.watch(plan)
+  local watch = setmetatable({ plan = plan, ended = false }, Watch)
+  return watch, nil, nil, watch
+end
+
+-- The part of the options that each poll takes too. total_timeout is about the whole wait.
+local function options_of_polls(given)
+  local result = {}
+  for name in pairs({ timeout = true, max_retries = true, headers = true, query = true }) do
+    result[name] = given[name]
+  end
+  return result
+end
+
+--- Makes what is polled out of the arguments of wait or watch. Nil and the problem, which is the caller's fault.
+---@param api table the resource's own calls: api.get(state, ids, params, given) -> call | nil, problem
+---@param waiting table the declaration
+---@param state LlamaCloud.State
+---@param id any
+---@param params table
+---@param given table checked
+---@return LlamaCloud.PollPlan?
+---@return string? problem
+function polling.plan(api, waiting, state, id, params, given)
+  local shared, finally = {}, false
+  for name, value in pairs(params) do
+    if waiting.final[name] then
+      finally = finally or next(value) ~= nil
+    else
+      shared[name] = value
+    end
+  end
+  local each = options_of_polls(given)
+  -- with all the params first, so that a fault in any of them is found
+  local final, problem = api.get(state, { id }, params, each)
+  if not final then
+    return nil, problem
+  end
+  local call = final
+  if finally then
+    call = api.get(state, { id }, shared, each)
+  end
+  local plan = { state = state, waiting = waiting, id = id, call = call, given = given }
+  plan.final = finally and final or nil
+  return plan
+end
+
+--- The methods of waiting, as endpoint.lua takes them: each with the number of its arguments before params, and what makes
+--- something to run of its arguments.
+---@param api table
+---@param waiting table
+---@return table<string, { ids: integer, options: table<string, string>, prepare: function }>
+function polling.methods(api, waiting)
+  local function prepare_with(use)
+    return function(state, ids, params, given)
+      local plan, problem = polling.plan(api, waiting, state, ids[1], params, given)
+      if not plan then
+        return nil, problem
+      end
+      return function()
+        return use(plan)
+      end
+    end
+  end
+
+  local function prepare_run(state, _, params, given)
+    local creation = options_of_polls(given)
+    creation.reconcile = given.reconcile
+    local create, problem = api.create(state, {}, params, creation)
+    if not create then
+      return nil, problem
+    end
+    local get_params =
+      { expand = given.expand, project_id = params.project_id, organization_id = params.organization_id }
+    local _, fault = polling.plan(api, waiting, state, "id", get_params, given)
+    if fault then
+      return nil, fault
+    end
+    return function()
+      return polling.run(create, function(id)
+        return assert(polling.plan(api, waiting, state, id, get_params, given))
+      end)
+    end
+  end
+
+  return {
+    wait = { ids = 1, prepare = prepare_with(polling.wait) },
+    watch = { ids = 1, prepare = prepare_with(polling.watch) },
+    run = { ids = 0, prepare = prepare_run, options = waiting.run_options },
+  }
+end
+
+return polling

@@ -1,0 +1,80 @@
+--- create with { reconcile = true }: after a lost answer, finding out whether the batch was created, instead of creating a
+--- second one. The API has no idempotency key for batches, so the list has to tell.
+---
+--- What it cannot know: another program that creates a batch with the same configuration over the same directory in the
+--- same seconds makes the answer ambiguous (then nothing is assumed), or, if its batch is the only new one that the list
+--- shows, is taken for ours.
+
+local core = require("llama_cloud.core")
+local loop = require("llama_cloud.loop")
+
+local reconcile = {}
+
+local PAUSES = { 1, 2, 4 } -- seconds before each look: the list may lag behind
+
+-- Whether what the service shows is what it was sent; it may show more.
+local function echoes(sent, shown)
+  if type(sent) ~= "table" or type(shown) ~= "table" then
+    return sent == shown or sent == core.null and shown == nil
+  end
+  for key, value in pairs(sent) do
+    if not echoes(value, shown[key]) then
+      return false
+    end
+  end
+  return true
+end
+
+-- The batches of the list, by id. Nil and an error.
+local function collect(list)
+  local items, err = list:all()
+  if not items then
+    return nil, err
+  end
+  local by_id = {}
+  for _, batch in ipairs(items) do
+    by_id[batch.id] = batch
+  end
+  return by_id
+end
+
+--- Creates a batch, and recognises it in the list if the answer is lost.
+---@param send fun(): table?, LlamaCloud.Error? sends the creation, once
+---@param list fun(): LlamaCloud.List the batches of the same directory
+---@param same any what the batch's `config` must show
+---@param returned table<string, true> ids that this client has returned from create; those are not ours
+---@return table? batch
+---@return LlamaCloud.Error? err with maybe_sent when it is not known whether a batch was created
+function reconcile.create(send, list, same, returned)
+  local before, problem = collect(list())
+  if not before then
+    problem.message = "reconcile: the batches of the directory could not be listed, so nothing was created: "
+      .. problem.message
+    return nil, problem
+  end
+  local batch, err = send()
+  if batch or not err.maybe_sent then
+    return batch, err
+  end
+  for _, pause in ipairs(PAUSES) do
+    loop.sleep(pause)
+    local now, list_err = collect(list())
+    local found = {}
+    for id, candidate in pairs(now or {}) do
+      if not before[id] and not returned[id] and echoes(same, candidate.config) then
+        found[#found + 1] = candidate
+      end
+    end
+    if #found == 1 then
+      return found[1]
+    elseif #found > 1 then
+      err.message = ("%s; reconcile: %d new batches could be this one"):format(err.message, #found)
+      return nil, err
+    end
+    err.cause = list_err or err.cause
+  end
+  err.message = err.message .. "; reconcile: no new batch was seen in the list"
+  return nil, err
+end
+
+return reconcile
