@@ -217,7 +217,7 @@ function Task:cancel()
   local status = coroutine.status(self.co)
   if status == "suspended" then
     local ok, err = coroutine.close(self.co)
-    self.error = errors.new { kind = "cancelled", message = "the task was cancelled" }
+    self.error = errors.new({ kind = "cancelled", message = "the task was cancelled" })
     if not ok then
       self.error.cause = err
     end

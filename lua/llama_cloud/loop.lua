@@ -133,7 +133,7 @@ end
 
 -- The hosts to be asked, the chosen one first. A host is recognised from when the application has loaded its library.
 local function hosts()
-  for _, name in ipairs { "cqueues", "copas" } do
+  for _, name in ipairs({ "cqueues", "copas" }) do
     if package.loaded[name] and not recognised[name] then
       local host = require("llama_cloud.loop." .. name)
       recognised[name] = host

@@ -7,7 +7,7 @@ local host = {}
 
 local main = debug.getregistry()[1] -- LUA_RIDX_MAINTHREAD
 local source = debug.getinfo(copas.step, "S").source
-local parked = {} -- coroutine -> true: Copas holds those of pauseforever weakly -- luacheck: ignore parked
+local parked = {} -- coroutine -> true: Copas holds those of pauseforever weakly
 
 -- The coroutine that resumed `target`, found by walking from the main thread along what each is resuming at the moment.
 -- Nil when a C function other than coroutine.resume and a coroutine.wrap function is in between.
@@ -52,8 +52,10 @@ function host.park(co)
 end
 
 function host.wake(co)
-  parked[co] = nil
-  copas.wakeup(co)
+  if parked[co] then
+    parked[co] = nil
+    copas.wakeup(co)
+  end
 end
 
 function host.watch(fd, on_readable)
