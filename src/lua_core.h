@@ -17,6 +17,7 @@
 void lua_decode_open(lua_State *L);
 void lua_encode_open(lua_State *L);
 void lua_transport_open(lua_State *L);
+void lua_url_open(lua_State *L);
 
 /* Decodes the JSON text of `length` bytes at `text`. `options` is the stack index of the options table of
    core.decode, or 0 for the defaults. Pushes the value and returns 1; or, where the text is not JSON,

@@ -1,16 +1,12 @@
-/*
-** Lua's view of transport, transfer and timer: arguments in, results out.
-**
-** A transport is a userdata whose uservalue is a weak-valued table: address of a token -> its handle. A token is a
-** handle: a userdata that owns the C token and whose uservalue keeps the transport alive. The transport never keeps a
-** handle, so one that nobody holds is collected, which cancels it.
-*/
+/* Lua's view of transport, transfer and timer: arguments in, results out.
+
+   A transport is a userdata whose uservalue is a weak-valued table: address of a token -> its handle. A
+   token is a handle: a userdata that owns the C token and whose uservalue keeps the transport alive. The
+   transport never keeps a handle, so one that nobody holds is collected, which cancels it. */
 #include "lua_core.h"
 #include "poller.h"
 #include "transport.h"
-#include "url.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -18,7 +14,6 @@
 #define TRANSPORT "llama_cloud.transport"
 #define TRANSFER "llama_cloud.transfer"
 #define TIMER "llama_cloud.timer"
-#define URL "llama_cloud.url"
 
 typedef struct lua_transport {
   transport *transport; /* NULL: closed, or not made yet */
@@ -26,7 +21,8 @@ typedef struct lua_transport {
 
 typedef struct lua_token {
   token *token;    /* NULL: closed, or not made yet */
-  unsigned pinned; /* how many decodes read its body right now */
+  unsigned pinned; /* how many calls read its result right now */
+  bool closing;    /* closed while it was pinned */
 } lua_token;
 
 /* Raises what Lua raises when it runs out of memory itself. */
@@ -40,14 +36,14 @@ static int out_of_memory(lua_State *L) {
 /* The open transport at stack index 1; raises for a closed one, and in a forked process. */
 static transport *check_transport(lua_State *L) {
   lua_transport *h = luaL_checkudata(L, 1, TRANSPORT);
-  if (h->transport == NULL) luaL_error(L, "attempt to use a closed transport");
-  if (transport_forked(h->transport)) luaL_error(L, "attempt to use a transport of the parent process after fork");
+  if (h->transport == NULL)
+    luaL_error(L, "attempt to use a closed transport");
+  if (transport_forked(h->transport))
+    luaL_error(L, "attempt to use a transport of the parent process after fork");
   return h->transport;
 }
 
-/*
-** core.transport() -> transport. Raises when there is no memory or no descriptor left.
-*/
+/* core.transport() -> transport. Raises when there is no memory or no descriptor left. */
 static int core_transport(lua_State *L) {
   lua_transport *h = lua_newuserdatauv(L, sizeof *h, 1);
   h->transport = NULL;
@@ -59,7 +55,8 @@ static int core_transport(lua_State *L) {
   lua_setmetatable(L, -2);
   lua_setiuservalue(L, -2, 1);
   h->transport = transport_new();
-  if (h->transport == NULL) return luaL_error(L, "cannot make a transport: no memory or no file descriptor left");
+  if (h->transport == NULL)
+    return luaL_error(L, "cannot make a transport: no memory or no file descriptor left");
   return 1;
 }
 
@@ -74,22 +71,21 @@ static int transport_close(lua_State *L) {
 
 static int transport_tostring(lua_State *L) {
   lua_transport *h = luaL_checkudata(L, 1, TRANSPORT);
-  if (h->transport == NULL) lua_pushfstring(L, "%s (closed)", TRANSPORT);
-  else lua_pushfstring(L, "%s (%p)", TRANSPORT, (void *)h->transport);
+  if (h->transport == NULL)
+    lua_pushfstring(L, "%s (closed)", TRANSPORT);
+  else
+    lua_pushfstring(L, "%s (%p)", TRANSPORT, (void *)h->transport);
   return 1;
 }
 
-/*
-** transport:fd() -> integer: the descriptor that is readable exactly when step or next has something to do.
-*/
+/* transport:fd() -> integer: the descriptor that is readable exactly when step or next has something to do.
+ */
 static int transport_l_fd(lua_State *L) {
   lua_pushinteger(L, transport_fd(check_transport(L)));
   return 1;
 }
 
-/*
-** transport:step() -> boolean: does what can be done without waiting; whether next has tokens to hand out.
-*/
+/* transport:step() -> boolean: does what can be done without waiting; whether next has tokens to hand out. */
 static int transport_l_step(lua_State *L) {
   transport *t = check_transport(L);
   transport_step(t);
@@ -97,25 +93,22 @@ static int transport_l_step(lua_State *L) {
   return 1;
 }
 
-/*
-** transport:next() -> token | nil: an ended token, in the order in which they ended. A token whose handle is being
-** collected is passed over.
-*/
+/* transport:next() -> token | nil: an ended token, in the order in which they ended. A token whose handle
+   is being collected is passed over. */
 static int transport_l_next(lua_State *L) {
   transport *t = check_transport(L);
   token *k;
   lua_getiuservalue(L, 1, 1);
   while ((k = transport_next(t)) != NULL) {
-    if (lua_rawgetp(L, -1, k) == LUA_TUSERDATA) return 1;
+    if (lua_rawgetp(L, -1, k) == LUA_TUSERDATA)
+      return 1;
     lua_pop(L, 1);
   }
   return 0;
 }
 
-/*
-** transport:wait([seconds]) -> boolean: blocks until there is something to do (true), until seconds have passed (false)
-** or until a signal arrives (false), so that a hook set by a signal handler gets to run.
-*/
+/* transport:wait([seconds]) -> boolean: blocks until there is something to do (true), until seconds have
+   passed (false) or until a signal arrives (false), so that a hook set by a signal handler gets to run. */
 static int transport_l_wait(lua_State *L) {
   transport *t = check_transport(L);
   lua_Number seconds = luaL_optnumber(L, 2, HUGE_VAL);
@@ -123,9 +116,7 @@ static int transport_l_wait(lua_State *L) {
   return 1;
 }
 
-/*
-** transport:count() -> pending, active: tokens started and not handed out yet; transfers inside the multi.
-*/
+/* transport:count() -> pending, active: tokens started and not handed out yet; transfers inside the multi. */
 static int transport_l_count(lua_State *L) {
   transport *t = check_transport(L);
   lua_pushinteger(L, (lua_Integer)transport_pending(t));
@@ -133,9 +124,8 @@ static int transport_l_count(lua_State *L) {
   return 2;
 }
 
-/*
-** transport:max_concurrency([n]) -> integer: how many transfers may be under way at once; sets it to n first.
-*/
+/* transport:max_concurrency([n]) -> integer: how many transfers may be under way at once; sets it to n
+   first. */
 static int transport_l_max_concurrency(lua_State *L) {
   transport *t = check_transport(L);
   if (!lua_isnoneornil(L, 2)) {
@@ -154,61 +144,91 @@ static lua_token *push_handle(lua_State *L, const char *metatable) {
   lua_token *h = lua_newuserdatauv(L, sizeof *h, 1);
   h->token = NULL;
   h->pinned = 0;
+  h->closing = false;
   luaL_setmetatable(L, metatable);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   return h;
 }
 
-/*
-** Starts the token of the handle on top of the stack, and lets the transport at index 1 find the handle by it.
-** Raises when there is no memory; the handle's finalizer then frees the token.
-*/
-static void start_handle(lua_State *L, transport *t, lua_token *h) {
+/* Starts the token of the handle on top of the stack, and lets the transport at index 1 find the handle by
+   it. The transport is looked at only now: whatever allocated memory before may have run a finalizer that
+   closed it. Raises when it is closed and when there is no memory; the handle's finalizer then frees the
+   token. */
+static void start_handle(lua_State *L, lua_token *h) {
   lua_getiuservalue(L, 1, 1);
   lua_pushvalue(L, -2);
   lua_rawsetp(L, -2, h->token);
   lua_pop(L, 1);
-  if (!transport_start(t, h->token)) out_of_memory(L);
+  if (!transport_start(check_transport(L), h->token))
+    out_of_memory(L);
 }
 
-/* Pushes field `name` of the table at index 2, where it stays, and returns it as a string without NUL, or NULL for nil. */
+/* Pushes field `name` of the table at index 2, where it stays, and returns it as a string without NUL, or
+   NULL for nil. */
 static const char *string_field(lua_State *L, const char *name, size_t *length) {
   const char *text;
   size_t size;
-  if (lua_getfield(L, 2, name) == LUA_TNIL) return NULL;
-  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "field '%s' must be a string", name);
+  if (lua_getfield(L, 2, name) == LUA_TNIL)
+    return NULL;
+  if (lua_type(L, -1) != LUA_TSTRING)
+    luaL_error(L, "field '%s' must be a string", name);
   text = lua_tolstring(L, -1, &size);
-  if (length != NULL) *length = size;
-  else if (strlen(text) != size) luaL_error(L, "field '%s' contains a NUL", name);
+  if (length != NULL)
+    *length = size;
+  else if (strlen(text) != size)
+    luaL_error(L, "field '%s' contains a NUL", name);
   return text;
 }
 
+/* The number in field `name` of the table at index 2. Raises for what is none, NaN included. Stack as
+   before. */
 static lua_Number number_field(lua_State *L, const char *name, lua_Number otherwise) {
   lua_Number value = otherwise;
   if (lua_getfield(L, 2, name) != LUA_TNIL) {
-    if (lua_type(L, -1) != LUA_TNUMBER) luaL_error(L, "field '%s' must be a number", name);
+    if (lua_type(L, -1) != LUA_TNUMBER)
+      luaL_error(L, "field '%s' must be a number", name);
     value = lua_tonumber(L, -1);
+    if (isnan(value))
+      luaL_error(L, "field '%s' is NaN", name);
   }
   lua_pop(L, 1);
   return value;
 }
 
+/* Whether field `name` of the table at index 2 is true. Stack as before. */
 static bool boolean_field(lua_State *L, const char *name, bool otherwise) {
   bool value = lua_getfield(L, 2, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
   lua_pop(L, 1);
   return value;
 }
 
-/* Raises unless a header's name or value is of one line: whatever the caller does, nothing is smuggled in. */
-static const char *check_line(lua_State *L, int index) {
+/* The field's method. Raises unless it is a word in capital letters: whatever the caller does, nothing is
+   smuggled in. */
+static const char *method_field(lua_State *L) {
+  const char *method = string_field(L, "method", NULL);
+  if (method == NULL)
+    luaL_error(L, "a request needs a method");
+  else if (method[0] == '\0' || method[strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] != '\0')
+    luaL_error(L, "the method must be a word in capital letters");
+  return method;
+}
+
+/* A header's name or value at that index, for the same reason of one line, and a name without a colon. */
+static const char *check_line(lua_State *L, int index, bool is_name) {
   size_t length;
-  const char *text = luaL_checklstring(L, index, &length);
-  if (strlen(text) != length || strpbrk(text, "\r\n") != NULL) luaL_error(L, "a header contains CR, LF or NUL");
+  const char *text = lua_tolstring(L, index, &length);
+  if (text == NULL)
+    luaL_error(L, "a header's name or value is not a string");
+  else if (strlen(text) != length || strpbrk(text, "\r\n") != NULL)
+    luaL_error(L, "a header contains CR, LF or NUL");
+  else if (is_name && (length == 0 || strchr(text, ':') != NULL))
+    luaL_error(L, "a header's name is empty or contains a colon");
   return text;
 }
 
-/* Adds the request headers of field `headers`: { name, value, name, value, ... }; value false leaves one out. */
+/* Adds the request headers of field `headers`: { name, value, name, value, ... }; value false leaves one
+   out. */
 static void add_headers(lua_State *L, token *transfer) {
   if (lua_getfield(L, 2, "headers") != LUA_TNIL) {
     lua_Integer n;
@@ -218,31 +238,32 @@ static void add_headers(lua_State *L, token *transfer) {
       const char *name, *value = NULL;
       lua_geti(L, -1, i);
       lua_geti(L, -2, i + 1);
-      name = check_line(L, -2);
-      if (lua_toboolean(L, -1)) value = check_line(L, -1);
-      if (!transfer_add_header(transfer, name, value)) out_of_memory(L);
+      name = check_line(L, -2, true);
+      if (lua_toboolean(L, -1))
+        value = check_line(L, -1, false);
+      if (!transfer_add_header(transfer, name, value))
+        out_of_memory(L);
       lua_pop(L, 2);
     }
   }
   lua_pop(L, 1);
 }
 
-/*
-** transport:start(request) -> transfer. request: method, url, headers ({ name, value|false, ... }), body, timeout,
-** connect_timeout and deadline (seconds, none by default), max_response_bytes, proxy, ca_file, verify (true),
-** repeatable (false). Raises for a field of the wrong type and when there is no memory.
-*/
+/* transport:start(request) -> transfer. request: method, url, headers ({ name, value|false, ... }), body,
+   timeout, connect_timeout and deadline (seconds, none by default), max_response_bytes, proxy, ca_file,
+   verify (true), repeatable (false). Raises for a field of the wrong type and when there is no memory. */
 static int transport_l_start(lua_State *L) {
-  transport *t = check_transport(L);
   transfer_options options = {0};
   lua_Number limit;
   lua_token *h;
+  check_transport(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   h = push_handle(L, TRANSFER);
-  options.method = string_field(L, "method", NULL);
+  options.method = method_field(L);
   options.url = string_field(L, "url", NULL);
-  if (options.method == NULL || options.url == NULL) return luaL_error(L, "a request needs a method and a url");
+  if (options.url == NULL)
+    return luaL_error(L, "a request needs a url");
   options.body = string_field(L, "body", &options.body_length);
   options.proxy = string_field(L, "proxy", NULL);
   options.ca_file = string_field(L, "ca_file", NULL);
@@ -252,25 +273,30 @@ static int transport_l_start(lua_State *L) {
   options.connect_timeout = number_field(L, "connect_timeout", HUGE_VAL);
   options.deadline = number_field(L, "deadline", HUGE_VAL);
   limit = number_field(L, "max_response_bytes", HUGE_VAL);
+  if (limit < 0)
+    return luaL_error(L, "field 'max_response_bytes' is negative");
   options.max_response_bytes = limit < (lua_Number)(SIZE_MAX / 4) ? (size_t)limit : SIZE_MAX / 4;
   h->token = transfer_new(&options);
-  if (h->token == NULL) return out_of_memory(L);
+  if (h->token == NULL)
+    return out_of_memory(L);
   lua_settop(L, 3);
   add_headers(L, h->token);
-  start_handle(L, t, h);
+  start_handle(L, h);
   return 1;
 }
 
-/*
-** transport:timer(seconds) -> timer: a token that ends after that time.
-*/
+/* transport:timer(seconds) -> timer: a token that ends after that time. */
 static int transport_l_timer(lua_State *L) {
-  transport *t = check_transport(L);
   lua_Number seconds = luaL_checknumber(L, 2);
-  lua_token *h = push_handle(L, TIMER);
+  lua_token *h;
+  check_transport(L);
+  luaL_argcheck(L, !isnan(seconds), 2, "NaN");
+  lua_settop(L, 2);
+  h = push_handle(L, TIMER);
   h->token = timer_new(seconds);
-  if (h->token == NULL) return out_of_memory(L);
-  start_handle(L, t, h);
+  if (h->token == NULL)
+    return out_of_memory(L);
+  start_handle(L, h);
   return 1;
 }
 
@@ -285,8 +311,10 @@ static lua_token *check_handle(lua_State *L) {
 /* The transfer at index 1; raises for a closed one, and for one that has not ended. */
 static token *check_ended(lua_State *L) {
   lua_token *h = luaL_checkudata(L, 1, TRANSFER);
-  if (h->token == NULL) luaL_error(L, "attempt to use a closed transfer");
-  if (token_get_state(h->token) < TOKEN_FINISHED) luaL_error(L, "the transfer has not ended");
+  if (h->token == NULL)
+    luaL_error(L, "attempt to use a closed transfer");
+  if (token_get_state(h->token) < TOKEN_FINISHED)
+    luaL_error(L, "the transfer has not ended");
   return h->token;
 }
 
@@ -299,28 +327,41 @@ static int token_gc(lua_State *L) {
   return 0;
 }
 
-/*
-** token:close(), __close: idempotent; cancels without notice and frees. While a decode reads the body (a finalizer of
-** its may call this) the memory stays until the handle is collected.
-*/
+/* token:close(), __close: idempotent; cancels without notice and frees. While a call reads the result (a
+   finalizer that runs meanwhile may call this) the memory stays until that call is done. */
 static int token_close(lua_State *L) {
   lua_token *h = check_handle(L);
-  if (h->pinned == 0) return token_gc(L);
+  if (h->pinned == 0)
+    return token_gc(L);
+  h->closing = true;
   return 0;
 }
 
-/*
-** token:cancel(): ends it now, as cancelled, so that its owner wakes; no effect on one that has ended.
-*/
+/* Keeps the result of the transfer at index 1 in place, whatever finalizers run, until unpin. An error that
+   unwinds leaves it pinned: then only __gc frees it. */
+static const token *pin(lua_State *L) {
+  const token *k = check_ended(L);
+  lua_token *h = lua_touserdata(L, 1);
+  h->pinned++;
+  return k;
+}
+
+/* Ends what pin began, and does the closing that was asked for meanwhile. */
+static void unpin(lua_State *L) {
+  lua_token *h = lua_touserdata(L, 1);
+  if (--h->pinned == 0 && h->closing)
+    token_gc(L);
+}
+
+/* token:cancel(): ends it now, as cancelled, so that its owner wakes; no effect on one that has ended. */
 static int token_l_cancel(lua_State *L) {
   lua_token *h = check_handle(L);
-  if (h->token != NULL) token_cancel(h->token);
+  if (h->token != NULL)
+    token_cancel(h->token);
   return 0;
 }
 
-/*
-** token:done() -> boolean: whether it has ended.
-*/
+/* token:done() -> boolean: whether it has ended. */
 static int token_l_done(lua_State *L) {
   lua_token *h = check_handle(L);
   lua_pushboolean(L, h->token == NULL || token_get_state(h->token) >= TOKEN_FINISHED);
@@ -335,147 +376,136 @@ static int token_tostring(lua_State *L) {
   return 1;
 }
 
-/*
-** transfer:outcome() -> kind, message. kind: "response" | "connection" | "refused" (not worth trying again) | "timeout" |
-** "too_large" | "cancelled". Raises "not enough memory" when that is what happened.
-*/
+/* transfer:outcome() -> kind, message. kind: "response" | "connection" | "refused" (not worth trying again)
+   | "timeout" | "too_large" | "cancelled". Raises "not enough memory" when that is what happened. */
 static int transfer_l_outcome(lua_State *L) {
-  static const char *const names[] = {"response", "connection", "refused", "timeout", "too_large", "cancelled"};
-  token *k = check_ended(L);
+  static const char *const names[] = {"response", "connection", "refused",
+                                      "timeout",  "too_large",  "cancelled"};
+  const token *k = pin(L);
   outcome o = transfer_outcome(k);
-  if (o == OUTCOME_NO_MEMORY) return out_of_memory(L);
+  if (o == OUTCOME_NO_MEMORY) {
+    unpin(L);
+    return out_of_memory(L);
+  }
   lua_pushstring(L, names[o]);
   lua_pushstring(L, transfer_message(k));
+  unpin(L);
   return 2;
 }
 
-/*
-** transfer:status() -> integer: the HTTP status, 0 when none arrived.
-*/
+/* transfer:status() -> integer: the HTTP status, 0 when none arrived. */
 static int transfer_l_status(lua_State *L) {
   lua_pushinteger(L, transfer_status(check_ended(L)));
   return 1;
 }
 
-/*
-** transfer:sent() -> boolean: whether the server may have seen the whole request.
-*/
+/* transfer:sent() -> boolean: whether the server may have seen the whole request. */
 static int transfer_l_sent(lua_State *L) {
   lua_pushboolean(L, transfer_sent(check_ended(L)));
   return 1;
 }
 
-/*
-** transfer:body() -> string: what arrived of the body, decompressed.
-*/
+/* transfer:body() -> string: what arrived of the body, decompressed. */
 static int transfer_l_body(lua_State *L) {
   const buffer *body = transfer_body(check_ended(L));
   lua_pushlstring(L, body->length > 0 ? body->data : "", body->length);
   return 1;
 }
 
-/*
-** transfer:decode([options]) -> value | nil, message, offset: the body as JSON, straight from where it arrived.
-** options as for core.decode.
-*/
+/* transfer:decode([options]) -> value | nil, message, offset: the body as JSON, straight from where it
+   arrived. options as for core.decode. */
 static int transfer_l_decode(lua_State *L) {
-  const buffer *body = transfer_body(check_ended(L));
-  lua_token *h = lua_touserdata(L, 1);
+  const buffer *body;
   int n;
   lua_settop(L, 2);
-  h->pinned++; /* an error that unwinds leaves it pinned: then only __gc frees it */
+  body = transfer_body(pin(L));
   n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, lua_isnil(L, 2) ? 0 : 2);
-  h->pinned--;
+  unpin(L);
   return n;
 }
 
-/*
-** transfer:headers() -> table: the response's headers, names in lower case, repeated ones joined by ", "
-** (RFC 9110 section 5.3).
-*/
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+/* Pushes a header's name in lower case. */
+static void push_name(lua_State *L, const char *start, const char *end) {
+  luaL_Buffer name;
+  while (end > start && is_blank(end[-1]))
+    end--;
+  luaL_buffinit(L, &name);
+  for (; start < end; start++)
+    luaL_addchar(&name, (char)(*start >= 'A' && *start <= 'Z' ? *start + ('a' - 'A') : *start));
+  luaL_pushresult(&name);
+}
+
+/* Pushes a header's value without the white space around it; a line break inside, with what indents the
+   next line, becomes one space (RFC 9112 section 5.2). */
+static void push_value(lua_State *L, const char *start, const char *end) {
+  luaL_Buffer value;
+  while (start < end && is_blank(*start))
+    start++;
+  while (end > start && is_blank(end[-1]))
+    end--;
+  luaL_buffinit(L, &value);
+  while (start < end) {
+    const char *stop = start;
+    while (stop < end && *stop != '\r' && *stop != '\n')
+      stop++;
+    luaL_addlstring(&value, start, (size_t)(stop - start));
+    if (stop < end)
+      luaL_addchar(&value, ' ');
+    while (stop < end && is_blank(*stop))
+      stop++;
+    start = stop;
+  }
+  luaL_pushresult(&value);
+}
+
+/* The end of the header that begins at p: of its line and of those that continue it, which begin with white
+   space. */
+static const char *header_end(const char *p, const char *end) {
+  while (p < end) {
+    const char *newline = memchr(p, '\n', (size_t)(end - p));
+    p = newline != NULL ? newline + 1 : end;
+    if (p == end || (*p != ' ' && *p != '\t'))
+      break;
+  }
+  return p;
+}
+
+/* transfer:headers() -> table: the response's headers, names in lower case, repeated ones joined by ", "
+   (RFC 9110 section 5.3). Trailers are not among them. */
 static int transfer_l_headers(lua_State *L) {
-  const buffer *lines = transfer_headers(check_ended(L));
-  const char *p = lines->data;
-  const char *end = p != NULL ? p + lines->length : NULL;
+  const buffer *lines = transfer_headers(pin(L));
+  const char *p = lines->length > 0 ? lines->data : "";
+  const char *end = p + lines->length;
   lua_settop(L, 1);
   lua_newtable(L);
+  p = header_end(p, end); /* the status line */
   while (p < end) {
-    const char *eol = memchr(p, '\n', (size_t)(end - p));
-    const char *next = eol != NULL ? eol + 1 : end;
+    const char *next = header_end(p, end);
     const char *colon = memchr(p, ':', (size_t)(next - p));
     if (colon != NULL && colon > p) {
-      const char *value = colon + 1, *stop = next;
-      luaL_Buffer name;
-      while (value < stop && isspace((unsigned char)*value)) value++;
-      while (stop > value && isspace((unsigned char)stop[-1])) stop--;
-      luaL_buffinit(L, &name);
-      for (const char *c = p; c < colon; c++) luaL_addchar(&name, (char)(*c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c));
-      luaL_pushresult(&name);
+      push_name(L, p, colon);
       lua_pushvalue(L, -1);
       if (lua_rawget(L, 2) == LUA_TSTRING) {
         lua_pushliteral(L, ", ");
-        lua_pushlstring(L, value, (size_t)(stop - value));
+        push_value(L, colon + 1, next);
         lua_concat(L, 3);
       } else {
         lua_pop(L, 1);
-        lua_pushlstring(L, value, (size_t)(stop - value));
+        push_value(L, colon + 1, next);
       }
       lua_rawset(L, 2);
     }
     p = next;
   }
+  unpin(L);
   return 1;
 }
 
-/* ---- URLs and the clock ---- */
+/* ---- the clock and the machine ---- */
 
-static int url_gc(lua_State *L) {
-  url_free(luaL_checkudata(L, 1, URL));
-  return 0;
-}
-
-/* Sets field `name` of the table on top of the stack to part, if there is one. */
-static void set_part(lua_State *L, const char *name, const char *part) {
-  if (part == NULL) return;
-  lua_pushstring(L, part);
-  lua_setfield(L, -2, name);
-}
-
-/*
-** core.url(text[, base]) -> table | nil, message: parses text, resolved against base if given (RFC 3986 section 5).
-** Fields, absent where the URL has none: text (the whole, normalised), scheme, user, password, host, port, path, query,
-** fragment; all strings.
-*/
-static int core_url(lua_State *L) {
-  const char *text = luaL_checkstring(L, 1);
-  const char *base = luaL_optstring(L, 2, NULL);
-  const char *problem;
-  url *u = lua_newuserdatauv(L, sizeof *u, 0);
-  *u = (url){0};
-  luaL_setmetatable(L, URL);
-  problem = url_parse(u, text, base);
-  if (problem != NULL) {
-    lua_pushnil(L);
-    lua_pushstring(L, problem);
-    return 2;
-  }
-  lua_createtable(L, 0, 9);
-  set_part(L, "text", u->text);
-  set_part(L, "scheme", u->scheme);
-  set_part(L, "user", u->user);
-  set_part(L, "password", u->password);
-  set_part(L, "host", u->host);
-  set_part(L, "port", u->port);
-  set_part(L, "path", u->path);
-  set_part(L, "query", u->query);
-  set_part(L, "fragment", u->fragment);
-  url_free(u);
-  return 1;
-}
-
-/*
-** core.now() -> number: seconds of the monotonic clock.
-*/
+/* core.now() -> number: seconds of the monotonic clock. */
 static int core_now(lua_State *L) {
   lua_pushnumber(L, (lua_Number)poller_now() / 1e9);
   return 1;
@@ -496,35 +526,33 @@ static int core_now(lua_State *L) {
 
 /* ---- registration ---- */
 
-static const luaL_Reg core_functions[] = {
-  {"transport", core_transport}, {"url", core_url}, {"now", core_now}, {NULL, NULL}};
+static const luaL_Reg core_functions[] = {{"transport", core_transport}, {"now", core_now}, {NULL, NULL}};
 
-static const luaL_Reg transport_methods[] = {{"fd", transport_l_fd},
-                                             {"step", transport_l_step},
-                                             {"next", transport_l_next},
-                                             {"wait", transport_l_wait},
-                                             {"count", transport_l_count},
-                                             {"max_concurrency", transport_l_max_concurrency},
-                                             {"start", transport_l_start},
-                                             {"timer", transport_l_timer},
-                                             {"close", transport_close},
-                                             {NULL, NULL}};
+static const luaL_Reg transport_methods[] = {
+    {"fd", transport_l_fd},       {"step", transport_l_step},
+    {"next", transport_l_next},   {"wait", transport_l_wait},
+    {"count", transport_l_count}, {"max_concurrency", transport_l_max_concurrency},
+    {"start", transport_l_start}, {"timer", transport_l_timer},
+    {"close", transport_close},   {NULL, NULL}};
 
-static const luaL_Reg transport_metamethods[] = {
-  {"__gc", transport_close}, {"__close", transport_close}, {"__tostring", transport_tostring}, {NULL, NULL}};
+static const luaL_Reg transport_metamethods[] = {{"__gc", transport_close},
+                                                 {"__close", transport_close},
+                                                 {"__tostring", transport_tostring},
+                                                 {NULL, NULL}};
 
 static const luaL_Reg token_methods[] = {
-  {"cancel", token_l_cancel}, {"done", token_l_done}, {"close", token_close}, {NULL, NULL}};
+    {"cancel", token_l_cancel}, {"done", token_l_done}, {"close", token_close}, {NULL, NULL}};
 
-static const luaL_Reg transfer_methods[] = {{"outcome", transfer_l_outcome}, {"status", transfer_l_status},
-                                            {"sent", transfer_l_sent},       {"body", transfer_l_body},
-                                            {"decode", transfer_l_decode},   {"headers", transfer_l_headers},
+static const luaL_Reg transfer_methods[] = {{"outcome", transfer_l_outcome},
+                                            {"status", transfer_l_status},
+                                            {"sent", transfer_l_sent},
+                                            {"body", transfer_l_body},
+                                            {"decode", transfer_l_decode},
+                                            {"headers", transfer_l_headers},
                                             {NULL, NULL}};
 
 static const luaL_Reg token_metamethods[] = {
-  {"__gc", token_gc}, {"__close", token_close}, {"__tostring", token_tostring}, {NULL, NULL}};
-
-static const luaL_Reg url_metamethods[] = {{"__gc", url_gc}, {NULL, NULL}};
+    {"__gc", token_gc}, {"__close", token_close}, {"__tostring", token_tostring}, {NULL, NULL}};
 
 /* Registers a metatable with up to two sets of methods. Stack as before. */
 static void make_class(lua_State *L, const char *name, const luaL_Reg *metamethods, const luaL_Reg *methods,
@@ -532,9 +560,13 @@ static void make_class(lua_State *L, const char *name, const luaL_Reg *metametho
   luaL_newmetatable(L, name);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);
-  if (methods != NULL) luaL_setfuncs(L, methods, 0);
-  if (more != NULL) luaL_setfuncs(L, more, 0);
+  if (methods != NULL)
+    luaL_setfuncs(L, methods, 0);
+  if (more != NULL)
+    luaL_setfuncs(L, more, 0);
   lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0); /* what getmetatable gives: a finalizer called by hand would free what is pinned */
+  lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
 }
 
@@ -542,7 +574,6 @@ void lua_transport_open(lua_State *L) {
   make_class(L, TRANSPORT, transport_metamethods, transport_methods, NULL);
   make_class(L, TRANSFER, token_metamethods, token_methods, transfer_methods);
   make_class(L, TIMER, token_metamethods, token_methods, NULL);
-  make_class(L, URL, url_metamethods, NULL, NULL);
   luaL_setfuncs(L, core_functions, 0);
   lua_pushstring(L, transport_version());
   lua_setfield(L, -2, "curl_version");

@@ -1,7 +1,5 @@
-/*
-** Many sockets and one timer behind one file descriptor.
-** This is the seam for other systems: an implementation knows neither libcurl nor Lua.
-*/
+/* Many sockets and one timer behind one file descriptor. This is the seam for other systems: an
+   implementation knows neither libcurl nor Lua. */
 #ifndef LLAMA_CLOUD_POLLER_H
 #define LLAMA_CLOUD_POLLER_H
 
@@ -29,7 +27,8 @@ void poller_free(poller *p);
 /* The descriptor that is readable while poller_take would return something or the timer is due. */
 int poller_fd(const poller *p);
 
-/* Watches fd for POLLER_READ | POLLER_WRITE; 0 forgets it. Returns 0, or -1 and errno; forgetting never fails. */
+/* Watches fd for POLLER_READ | POLLER_WRITE; 0 forgets it. Returns 0, or -1 and errno; forgetting never
+   fails. */
 int poller_watch(poller *p, int fd, unsigned interest);
 
 /* Sets the one timer to an absolute time: in the past means now, POLLER_NEVER means off. */

@@ -1,6 +1,4 @@
-/*
-** poller on Linux: an epoll instance with a timerfd inside (epoll(7), timerfd_create(2)).
-*/
+/* poller on Linux: an epoll instance with a timerfd inside (epoll(7), timerfd_create(2)). */
 #include "poller.h"
 
 #include <errno.h>
@@ -25,7 +23,8 @@ enum { BATCH = 64 };
 poller *poller_new(void) {
   struct epoll_event event = {.events = EPOLLIN};
   poller *p = malloc(sizeof *p);
-  if (p == NULL) return NULL;
+  if (p == NULL)
+    return NULL;
   p->armed = POLLER_NEVER;
   p->epoll = epoll_create1(EPOLL_CLOEXEC);
   p->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -40,15 +39,16 @@ poller *poller_new(void) {
 }
 
 void poller_free(poller *p) {
-  if (p == NULL) return;
-  if (p->timer >= 0) close(p->timer);
-  if (p->epoll >= 0) close(p->epoll);
+  if (p == NULL)
+    return;
+  if (p->timer >= 0)
+    close(p->timer);
+  if (p->epoll >= 0)
+    close(p->epoll);
   free(p);
 }
 
-int poller_fd(const poller *p) {
-  return p->epoll;
-}
+int poller_fd(const poller *p) { return p->epoll; }
 
 int poller_watch(poller *p, int fd, unsigned interest) {
   struct epoll_event event = {0};
@@ -58,18 +58,24 @@ int poller_watch(poller *p, int fd, unsigned interest) {
     return 0;
   }
   event.data.fd = fd;
-  if (interest & POLLER_READ) event.events |= EPOLLIN;
-  if (interest & POLLER_WRITE) event.events |= EPOLLOUT;
+  if (interest & POLLER_READ)
+    event.events |= EPOLLIN;
+  if (interest & POLLER_WRITE)
+    event.events |= EPOLLOUT;
   /* adding is the common case: libcurl stops watching a connection whenever it is idle */
-  if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &event) == 0) return 0;
-  if (errno != EEXIST) return -1;
+  if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &event) == 0)
+    return 0;
+  if (errno != EEXIST)
+    return -1;
   return epoll_ctl(p->epoll, EPOLL_CTL_MOD, fd, &event);
 }
 
 void poller_arm(poller *p, int64_t due) {
   struct itimerspec when = {{0, 0}, {0, 0}};
-  if (due <= 0) due = 1; /* zero would disarm */
-  if (due == p->armed) return;
+  if (due <= 0)
+    due = 1; /* zero would disarm */
+  if (due == p->armed)
+    return;
   p->armed = due;
   if (due != POLLER_NEVER) {
     when.it_value.tv_sec = (time_t)(due / NANOSECONDS);
@@ -86,14 +92,18 @@ int poller_take(poller *p, poller_event *events, int capacity) {
     if (ready[i].data.fd == p->timer) {
       uint64_t expirations;
       /* reading is what makes the descriptor quiet again; how often it went off does not matter */
-      if (read(p->timer, &expirations, sizeof expirations) == (ssize_t)sizeof expirations) p->armed = POLLER_NEVER;
+      if (read(p->timer, &expirations, sizeof expirations) == (ssize_t)sizeof expirations)
+        p->armed = POLLER_NEVER;
       continue;
     }
     events[taken].fd = ready[i].data.fd;
     events[taken].ready = 0;
-    if (ready[i].events & EPOLLIN) events[taken].ready |= POLLER_READ;
-    if (ready[i].events & EPOLLOUT) events[taken].ready |= POLLER_WRITE;
-    if (ready[i].events & (EPOLLERR | EPOLLHUP)) events[taken].ready |= POLLER_ERROR;
+    if (ready[i].events & EPOLLIN)
+      events[taken].ready |= POLLER_READ;
+    if (ready[i].events & EPOLLOUT)
+      events[taken].ready |= POLLER_WRITE;
+    if (ready[i].events & (EPOLLERR | EPOLLHUP))
+      events[taken].ready |= POLLER_ERROR;
     taken++;
   }
   return taken;
@@ -109,8 +119,10 @@ int poller_wait(const poller *p, int64_t until) {
       timeout = ms > INT_MAX ? INT_MAX : (int)ms;
     }
     int n = poll(&fd, 1, timeout);
-    if (n != 0) return n > 0 ? 1 : -1;
-    if (until != POLLER_NEVER && poller_now() >= until) return 0;
+    if (n != 0)
+      return n > 0 ? 1 : -1;
+    if (until != POLLER_NEVER && poller_now() >= until)
+      return 0;
   }
 }
 

@@ -1,28 +1,23 @@
-/*
-** The engine: a curl multi handle with a queue before it, a pool of easy handles, and timers, behind one descriptor.
-**
-** libcurl is driven by its socket interface (curl_multi_socket_action(3)). Its callbacks touch malloc'd memory only and
-** report by their return codes; nothing here knows Lua, so no Lua error can cross libcurl.
-*/
+/* The engine: a curl multi handle with a queue before it, a pool of easy handles, and timers, behind one
+   descriptor.
+
+   libcurl is driven by its socket interface (curl_multi_socket_action(3)). Its callbacks touch malloc'd
+   memory only and report by their return codes; nothing here knows Lua, so no Lua error can cross libcurl. */
 #include "transport.h"
 
 #include "poller.h"
 
 #include <curl/curl.h>
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define NANOSECONDS 1e9
-#define MAX_HEADER_BYTES ((size_t)256 * 1024)
 #define DEFAULT_CONCURRENCY 128
 
 struct token {
-  transport *owner;  /* NULL while idle and once taken */
+  transport *owner;   /* NULL while idle and once taken */
   token *prev, *next; /* in the queue, the active or the finished list */
   token_state state;
   bool is_transfer;
@@ -34,26 +29,9 @@ struct token {
 
 typedef struct transfer {
   token base;
-  /* the request */
-  char *method, *url, *proxy, *ca_file;
-  struct curl_slist *headers;
-  buffer request;      /* the body */
-  bool has_body, verify, repeatable;
-  double timeout, connect_timeout, deadline;
-  size_t max_response_bytes;
-  /* the attempt */
-  CURL *easy;          /* NULL unless active */
-  size_t position;     /* how much of the body libcurl has read */
-  bool asked;          /* whether it ever asked for the body */
-  size_t header_bytes; /* of all responses: interim ones, trailers */
-  outcome failure;     /* what a callback found wrong: OUTCOME_RESPONSE while nothing is */
-  const char *reason;  /* the same in words */
-  /* the result */
-  outcome result;
-  long status;
-  bool sent;
-  buffer body, header_lines;
-  char message[CURL_ERROR_SIZE];
+  double deadline;
+  CURL *easy; /* NULL unless active */
+  exchange exchange;
 } transfer;
 
 typedef struct timer {
@@ -68,14 +46,14 @@ typedef struct token_list {
 struct transport {
   CURLM *multi;
   poller *poller;
-  unsigned generation;  /* fork_generation when it was made */
-  int64_t curl_due;     /* when libcurl wants to be called */
-  bool poller_failed;   /* a socket could not be watched: its transfer would hang */
+  unsigned generation; /* fork_generation when it was made */
+  int64_t curl_due;    /* when libcurl wants to be called */
+  bool failed;         /* libcurl or the poller could not get memory: some transfer may never end */
   token_list queue, active, finished;
   size_t pending, running, limit;
-  token **heap;         /* timers, and queued transfers with a deadline; the earliest first */
+  token **heap; /* timers, and queued transfers with a deadline; the earliest first */
   size_t heap_length, heap_capacity;
-  CURL **pool;          /* idle easy handles: a reset one is cheaper than a new one */
+  CURL **pool; /* idle easy handles: a reset one is cheaper than a new one */
   size_t pool_length, pool_capacity;
 };
 
@@ -85,34 +63,37 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static volatile unsigned fork_generation; /* how many forks lie between the first process and this one */
 static CURLcode global_result;
 
-static void count_fork(void) {
-  fork_generation++;
-}
+static void count_fork(void) { fork_generation++; }
 
 static void initialize_process(void) {
   global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
-  pthread_atfork(NULL, NULL, count_fork);
+  if (pthread_atfork(NULL, NULL, count_fork) != 0)
+    global_result = CURLE_OUT_OF_MEMORY;
 }
 
-const char *transport_version(void) {
-  return curl_version();
-}
+const char *transport_version(void) { return curl_version(); }
 
 /* ---- lists ---- */
 
 static void list_append(token_list *list, token *k) {
   k->prev = list->last;
   k->next = NULL;
-  if (list->last != NULL) list->last->next = k;
-  else list->first = k;
+  if (list->last != NULL)
+    list->last->next = k;
+  else
+    list->first = k;
   list->last = k;
 }
 
 static void list_remove(token_list *list, token *k) {
-  if (k->prev != NULL) k->prev->next = k->next;
-  else list->first = k->next;
-  if (k->next != NULL) k->next->prev = k->prev;
-  else list->last = k->prev;
+  if (k->prev != NULL)
+    k->prev->next = k->next;
+  else
+    list->first = k->next;
+  if (k->next != NULL)
+    k->next->prev = k->prev;
+  else
+    list->last = k->prev;
   k->prev = k->next = NULL;
 }
 
@@ -136,9 +117,12 @@ static void heap_down(transport *t, size_t i) {
   token *k = t->heap[i];
   for (;;) {
     size_t child = 2 * i + 1;
-    if (child >= t->heap_length) break;
-    if (child + 1 < t->heap_length && t->heap[child + 1]->due < t->heap[child]->due) child++;
-    if (t->heap[child]->due >= k->due) break;
+    if (child >= t->heap_length)
+      break;
+    if (child + 1 < t->heap_length && t->heap[child + 1]->due < t->heap[child]->due)
+      child++;
+    if (t->heap[child]->due >= k->due)
+      break;
     heap_put(t, i, t->heap[child]);
     i = child;
   }
@@ -150,7 +134,8 @@ static bool heap_insert(transport *t, token *k) {
   if (t->heap_length == t->heap_capacity) {
     size_t capacity = t->heap_capacity != 0 ? t->heap_capacity * 2 : 16;
     token **heap = realloc(t->heap, capacity * sizeof(token *));
-    if (heap == NULL) return false;
+    if (heap == NULL)
+      return false;
     t->heap = heap;
     t->heap_capacity = capacity;
   }
@@ -162,10 +147,12 @@ static bool heap_insert(transport *t, token *k) {
 static void heap_remove(transport *t, token *k) {
   size_t i = k->heap_index;
   token *last;
-  if (i == NOT_IN_HEAP) return;
+  if (i == NOT_IN_HEAP)
+    return;
   k->heap_index = NOT_IN_HEAP;
   last = t->heap[--t->heap_length];
-  if (last == k) return;
+  if (last == k)
+    return;
   heap_put(t, i, last);
   heap_up(t, i);
   heap_down(t, last->heap_index);
@@ -176,39 +163,40 @@ static void heap_remove(transport *t, token *k) {
 /* The monotonic time that lies seconds ahead; POLLER_NEVER for one that is out of reach. */
 static int64_t due_in(double seconds) {
   int64_t now = poller_now();
-  if (!(seconds > 0)) return now;
-  if (seconds * NANOSECONDS >= (double)(POLLER_NEVER / 2)) return POLLER_NEVER;
+  if (!(seconds > 0))
+    return now;
+  if (seconds * NANOSECONDS >= (double)(POLLER_NEVER / 2))
+    return POLLER_NEVER;
   return now + (int64_t)(seconds * NANOSECONDS);
-}
-
-/* Seconds as libcurl's milliseconds: rounded up, at least 1, as zero would mean something else to it. */
-static long milliseconds(double seconds) {
-  double ms = ceil(seconds * 1000);
-  if (ms < 1) return 1;
-  return ms >= INT_MAX ? INT_MAX : (long)ms;
 }
 
 /* The descriptor's one timer: libcurl's, ours, and "something has ended". */
 static void rearm(transport *t) {
   int64_t due = t->curl_due;
-  if (t->heap_length > 0 && t->heap[0]->due < due) due = t->heap[0]->due;
-  if (t->finished.first != NULL) due = 0;
+  if (t->heap_length > 0 && t->heap[0]->due < due)
+    due = t->heap[0]->due;
+  if (t->finished.first != NULL || t->failed)
+    due = 0;
   poller_arm(t->poller, due);
 }
 
 /* ---- libcurl's callbacks ---- */
 
-/* CURLMOPT_SOCKETFUNCTION. A failure is noted rather than returned: returning it would make the whole multi unusable. */
+/* CURLMOPT_SOCKETFUNCTION. A failure is noted rather than returned: returning it would make the whole multi
+   unusable. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data) {
   transport *t = data;
   unsigned interest = 0;
   (void)easy;
   (void)socket_data;
   if (what != CURL_POLL_REMOVE) {
-    if (what & CURL_POLL_IN) interest |= POLLER_READ;
-    if (what & CURL_POLL_OUT) interest |= POLLER_WRITE;
+    if (what & CURL_POLL_IN)
+      interest |= POLLER_READ;
+    if (what & CURL_POLL_OUT)
+      interest |= POLLER_WRITE;
   }
-  if (poller_watch(t->poller, fd, interest) != 0) t->poller_failed = true;
+  if (poller_watch(t->poller, fd, interest) != 0)
+    t->failed = true;
   return 0;
 }
 
@@ -220,70 +208,12 @@ static int on_timer(CURLM *multi, long ms, void *data) {
   return 0;
 }
 
-/* Notes why a callback makes the transfer fail, and returns what libcurl fails upon. */
-static size_t refuse(transfer *x, outcome failure, const char *reason) {
-  x->failure = failure;
-  x->reason = reason;
-  return CURL_WRITEFUNC_ERROR;
-}
-
-/* CURLOPT_WRITEFUNCTION: the body, decompressed. */
-static size_t on_body(char *data, size_t size, size_t count, void *user) {
-  transfer *x = user;
-  size_t length = size * count; /* size is 1 */
-  if (length > x->max_response_bytes - x->body.length) {
-    return refuse(x, OUTCOME_TOO_LARGE, "the response's body exceeds max_response_bytes");
-  }
-  if (!buffer_append(&x->body, data, length)) return refuse(x, OUTCOME_NO_MEMORY, "");
-  return length;
-}
-
-/* CURLOPT_HEADERFUNCTION: one line at a time, of every response there is; the last one's are kept. */
-static size_t on_header(char *data, size_t size, size_t count, void *user) {
-  transfer *x = user;
-  size_t length = size * count; /* size is 1 */
-  if (length > MAX_HEADER_BYTES - x->header_bytes) {
-    return refuse(x, OUTCOME_TOO_LARGE, "the response's headers exceed 256 KiB");
-  }
-  x->header_bytes += length;
-  if (length >= 5 && memcmp(data, "HTTP/", 5) == 0) buffer_clear(&x->header_lines);
-  if (!buffer_append(&x->header_lines, data, length)) return refuse(x, OUTCOME_NO_MEMORY, "");
-  return length;
-}
-
-/* CURLOPT_READFUNCTION: the request's body. Being asked is what tells that the server may see the request. */
-static size_t on_read(char *data, size_t size, size_t count, void *user) {
-  transfer *x = user;
-  size_t left = x->request.length - x->position;
-  size_t room = size * count;
-  x->asked = true;
-  if (left > room) left = room;
-  if (left > 0) memcpy(data, x->request.data + x->position, left);
-  x->position += left;
-  return left;
-}
-
-/*
-** CURLOPT_SEEKFUNCTION: libcurl wants to send the body again, on a new connection, because a reused one died without an
-** answer. The server may have acted on the first copy, so only a repeatable call may.
-*/
-static int on_seek(void *user, curl_off_t offset, int origin) {
-  transfer *x = user;
-  if (!x->repeatable) {
-    x->failure = OUTCOME_CONNECTION;
-    x->reason = "the connection was closed before the answer";
-    return CURL_SEEKFUNC_FAIL;
-  }
-  if (origin != SEEK_SET || offset < 0 || (size_t)offset > x->request.length) return CURL_SEEKFUNC_FAIL;
-  x->position = (size_t)offset;
-  return CURL_SEEKFUNC_OK;
-}
-
 /* ---- easy handles ---- */
 
 /* A clean easy handle out of the pool, or a new one; NULL: no memory. */
 static CURL *borrow_easy(transport *t) {
-  if (t->pool_length > 0) return t->pool[--t->pool_length];
+  if (t->pool_length > 0)
+    return t->pool[--t->pool_length];
   return curl_easy_init();
 }
 
@@ -300,62 +230,14 @@ static void return_easy(transport *t, CURL *easy) {
 /* Gives the pool room for capacity handles; without memory for that it keeps the room that it has. */
 static void resize_pool(transport *t, size_t capacity) {
   CURL **pool;
-  while (t->pool_length > capacity) curl_easy_cleanup(t->pool[--t->pool_length]);
+  while (t->pool_length > capacity)
+    curl_easy_cleanup(t->pool[--t->pool_length]);
   pool = realloc(t->pool, capacity * sizeof(CURL *));
-  if (pool != NULL) t->pool = pool;
-  else if (capacity > t->pool_capacity) return;
+  if (pool != NULL)
+    t->pool = pool;
+  else if (capacity > t->pool_capacity)
+    return;
   t->pool_capacity = capacity;
-}
-
-/* Everything about the request that libcurl must know. */
-static CURLcode configure(transfer *x, CURL *easy) {
-  CURLcode code = CURLE_OK;
-#define SET(option, value) \
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, option, value)
-  bool get = strcmp(x->method, "GET") == 0;
-  SET(CURLOPT_URL, x->url);
-  SET(CURLOPT_PRIVATE, x);
-  SET(CURLOPT_ERRORBUFFER, x->message);
-  SET(CURLOPT_NOSIGNAL, 1L);
-  SET(CURLOPT_QUICK_EXIT, 1L);
-  SET(CURLOPT_PROTOCOLS_STR, "http,https");
-  SET(CURLOPT_PATH_AS_IS, 1L);
-  SET(CURLOPT_PIPEWAIT, 1L);
-  SET(CURLOPT_ACCEPT_ENCODING, "");
-  SET(CURLOPT_TCP_KEEPALIVE, 1L);
-  SET(CURLOPT_TCP_NODELAY, 1L);
-  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  SET(CURLOPT_WRITEFUNCTION, on_body);
-  SET(CURLOPT_WRITEDATA, x);
-  SET(CURLOPT_HEADERFUNCTION, on_header);
-  SET(CURLOPT_HEADERDATA, x);
-  SET(CURLOPT_READFUNCTION, on_read);
-  SET(CURLOPT_READDATA, x);
-  SET(CURLOPT_SEEKFUNCTION, on_seek);
-  SET(CURLOPT_SEEKDATA, x);
-  SET(CURLOPT_HTTPHEADER, x->headers);
-  SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(x->connect_timeout));
-  if (x->proxy != NULL) SET(CURLOPT_PROXY, x->proxy);
-  if (x->ca_file != NULL) SET(CURLOPT_CAINFO, x->ca_file);
-  if (!x->verify) {
-    SET(CURLOPT_SSL_VERIFYPEER, 0L);
-    SET(CURLOPT_SSL_VERIFYHOST, 0L);
-  }
-  if (x->has_body) {
-    /* not POSTFIELDS: libcurl would send those again by itself */
-    SET(CURLOPT_POST, 1L);
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->request.length);
-  } else if (!get && strcmp(x->method, "DELETE") != 0) {
-    SET(CURLOPT_POST, 1L); /* Content-Length: 0 (RFC 9110 section 8.6) */
-    SET(CURLOPT_POSTFIELDS, "");
-    SET(CURLOPT_POSTFIELDSIZE, 0L);
-    /* without a body there is nothing to refuse a rewind of: only a fresh connection is never tried again */
-    if (!x->repeatable) SET(CURLOPT_FRESH_CONNECT, 1L);
-  }
-  if (!get || x->has_body) SET(CURLOPT_CUSTOMREQUEST, x->method);
-#undef SET
-  return code;
 }
 
 /* ---- the life of a token ---- */
@@ -366,23 +248,22 @@ static void finish(transport *t, token *k) {
   list_append(&t->finished, k);
 }
 
+/* The same for a transfer that ends by our own decision. */
 static void finish_transfer(transport *t, transfer *x, outcome result, const char *message) {
-  x->result = result;
-  if (message != NULL) snprintf(x->message, sizeof x->message, "%s", message);
+  exchange_end(&x->exchange, result, message);
   finish(t, &x->base);
 }
 
-/* Takes a transfer out of the multi and keeps what libcurl knows of it. */
+/* Takes a transfer out of the multi and keeps what libcurl knows of it. In a forked process libcurl is left
+   alone: what it holds, and would say goodbye to, is the parent's. */
 static void leave_multi(transport *t, transfer *x) {
-  long sent = 0;
-  curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &x->status);
-  curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &sent);
-  /* a request with a body is whole only when the body went too; one without is whole with its headers */
-  x->sent = x->has_body ? x->asked : sent > 0;
-  curl_multi_remove_handle(t->multi, x->easy);
   list_remove(&t->active, &x->base);
   t->running--;
-  return_easy(t, x->easy);
+  if (!transport_forked(t)) {
+    exchange_collect(&x->exchange, x->easy);
+    curl_multi_remove_handle(t->multi, x->easy);
+    return_easy(t, x->easy);
+  }
   x->easy = NULL;
 }
 
@@ -390,59 +271,61 @@ static void leave_multi(transport *t, transfer *x) {
 static void detach(token *k) {
   transport *t = k->owner;
   switch (k->state) {
-    case TOKEN_QUEUED: list_remove(&t->queue, k); break;
-    case TOKEN_ACTIVE:
-      if (k->is_transfer) leave_multi(t, (transfer *)k);
-      break;
-    case TOKEN_FINISHED: list_remove(&t->finished, k); break;
-    default: return;
+  case TOKEN_QUEUED:
+    list_remove(&t->queue, k);
+    break;
+  case TOKEN_ACTIVE:
+    if (k->is_transfer)
+      leave_multi(t, (transfer *)k);
+    break;
+  case TOKEN_FINISHED:
+    list_remove(&t->finished, k);
+    break;
+  default:
+    return;
   }
   heap_remove(t, k);
 }
 
-static outcome outcome_of(const transfer *x, CURLcode code) {
-  if (x->failure != OUTCOME_RESPONSE) return x->failure;
-  switch (code) {
-    case CURLE_OK: return OUTCOME_RESPONSE;
-    case CURLE_OUT_OF_MEMORY: return OUTCOME_NO_MEMORY;
-    case CURLE_OPERATION_TIMEDOUT: return OUTCOME_TIMEOUT;
-    case CURLE_FILESIZE_EXCEEDED: return OUTCOME_TOO_LARGE;
-    case CURLE_URL_MALFORMAT:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_BAD_FUNCTION_ARGUMENT: return OUTCOME_REFUSED;
-    default: return OUTCOME_CONNECTION;
-  }
+/* Ends a transfer that libcurl is done with, or could not begin with. */
+static void conclude(transport *t, transfer *x, CURLcode code) {
+  exchange_conclude(&x->exchange, code);
+  finish(t, &x->base);
 }
 
-/* A transfer that has left the multi has ended. */
-static void conclude(transport *t, transfer *x, CURLcode code) {
-  outcome result = outcome_of(x, code);
-  const char *message = NULL; /* libcurl's own is there already */
-  if (result == OUTCOME_RESPONSE) message = "";
-  else if (x->reason != NULL) message = x->reason;
-  else if (x->message[0] == '\0') message = curl_easy_strerror(code);
-  finish_transfer(t, x, result, message);
+/* The deadline of a transfer has passed before it was sent. */
+static void expire(transport *t, transfer *x) {
+  finish_transfer(t, x, OUTCOME_TIMEOUT, "total_timeout passed while the request was queued");
 }
 
 /* Lets queued transfers into the multi while there is room. */
 static void admit(transport *t) {
   while (t->running < t->limit && t->queue.first != NULL) {
     transfer *x = (transfer *)t->queue.first;
-    double timeout = x->timeout;
+    double timeout = x->exchange.timeout;
     CURL *easy;
     CURLcode code = CURLE_OUT_OF_MEMORY;
     list_remove(&t->queue, &x->base);
     heap_remove(t, &x->base);
     if (x->base.due != POLLER_NEVER) {
       double left = (double)(x->base.due - poller_now()) / NANOSECONDS;
-      if (left < timeout) timeout = left;
+      if (left <= 0) {
+        expire(t, x);
+        continue;
+      }
+      if (left < timeout)
+        timeout = left;
     }
     easy = borrow_easy(t);
-    if (easy != NULL) code = configure(x, easy);
-    if (code == CURLE_OK && timeout < HUGE_VAL) code = curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, milliseconds(timeout));
-    if (code == CURLE_OK && curl_multi_add_handle(t->multi, easy) != CURLM_OK) code = CURLE_OUT_OF_MEMORY;
+    if (easy != NULL)
+      code = exchange_configure(&x->exchange, easy, timeout);
+    if (code == CURLE_OK)
+      code = curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
+    if (code == CURLE_OK && curl_multi_add_handle(t->multi, easy) != CURLM_OK)
+      code = CURLE_OUT_OF_MEMORY;
     if (code != CURLE_OK) {
-      if (easy != NULL) return_easy(t, easy);
+      if (easy != NULL)
+        return_easy(t, easy);
       conclude(t, x, code);
       continue;
     }
@@ -453,7 +336,7 @@ static void admit(transport *t) {
   }
 }
 
-/* Ends every transfer inside the multi: libcurl or the poller could not get memory, so they might never end. */
+/* Ends every transfer inside the multi, for which of them would never end is not known. */
 static void fail_active(transport *t) {
   while (t->active.first != NULL) {
     transfer *x = (transfer *)t->active.first;
@@ -465,7 +348,8 @@ static void fail_active(transport *t) {
 /* Lets libcurl act on one socket, or on its timer. */
 static void act(transport *t, curl_socket_t fd, int flags) {
   int running;
-  if (curl_multi_socket_action(t->multi, fd, flags, &running) != CURLM_OK) t->poller_failed = true;
+  if (curl_multi_socket_action(t->multi, fd, flags, &running) != CURLM_OK)
+    t->failed = true;
 }
 
 /* ---- the transport ---- */
@@ -473,9 +357,11 @@ static void act(transport *t, curl_socket_t fd, int flags) {
 transport *transport_new(void) {
   transport *t;
   pthread_once(&once, initialize_process);
-  if (global_result != CURLE_OK) return NULL;
+  if (global_result != CURLE_OK)
+    return NULL;
   t = calloc(1, sizeof *t);
-  if (t == NULL) return NULL;
+  if (t == NULL)
+    return NULL;
   t->generation = fork_generation;
   t->curl_due = POLLER_NEVER;
   t->poller = poller_new();
@@ -492,46 +378,41 @@ transport *transport_new(void) {
   return t;
 }
 
-/*
-** Lets go of a token, for its owner to free. In a forked process libcurl is left alone: what it holds, and would say
-** goodbye to, is the parent's.
-*/
-static void abandon(transport *t, token *k) {
-  if (!transport_forked(t)) detach(k);
+/* Lets go of a token, for its owner to free. */
+static void abandon(token *k) {
+  detach(k);
   k->state = TOKEN_TAKEN;
   k->owner = NULL;
-  if (k->is_transfer) ((transfer *)k)->result = OUTCOME_CANCELLED;
+  if (k->is_transfer)
+    exchange_end(&((transfer *)k)->exchange, OUTCOME_CANCELLED, "cancelled");
 }
 
-static void abandon_list(transport *t, token_list *list) {
-  token *next;
-  for (token *k = list->first; k != NULL; k = next) {
-    next = k->next;
-    abandon(t, k);
-  }
+static void abandon_list(token_list *list) {
+  while (list->first != NULL)
+    abandon(list->first);
 }
 
 void transport_free(transport *t) {
-  if (t == NULL) return;
-  abandon_list(t, &t->queue);
-  abandon_list(t, &t->active);
-  abandon_list(t, &t->finished);
-  for (size_t i = t->heap_length; i-- > 0;) abandon(t, t->heap[i]);
-  while (t->pool_length > 0) curl_easy_cleanup(t->pool[--t->pool_length]);
-  if (t->multi != NULL && !transport_forked(t)) curl_multi_cleanup(t->multi);
+  if (t == NULL)
+    return;
+  abandon_list(&t->queue);
+  abandon_list(&t->active);
+  abandon_list(&t->finished);
+  while (t->heap_length > 0)
+    abandon(t->heap[t->heap_length - 1]);
+  while (t->pool_length > 0)
+    curl_easy_cleanup(t->pool[--t->pool_length]);
+  if (t->multi != NULL && !transport_forked(t))
+    curl_multi_cleanup(t->multi);
   poller_free(t->poller);
   free(t->pool);
   free(t->heap);
   free(t);
 }
 
-bool transport_forked(const transport *t) {
-  return t->generation != fork_generation;
-}
+bool transport_forked(const transport *t) { return t->generation != fork_generation; }
 
-int transport_fd(const transport *t) {
-  return poller_fd(t->poller);
-}
+int transport_fd(const transport *t) { return poller_fd(t->poller); }
 
 void transport_step(transport *t) {
   enum { BATCH = 64 };
@@ -542,9 +423,12 @@ void transport_step(transport *t) {
   int n = poller_take(t->poller, events, BATCH);
   for (int i = 0; i < n; i++) {
     int flags = 0;
-    if (events[i].ready & POLLER_READ) flags |= CURL_CSELECT_IN;
-    if (events[i].ready & POLLER_WRITE) flags |= CURL_CSELECT_OUT;
-    if (events[i].ready & POLLER_ERROR) flags |= CURL_CSELECT_ERR;
+    if (events[i].ready & POLLER_READ)
+      flags |= CURL_CSELECT_IN;
+    if (events[i].ready & POLLER_WRITE)
+      flags |= CURL_CSELECT_OUT;
+    if (events[i].ready & POLLER_ERROR)
+      flags |= CURL_CSELECT_ERR;
     act(t, events[i].fd, flags);
   }
   now = poller_now();
@@ -555,7 +439,8 @@ void transport_step(transport *t) {
   while ((message = curl_multi_info_read(t->multi, &left)) != NULL) {
     transfer *x = NULL;
     CURLcode code = message->data.result; /* the message does not outlive the handle's stay in the multi */
-    if (message->msg != CURLMSG_DONE) continue;
+    if (message->msg != CURLMSG_DONE)
+      continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&x);
     leave_multi(t, x);
     conclude(t, x, code);
@@ -565,37 +450,35 @@ void transport_step(transport *t) {
     heap_remove(t, k);
     if (k->is_transfer) {
       list_remove(&t->queue, k);
-      finish_transfer(t, (transfer *)k, OUTCOME_TIMEOUT, "total_timeout passed while the request was queued");
+      expire(t, (transfer *)k);
     } else {
       finish(t, k);
     }
   }
-  admit(t);
-  if (t->poller_failed) {
-    t->poller_failed = false;
+  if (t->failed) {
+    t->failed = false;
     fail_active(t);
   }
+  admit(t);
   rearm(t);
 }
 
 token *transport_next(transport *t) {
   token *k = t->finished.first;
-  if (k == NULL) return NULL;
+  if (k == NULL)
+    return NULL;
   list_remove(&t->finished, k);
   k->state = TOKEN_TAKEN;
   k->owner = NULL;
   t->pending--;
-  if (t->finished.first == NULL) rearm(t);
+  if (t->finished.first == NULL)
+    rearm(t);
   return k;
 }
 
-bool transport_has_finished(const transport *t) {
-  return t->finished.first != NULL;
-}
+bool transport_has_finished(const transport *t) { return t->finished.first != NULL; }
 
-int transport_wait(const transport *t, double seconds) {
-  return poller_wait(t->poller, due_in(seconds));
-}
+int transport_wait(const transport *t, double seconds) { return poller_wait(t->poller, due_in(seconds)); }
 
 void transport_set_concurrency(transport *t, size_t limit) {
   t->limit = limit;
@@ -605,71 +488,35 @@ void transport_set_concurrency(transport *t, size_t limit) {
   rearm(t);
 }
 
-size_t transport_concurrency(const transport *t) {
-  return t->limit;
-}
+size_t transport_concurrency(const transport *t) { return t->limit; }
 
-size_t transport_pending(const transport *t) {
-  return t->pending;
-}
+size_t transport_pending(const transport *t) { return t->pending; }
 
-size_t transport_active(const transport *t) {
-  return t->running;
-}
+size_t transport_active(const transport *t) { return t->running; }
 
 /* ---- tokens ---- */
 
-/* A copy of text, or NULL for NULL; clears *ok when there is no memory. */
-static char *copy(const char *text, bool *ok) {
-  char *result = text != NULL ? strdup(text) : NULL;
-  if (text != NULL && result == NULL) *ok = false;
-  return result;
-}
-
 token *transfer_new(const transfer_options *options) {
-  bool ok = true;
   transfer *x = calloc(1, sizeof *x);
-  if (x == NULL) return NULL;
+  if (x == NULL)
+    return NULL;
   x->base.is_transfer = true;
   x->base.heap_index = NOT_IN_HEAP;
-  x->method = copy(options->method, &ok);
-  x->url = copy(options->url, &ok);
-  x->proxy = copy(options->proxy, &ok);
-  x->ca_file = copy(options->ca_file, &ok);
-  x->has_body = options->body != NULL && options->body_length > 0;
-  if (x->has_body) ok = buffer_append(&x->request, options->body, options->body_length) && ok;
-  x->verify = options->verify;
-  x->repeatable = options->repeatable;
-  x->timeout = options->timeout;
-  x->connect_timeout = options->connect_timeout;
   x->deadline = options->deadline;
-  x->max_response_bytes = options->max_response_bytes;
-  /* libcurl would wait for "100 Continue" before a large body, and give a POST a form's type */
-  ok = ok && transfer_add_header(&x->base, "Expect", NULL);
-  if (ok) return &x->base;
+  if (exchange_init(&x->exchange, options))
+    return &x->base;
   token_free(&x->base);
   return NULL;
 }
 
 bool transfer_add_header(token *k, const char *name, const char *value) {
-  transfer *x = (transfer *)k;
-  struct curl_slist *list;
-  /* to libcurl "Name:" leaves a header out and "Name;" sends it empty (CURLOPT_HTTPHEADER(3)) */
-  const char *separator = value == NULL ? ":" : value[0] == '\0' ? ";" : ": ";
-  size_t size = strlen(name) + strlen(separator) + (value != NULL ? strlen(value) : 0) + 1;
-  char *line = malloc(size);
-  if (line == NULL) return false;
-  snprintf(line, size, "%s%s%s", name, separator, value != NULL ? value : "");
-  list = curl_slist_append(x->headers, line);
-  free(line);
-  if (list == NULL) return false;
-  x->headers = list;
-  return true;
+  return exchange_add_header(&((transfer *)k)->exchange, name, value);
 }
 
 token *timer_new(double seconds) {
   timer *m = calloc(1, sizeof *m);
-  if (m == NULL) return NULL;
+  if (m == NULL)
+    return NULL;
   m->base.heap_index = NOT_IN_HEAP;
   m->seconds = seconds;
   return &m->base;
@@ -679,7 +526,8 @@ bool transport_start(transport *t, token *k) {
   double seconds = k->is_transfer ? ((transfer *)k)->deadline : ((timer *)k)->seconds;
   k->due = seconds < HUGE_VAL ? due_in(seconds) : POLLER_NEVER;
   if (k->due != POLLER_NEVER || !k->is_transfer) {
-    if (!heap_insert(t, k)) return false;
+    if (!heap_insert(t, k))
+      return false;
   }
   k->owner = t;
   t->pending++;
@@ -696,66 +544,47 @@ bool transport_start(transport *t, token *k) {
 
 void token_cancel(token *k) {
   transport *t = k->owner;
-  if (t == NULL || k->state == TOKEN_FINISHED || transport_forked(t)) return;
+  if (t == NULL || k->state == TOKEN_FINISHED || transport_forked(t))
+    return;
   detach(k);
-  if (k->is_transfer) finish_transfer(t, (transfer *)k, OUTCOME_CANCELLED, "cancelled");
-  else finish(t, k);
+  if (k->is_transfer)
+    finish_transfer(t, (transfer *)k, OUTCOME_CANCELLED, "cancelled");
+  else
+    finish(t, k);
   admit(t);
   rearm(t);
 }
 
 void token_free(token *k) {
   transport *t;
-  if (k == NULL) return;
+  if (k == NULL)
+    return;
   t = k->owner;
-  if (t != NULL && !transport_forked(t)) {
+  if (t != NULL) {
     detach(k);
     t->pending--;
-    admit(t);
-    rearm(t);
+    if (!transport_forked(t)) {
+      admit(t);
+      rearm(t);
+    }
   }
-  if (k->is_transfer) {
-    transfer *x = (transfer *)k;
-    curl_slist_free_all(x->headers);
-    free(x->method);
-    free(x->url);
-    free(x->proxy);
-    free(x->ca_file);
-    buffer_free(&x->request);
-    buffer_free(&x->body);
-    buffer_free(&x->header_lines);
-  }
+  if (k->is_transfer)
+    exchange_free(&((transfer *)k)->exchange);
   free(k);
 }
 
-bool token_is_transfer(const token *k) {
-  return k->is_transfer;
-}
+bool token_is_transfer(const token *k) { return k->is_transfer; }
 
-token_state token_get_state(const token *k) {
-  return k->state;
-}
+token_state token_get_state(const token *k) { return k->state; }
 
-outcome transfer_outcome(const token *k) {
-  return ((const transfer *)k)->result;
-}
+outcome transfer_outcome(const token *k) { return ((const transfer *)k)->exchange.result; }
 
-const char *transfer_message(const token *k) {
-  return ((const transfer *)k)->message;
-}
+const char *transfer_message(const token *k) { return ((const transfer *)k)->exchange.message; }
 
-long transfer_status(const token *k) {
-  return ((const transfer *)k)->status;
-}
+long transfer_status(const token *k) { return ((const transfer *)k)->exchange.status; }
 
-bool transfer_sent(const token *k) {
-  return ((const transfer *)k)->sent;
-}
+bool transfer_sent(const token *k) { return ((const transfer *)k)->exchange.sent; }
 
-const buffer *transfer_body(const token *k) {
-  return &((const transfer *)k)->body;
-}
+const buffer *transfer_body(const token *k) { return &((const transfer *)k)->exchange.body; }
 
-const buffer *transfer_headers(const token *k) {
-  return &((const transfer *)k)->header_lines;
-}
+const buffer *transfer_headers(const token *k) { return &((const transfer *)k)->exchange.header_lines; }

@@ -1,14 +1,14 @@
-/*
-** The engine: a curl multi handle with a queue before it, a pool of easy handles, and timers, behind one descriptor.
-** Knows no Lua. Everything here runs on one thread and never blocks, except transport_wait.
-**
-** A token is something that ends once: a transfer or a timer. Whoever made a token owns its memory (token_free);
-** the transport only refers to it, from transport_start until it ends, is freed, or the transport is freed.
-*/
+/* The engine: a curl multi handle with a queue before it, a pool of easy handles, and timers, behind one
+   descriptor. Knows no Lua. Everything here runs on one thread and never blocks, except transport_wait.
+
+   A token is something that ends once: a transfer or a timer. Whoever made a token owns its memory
+   (token_free); the transport only refers to it, from transport_start until it ends, is freed, or the
+   transport is freed. */
 #ifndef LLAMA_CLOUD_TRANSPORT_H
 #define LLAMA_CLOUD_TRANSPORT_H
 
 #include "buffer.h"
+#include "exchange.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,39 +25,12 @@ typedef enum token_state {
   TOKEN_TAKEN     /* ended, and handed out or detached from a transport that was freed */
 } token_state;
 
-/* How a transfer ended. */
-typedef enum outcome {
-  OUTCOME_RESPONSE,   /* a whole response, whatever its status */
-  OUTCOME_CONNECTION, /* no response, or not a whole one */
-  OUTCOME_REFUSED,    /* like OUTCOME_CONNECTION, but trying again cannot help: the fault is in the arguments */
-  OUTCOME_TIMEOUT,    /* one attempt took longer than `timeout` or `connect_timeout`, or `deadline` has passed */
-  OUTCOME_TOO_LARGE,  /* the body exceeds max_response_bytes, or the headers exceed 256 KiB */
-  OUTCOME_CANCELLED,  /* token_cancel */
-  OUTCOME_NO_MEMORY
-} outcome;
-
-typedef struct transfer_options {
-  const char *method;
-  const char *url;          /* http or https */
-  const char *body;         /* NULL for none */
-  size_t body_length;
-  const char *proxy;        /* NULL: the environment's, as curl does; "" : none */
-  const char *ca_file;      /* NULL: the system's */
-  bool verify;              /* the server's certificate and name */
-  bool repeatable;          /* whether libcurl may send the request a second time by itself */
-  double timeout;           /* seconds for the attempt, from entering the multi to the last byte; HUGE_VAL: none */
-  double connect_timeout;   /* seconds; HUGE_VAL: none */
-  double deadline;          /* seconds from transport_start, the time in the queue included; HUGE_VAL: none */
-  size_t max_response_bytes; /* of the body after decompression */
-} transfer_options;
-
 /* Makes a transport; NULL when there is no memory or no descriptor left. */
 transport *transport_new(void);
 
-/*
-** Frees the transport; its tokens stay with their owners, cancelled. In a process forked after transport_new nothing
-** of the parent's is touched: only memory and descriptors of this process are given back. NULL is allowed.
-*/
+/* Frees the transport; its tokens stay with their owners, cancelled. In a process forked after
+   transport_new nothing of the parent's is touched: only memory and descriptors of this process are given
+   back. NULL is allowed. */
 void transport_free(transport *t);
 
 /* Whether this process was forked after transport_new: the transport must not be used here. */
@@ -92,13 +65,15 @@ token *transfer_new(const transfer_options *options);
 /* Adds a request header; value NULL leaves out one that libcurl would send by itself. False: no memory. */
 bool transfer_add_header(token *transfer, const char *name, const char *value);
 
-/* Makes a timer that goes off after seconds (0 or less: at the next step; HUGE_VAL: never). NULL: no memory. */
+/* Makes a timer that goes off after seconds (0 or less: at the next step; HUGE_VAL: never). NULL: no
+   memory. */
 token *timer_new(double seconds);
 
 /* Starts an idle token; a timer's seconds count from here. False: no memory, and the token is still idle. */
 bool transport_start(transport *t, token *k);
 
-/* Ends a token now, as cancelled; it comes out of transport_next like any other. No effect on one that ended. */
+/* Ends a token now, as cancelled; it comes out of transport_next like any other. No effect on one that
+   ended. */
 void token_cancel(token *k);
 
 /* Cancels without further notice, if needed, and frees. NULL is allowed. */
@@ -113,7 +88,8 @@ const char *transfer_message(const token *transfer); /* why there is no response
 long transfer_status(const token *transfer);         /* HTTP status; 0 when none arrived */
 bool transfer_sent(const token *transfer);           /* whether the server may have seen the request whole */
 const buffer *transfer_body(const token *transfer);
-const buffer *transfer_headers(const token *transfer); /* status line and header lines of the last response, raw */
+const buffer *
+transfer_headers(const token *transfer); /* status line and header lines of the last response, raw */
 
 /* "libcurl/7.88.1 …" (curl_version(3)). */
 const char *transport_version(void);

@@ -1,6 +1,4 @@
-/*
-** Parsing and resolving URLs, by libcurl's URL API (curl_url(3)).
-*/
+/* Parsing and resolving URLs, by libcurl's URL API (curl_url(3)). */
 #include "url.h"
 
 #include <curl/curl.h>
@@ -9,7 +7,8 @@
 /* Takes one part out; a part that the URL does not have becomes NULL. */
 static CURLUcode take(CURLU *handle, CURLUPart what, char **part, unsigned flags) {
   CURLUcode code = curl_url_get(handle, what, part, flags);
-  if (code == CURLUE_OK || code == CURLUE_OUT_OF_MEMORY) return code;
+  if (code == CURLUE_OK || code == CURLUE_OUT_OF_MEMORY)
+    return code;
   *part = NULL;
   return CURLUE_OK;
 }
@@ -22,21 +21,33 @@ const char *url_parse(url *u, const char *text, const char *base) {
   *u = (url){0};
   if (handle != NULL) {
     code = CURLUE_OK;
-    if (base != NULL) code = curl_url_set(handle, CURLUPART_URL, base, flags);
+    if (base != NULL)
+      code = curl_url_set(handle, CURLUPART_URL, base, flags);
     /* what a server sends as Location may hold raw spaces and UTF-8 */
-    if (code == CURLUE_OK) code = curl_url_set(handle, CURLUPART_URL, text, base != NULL ? flags | CURLU_URLENCODE : flags);
-    if (code == CURLUE_OK) code = take(handle, CURLUPART_URL, &u->text, 0);
-    if (code == CURLUE_OK) code = take(handle, CURLUPART_SCHEME, &u->scheme, 0);
-    if (code == CURLUE_OK) code = take(handle, CURLUPART_USER, &u->user, 0);
-    if (code == CURLUE_OK) code = take(handle, CURLUPART_PASSWORD, &u->password, 0);
-    if (code == CURLUE_OK) code = take(handle, CURLUPART_HOST, &u->host, 0);
-    if (code == CURLUE_OK) code = take(handle, CURLUPART_PORT, &u->port, CURLU_DEFAULT_PORT);
-    if (code == CURLUE_OK) code = take(handle, CURLUPART_PATH, &u->path, 0);
-    if (code == CURLUE_OK) code = take(handle, CURLUPART_QUERY, &u->query, 0);
-    if (code == CURLUE_OK) code = take(handle, CURLUPART_FRAGMENT, &u->fragment, 0);
+    if (code == CURLUE_OK)
+      code = curl_url_set(handle, CURLUPART_URL, text, base != NULL ? flags | CURLU_URLENCODE : flags);
+    if (code == CURLUE_OK)
+      code = take(handle, CURLUPART_URL, &u->text, 0);
+    if (code == CURLUE_OK)
+      code = take(handle, CURLUPART_SCHEME, &u->scheme, 0);
+    if (code == CURLUE_OK)
+      code = take(handle, CURLUPART_USER, &u->user, 0);
+    if (code == CURLUE_OK)
+      code = take(handle, CURLUPART_PASSWORD, &u->password, 0);
+    if (code == CURLUE_OK)
+      code = take(handle, CURLUPART_HOST, &u->host, 0);
+    if (code == CURLUE_OK)
+      code = take(handle, CURLUPART_PORT, &u->port, CURLU_DEFAULT_PORT);
+    if (code == CURLUE_OK)
+      code = take(handle, CURLUPART_PATH, &u->path, 0);
+    if (code == CURLUE_OK)
+      code = take(handle, CURLUPART_QUERY, &u->query, 0);
+    if (code == CURLUE_OK)
+      code = take(handle, CURLUPART_FRAGMENT, &u->fragment, 0);
     curl_url_cleanup(handle);
   }
-  if (code == CURLUE_OK) return NULL;
+  if (code == CURLUE_OK)
+    return NULL;
   url_free(u);
   return curl_url_strerror(code);
 }

@@ -1,0 +1,89 @@
+/* One HTTP request and what came back, by one libcurl easy handle: its settings, its callbacks, its
+   outcome. Knows no queue, no descriptor and no Lua.
+
+   All callbacks touch malloc'd memory only and report by their return codes, so no Lua error can cross
+   libcurl. */
+#ifndef LLAMA_CLOUD_EXCHANGE_H
+#define LLAMA_CLOUD_EXCHANGE_H
+
+#include "buffer.h"
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* How an exchange ended. */
+typedef enum outcome {
+  OUTCOME_RESPONSE,   /* a whole response, whatever its status */
+  OUTCOME_CONNECTION, /* no response, or not a whole one */
+  OUTCOME_REFUSED, /* like OUTCOME_CONNECTION, but trying again cannot help: the fault is in the arguments */
+  OUTCOME_TIMEOUT, /* one attempt took longer than `timeout` or `connect_timeout`, or `deadline` has passed */
+  OUTCOME_TOO_LARGE, /* the body exceeds max_response_bytes, or the headers exceed 256 KiB or libcurl's bounds
+                      */
+  OUTCOME_CANCELLED,
+  OUTCOME_NO_MEMORY
+} outcome;
+
+typedef struct transfer_options {
+  const char *method; /* letters only */
+  const char *url;    /* http or https */
+  const char *body;   /* NULL for none */
+  size_t body_length;
+  const char *proxy;   /* NULL: the environment's, as curl does; "" : none */
+  const char *ca_file; /* NULL: the system's */
+  bool verify;         /* the server's certificate and name */
+  bool repeatable;     /* whether libcurl may send the request a second time by itself */
+  double timeout;      /* seconds for the attempt, from entering the multi to the last byte; HUGE_VAL: none */
+  double connect_timeout; /* seconds; HUGE_VAL: none */
+  double deadline;        /* seconds from transport_start, the time in the queue included; HUGE_VAL: none */
+  size_t max_response_bytes; /* of the body after decompression */
+} transfer_options;
+
+typedef struct exchange {
+  /* the request */
+  char *method, *url, *proxy, *ca_file;
+  struct curl_slist *headers;
+  size_t head_length; /* of URL and headers */
+  buffer request;     /* the body */
+  bool has_body, verify, repeatable;
+  double timeout, connect_timeout;
+  size_t max_response_bytes;
+  /* the attempt */
+  size_t position;     /* how much of the body libcurl has read */
+  bool asked;          /* whether it ever asked for the body */
+  size_t header_bytes; /* of all responses: interim ones, trailers */
+  bool interim;        /* the response that arrives has a status 1xx: another one follows */
+  bool head_complete;  /* the last response's headers are all there: what follows is its body and trailers */
+  outcome failure;     /* what a callback found wrong: OUTCOME_RESPONSE while nothing is */
+  const char *reason;  /* the same in words */
+  /* the result */
+  outcome result;
+  long status;
+  bool sent;
+  buffer body, header_lines;
+  char message[CURL_ERROR_SIZE];
+} exchange;
+
+/* Copies the options into a zero-initialised exchange. False: no memory; exchange_free is due all the same.
+   `deadline` is not looked at. */
+bool exchange_init(exchange *x, const transfer_options *options);
+
+/* Frees what the exchange holds, not the exchange. It must not be an easy handle's any more. */
+void exchange_free(exchange *x);
+
+/* Adds a request header; value NULL leaves out one that libcurl would send by itself. False: no memory. */
+bool exchange_add_header(exchange *x, const char *name, const char *value);
+
+/* Sets up a clean easy handle, which refers to the exchange from then on until it is reset. The attempt may
+   take `timeout` seconds. On failure libcurl's code comes back, and the handle must not be used. */
+CURLcode exchange_configure(exchange *x, CURL *easy, double timeout);
+
+/* Keeps what libcurl knows of an attempt that is over; to be called while the handle still has it. */
+void exchange_collect(exchange *x, CURL *easy);
+
+/* Notes how it ended: by libcurl's code, after exchange_collect if the attempt has begun, or by our own
+   decision. */
+void exchange_conclude(exchange *x, CURLcode code);
+void exchange_end(exchange *x, outcome result, const char *message);
+
+#endif
