@@ -18,8 +18,10 @@ local Gate = {}
 Gate.__index = Gate
 
 local MAX_INTERVAL = 1 -- seconds
+local MAX_FIRST_INTERVAL = 0.2 -- a single success before the first 429 says little about what the service allows
 local MIN_INTERVAL = 0.0005 -- below this the limit is not worth keeping
 local FIRST_INTERVAL = 0.05 -- when nothing is known of what the service allows
+local MAX_QUEUEING = 1 -- seconds after which a call in the queue asks again: the interval may have become shorter
 
 local gate = {}
 
@@ -38,28 +40,27 @@ function gate.new()
   }, Gate)
 end
 
---- Asks to pass. A call that is told to wait comes again after that time, with the ticket that it was given; those who
---- came first are told to come again first.
+--- Asks to pass. A call that is told to wait comes again after that time, with the ticket that it was given; who came
+--- first passes first.
 ---@param now number seconds
 ---@param ticket? integer from an earlier answer
 ---@return number delay seconds to wait before asking again; 0: pass now
 ---@return integer? ticket
 function Gate:enter(now, ticket)
-  local waiting = self.tickets - self.served
-  local due = math.max(self.open_at, self.last + self.interval)
-  if now >= due and (ticket or waiting == 0 or self.interval == 0) then
+  -- Who has others ahead leaves each of them time to come; they need not: their coroutines may have been dropped.
+  local ahead = math.max(0, (ticket or self.tickets + 1) - self.served - 1)
+  local turn = math.max(self.open_at, self.last + self.interval) + math.min(ahead * self.interval, MAX_QUEUEING)
+  if now >= turn then
     self.last = now
     if ticket then
       self.served = self.served + 1
     end
     return 0
-  end
-  if not ticket then
+  elseif not ticket then
     self.tickets = self.tickets + 1
     ticket = self.tickets
   end
-  local ahead = math.max(0, ticket - self.served - 1)
-  return math.max(due + ahead * self.interval - now, MIN_INTERVAL), ticket
+  return math.max(turn - now, MIN_INTERVAL), ticket
 end
 
 --- Gives a ticket back: its call does not pass after all.
@@ -80,8 +81,8 @@ function Gate:refuse(now, delay, started)
   if self.interval > 0 then
     self.interval = math.min(self.interval * 1.5, MAX_INTERVAL)
   else
-    local seen = self.successes + self.before
-    self.interval = seen > 0 and math.min(1 / seen, MAX_INTERVAL) or FIRST_INTERVAL
+    local seen = now - self.window < 2 and self.successes + self.before or 0
+    self.interval = seen > 0 and math.min(1 / seen, MAX_FIRST_INTERVAL) or FIRST_INTERVAL
   end
 end
 
