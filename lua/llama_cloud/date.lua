@@ -14,9 +14,15 @@ end
 
 local lengths = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
+local function is_leap(year)
+  return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
+end
+
 local function seconds(year, month, day, hour, minute, second)
-  if month < 1 or month > 12 or day < 1 or day > lengths[month] or hour > 24 or minute > 59 or second > 60 then
+  if month < 1 or month > 12 or day < 1 or day > lengths[month] or month == 2 and day == 29 and not is_leap(year) then
     return nil
+  elseif hour > 23 and (hour > 24 or minute > 0 or second > 0) or minute > 59 or second > 60 then
+    return nil -- 24:00:00 is the next midnight, and a minute with a leap second has 61 seconds
   end
   return ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second
 end
@@ -44,11 +50,12 @@ function date.parse(text)
   end
   local offset = 0
   if rest ~= "" and rest ~= "Z" and rest ~= "z" then
-    local sign, hours, minutes = rest:match("^([+-])(%d%d):?(%d%d)$")
-    if not sign then
+    local sign, digits_of_hour, digits_of_minute = rest:match("^([+-])(%d%d):?(%d%d)$")
+    local hours, minutes = tonumber(digits_of_hour), tonumber(digits_of_minute)
+    if not sign or hours > 23 or minutes > 59 then
       return nil
     end
-    offset = (tonumber(hours) * 60 + tonumber(minutes)) * 60 * (sign == "-" and -1 or 1)
+    offset = (hours * 60 + minutes) * 60 * (sign == "-" and -1 or 1)
   end
   local whole = seconds(
     tonumber(year), --[[@as integer]]
