@@ -42,7 +42,7 @@ local declared = {
   connect_timeout = "seconds",
   total_timeout = "seconds",
   max_retries = "count",
-  max_retry_after = "number",
+  max_retry_after = "pause",
   max_response_bytes = "count",
   default_headers = "table",
   default_query = "table",
@@ -101,22 +101,24 @@ local function environment_headers()
   return set
 end
 
--- Takes the base URL apart. Nil and what to write instead.
-local function parse_base(text)
-  if not text:find("^%a[%w+.-]*://") then
-    return nil, ("base_url '%s' has no scheme: write 'https://%s'"):format(text, text)
+-- Takes the base URL apart. Nil and what to write instead. `name` is where the URL comes from.
+local function parse_base(name, text)
+  if text:find("[%c%s]") then
+    return nil, ("%s contains white space or a control character"):format(name)
+  elseif not text:find("^%a[%w+.-]*://") then
+    return nil, ("%s '%s' has no scheme: write 'https://%s'"):format(name, text, text)
   end
   local parts, problem = core.url(text)
   if not parts then
-    return nil, ("base_url '%s' is not a URL: %s"):format(url.without_query(text), problem)
+    return nil, ("%s '%s' is not a URL: %s"):format(name, url.without_query(text), problem)
   end
   local scheme = parts.scheme:lower()
   if scheme ~= "https" and scheme ~= "http" then
-    return nil, ("base_url must begin with https:// or http://, not %s://"):format(scheme)
+    return nil, ("%s must begin with https:// or http://, not %s://"):format(name, scheme)
   elseif parts.user or parts.password then
-    return nil, "base_url must not hold a user name or password: use api_key or default_headers"
+    return nil, ("%s must not hold a user name or password: use api_key or default_headers"):format(name)
   elseif parts.query or parts.fragment then
-    return nil, "base_url must not hold a query or fragment: use default_query"
+    return nil, ("%s must not hold a query or fragment: use default_query"):format(name)
   end
   return parts
 end
@@ -125,11 +127,14 @@ end
 local function resolve(state, given)
   local resolved = {}
   state.options = resolved
-  for name in pairs(declared) do
-    resolved[name] = given[name]
-    if resolved[name] == nil or resolved[name] == core.null then
-      resolved[name] = defaults[name]
-    end
+  for name, value in pairs(defaults) do
+    resolved[name] = value
+  end
+  for name, value in pairs(options.without_nulls(given)) do
+    resolved[name] = value
+  end
+  if resolved.base_url == "" then
+    resolved.base_url = nil
   end
   resolved.default_query = resolved.default_query or {}
   resolved.default_headers = resolved.default_headers or {}
@@ -139,11 +144,14 @@ local function resolve(state, given)
   elseif resolved.region and not regions[resolved.region] then
     return ("unknown region '%s': it is 'us' or 'eu', or give a base_url"):format(resolved.region)
   end
-  resolved.base_url = resolved.base_url ~= "" and resolved.base_url
-    or regions[resolved.region]
-    or environment("LLAMA_CLOUD_BASE_URL")
-    or regions.us
-  return endpoint.bad_query(resolved.default_query)
+  state.base_url_from = "base_url"
+  resolved.base_url = resolved.base_url or regions[resolved.region]
+  if not resolved.base_url then
+    state.base_url_from = "LLAMA_CLOUD_BASE_URL"
+    resolved.base_url = environment("LLAMA_CLOUD_BASE_URL") or regions.us
+  end
+  local problem = endpoint.bad_query(resolved.default_query)
+  return problem and "default_query: " .. problem
 end
 
 -- Sets up the state's headers. The problem, or nil.
@@ -159,7 +167,7 @@ local function prepare_headers(state)
     return "default_headers: " .. problem
   end
   local key = resolved.api_key
-  if key and key:find("[%c%z]") then
+  if key and key:find("%c") then
     return "the API key contains a line break or another control character"
   end
   local authorized = false
@@ -187,8 +195,8 @@ local function prepare_headers(state)
     ["X-Stainless-Runtime-Version"] = _VERSION:match("[%d.]+"),
   }
   state.environment_headers = from_environment
-  state.with_body = state:merged_headers({ ["Content-Type"] = "application/json" })
-  state.without_body = state:merged_headers({ ["Content-Type"] = false })
+  state.with_body = state:merged_headers { ["Content-Type"] = "application/json" }
+  state.without_body = state:merged_headers { ["Content-Type"] = false }
 end
 
 --- Merges headers as the official SDKs do: built-in, authorization, defaults, the content's type, the call's own.
@@ -217,6 +225,23 @@ function State:headers(has_body, accept, own, given)
   return self:merged_headers(accept, { ["Content-Type"] = has_body and "application/json" }, own, given)
 end
 
+-- Levels of the official SDKs, which read the same variable, that say nothing here.
+local silent = { off = true, error = true }
+
+-- Sets up the state's log. The problem, or nil.
+local function prepare_log(state)
+  local target, name = state.options.log, "log"
+  if target == nil then
+    target, name = environment("LLAMA_CLOUD_LOG"), "LLAMA_CLOUD_LOG"
+    if silent[target] then
+      target = nil
+    end
+  end
+  local problem
+  state.log, problem = log.new(target, { state.options.api_key })
+  return problem and ("%s %s"):format(name, problem)
+end
+
 -- Makes a state. Nil and the problem.
 local function new_state(given, shared)
   if type(given) ~= "table" then
@@ -238,7 +263,7 @@ local function new_state(given, shared)
     return nil, problem
   end
   local parts
-  parts, problem = parse_base(state.options.base_url)
+  parts, problem = parse_base(state.base_url_from, state.options.base_url)
   if not parts then
     return nil, problem
   end
@@ -249,12 +274,12 @@ local function new_state(given, shared)
     return nil, problem
   end
   state.scope = { project_id = state.options.project_id, organization_id = state.options.organization_id }
-  local key = state.options.api_key
-  state.log, problem = log.new(state.options.log or environment("LLAMA_CLOUD_LOG"), { key ~= "" and key or nil })
-  if not state.log then
+  problem = prepare_log(state)
+  if problem then
     return nil, problem
   end
-  if parts.scheme == "http" and not url.is_loopback(parts.host) then
+  local warned = shared and shared.base == state.base
+  if not warned and parts.scheme == "http" and not url.is_loopback(parts.host) then
     state.log:put("warn", ("the API key goes to %s without encryption: use https"):format(parts.host))
   end
   return state
@@ -309,7 +334,9 @@ end
 ---@return LlamaCloud.Client
 function Client:with_options(changes)
   local state = state_of(self, "with_options")
-  if type(changes) ~= "table" then
+  if state.closed then
+    error("attempt to use a closed client", 2)
+  elseif type(changes) ~= "table" then
     error(("options must be a table, not %s"):format(type(changes)), 2)
   end
   local merged = {}
@@ -364,14 +391,17 @@ local function path_call(state, method, path, given)
     return nil, "attempt to use a closed client"
   elseif type(path) ~= "string" or not (path:find("^/") or path:find("^https?://")) then
     return nil, "the path must be a string that begins with '/', or a URL"
-  elseif path:find("[%c%s%z]") then
-    return nil, "the path contains white space or a control character: escape it"
+  elseif path:find("[%c%s#]") then
+    return nil, "the path contains white space, a control character or '#': escape it, as %20 or %23"
   elseif type(given) ~= "table" then
     return nil, ("options must be a table, not %s"):format(type(given))
   end
   local problem = options.check("option", given, path_options)
-    or given.headers and headers.check(given.headers)
-    or given.query and endpoint.bad_query(given.query)
+  if problem then
+    return nil, problem
+  end
+  given = options.without_nulls(given)
+  problem = given.headers and headers.check(given.headers) or given.query and endpoint.bad_query(given.query)
   if problem then
     return nil, problem
   elseif given.body and method == "GET" then
@@ -382,6 +412,8 @@ local function path_call(state, method, path, given)
   parts, problem = core.url(target)
   if not parts then
     return nil, ("'%s' is not a URL: %s"):format(url.without_query(target), problem)
+  elseif parts.user or parts.password then
+    return nil, "the URL must not hold a user name or password: use options.headers"
   end
   local body, media = given.body, "application/octet-stream"
   if type(body) == "table" then
@@ -413,7 +445,7 @@ local function path_call(state, method, path, given)
   return call
 end
 
-for _, method in ipairs({ "GET", "POST", "PUT", "PATCH", "DELETE" }) do
+for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
   local name = method:lower()
   Client[name] = function(self, path, given)
     local state = state_of(self, name)

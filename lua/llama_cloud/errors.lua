@@ -92,9 +92,9 @@ function errors.kind_of_status(status)
   return kinds[status] or (status >= 500 and "internal_server" or "status")
 end
 
--- The first bytes of a text, on one line.
+-- The first bytes of a text, on one line, without what a terminal would obey.
 local function excerpt(text, limit)
-  local short = text:sub(1, limit):gsub("%s+", " ")
+  local short = text:sub(1, limit):gsub("[%s%c]+", " ")
   return #text > limit and short .. "…" or short
 end
 errors.excerpt = excerpt
@@ -114,7 +114,7 @@ end
 -- The service's own words in a decoded body, or nil: `detail` as text or as a list (422), `message`, `error`.
 local function explanation(body)
   if type(body) ~= "table" then
-    return nil
+    return type(body) == "string" and body ~= "" and excerpt(body, 200) or nil
   end
   local detail = body.detail
   if type(detail) == "string" then

@@ -36,19 +36,26 @@ end
 local Log = {}
 Log.__index = Log
 
+local MIN_SECRET = 6 -- bytes; what is shorter is no secret, and would be found in ordinary words
+
 --- Makes a log out of the client's option.
 ---@param target? LlamaCloud.LogLevel|fun(level: LlamaCloud.LogLevel, message: string, fields?: table) nil: nowhere
 ---@param secrets string[] what must never be written
 ---@return LlamaCloud.Log? log
 ---@return string? problem
 function log.new(target, secrets)
-  local self = setmetatable({ rank = math.huge, secrets = secrets }, Log)
+  local self = setmetatable({ rank = math.huge, secrets = {} }, Log)
+  for _, secret in ipairs(secrets) do
+    if #secret >= MIN_SECRET then
+      self.secrets[#self.secrets + 1] = secret
+    end
+  end
   if type(target) == "function" then
     self.write, self.rank = target, 0
   elseif ranks[target] then
     self.write, self.rank = to_stderr, ranks[target]
   elseif target ~= nil then
-    return nil, 'log must be a function, "debug", "info" or "warn"'
+    return nil, 'must be a function, "debug", "info" or "warn"'
   end
   return self
 end
@@ -81,13 +88,21 @@ local function clean(secrets, value)
   return value
 end
 
+--- A text, or a copy of a table and its texts, without the secrets in it.
+---@generic T: string|table|nil
+---@param value T
+---@return T
+function Log:clean(value)
+  return clean(self.secrets, value)
+end
+
 --- Writes a message if its level is wanted.
 ---@param level LlamaCloud.LogLevel
 ---@param message string
 ---@param fields? table
 function Log:put(level, message, fields)
   if self:wants(level) then
-    self.write(level, clean(self.secrets, message), fields and clean(self.secrets, fields))
+    self.write(level, self:clean(message), self:clean(fields))
   end
 end
 

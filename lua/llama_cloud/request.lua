@@ -116,14 +116,14 @@ local function decode(state, call, transfer, status)
     message = "the response is JSON, but not an object"
   end
   return nil,
-    errors.new({
+    errors.new {
       kind = "decode",
       message = body == "" and message or ("%s; it begins: %s"):format(message, errors.excerpt(body, 200)),
       status = status,
       headers = response_headers,
       body = body,
       request_id = response_headers["x-request-id"] or response_headers["x-correlation-id"],
-    })
+    }
 end
 
 -- Where a redirect leads, if it is to be followed: GET on the same host, and any method that keeps itself at the same
@@ -189,7 +189,7 @@ local function send(state, call, target, list, number, deadline)
       body_bytes = call.body and #call.body,
     })
   end
-  local transfer <close> = loop.transport():start({
+  local transfer <close> = loop.transport():start {
     method = call.method,
     url = target,
     headers = list,
@@ -202,7 +202,7 @@ local function send(state, call, target, list, number, deadline)
     proxy = state.options.proxy,
     ca_file = state.options.ca_file,
     verify = state.options.verify,
-  })
+  }
   await(state, transfer)
   local kind, message = transfer:outcome()
   local status = transfer:status()
@@ -235,7 +235,7 @@ local function send(state, call, target, list, number, deadline)
     elseif kind == "too_large" then
       message = message .. ": raise the client's option max_response_bytes if it is to be accepted"
     end
-    attempt.error = errors.new({ kind = kind == "refused" and "connection" or kind, message = message })
+    attempt.error = errors.new { kind = kind == "refused" and "connection" or kind, message = message }
     if status > 0 then
       attempt.error.status = status
     end
@@ -246,14 +246,14 @@ end
 -- The error for a call whose total_timeout has passed, or would pass before it can go on.
 local function timed_out(call, cause)
   local message = ("total_timeout of %g s has passed"):format(call.total_timeout)
-  return errors.new({
+  return errors.new {
     kind = "timeout",
     message = cause and ("%s; the last error was: %s"):format(message, cause.message) or message,
     cause = cause,
     status = cause and cause.status,
     retry_after = cause and cause.retry_after,
     request_id = cause and cause.request_id,
-  })
+  }
 end
 
 local MAYBE_SENT = "; the service may have acted on the request: look before you repeat it"
@@ -288,8 +288,10 @@ function request.perform(state, call)
 
   while true do
     local passed, why = pass_gate(state, deadline)
-    if not passed then
-      return why == "timeout" and fail(timed_out(call, last)) or closed(last)
+    if why == "timeout" then
+      return fail(timed_out(call, last))
+    elseif not passed then
+      return closed(last)
     end
     attempts = attempts + 1
     local ok, result = send(state, call, target, numbered(list, retries), attempts, deadline)

@@ -43,7 +43,7 @@ end
 
 --- Writes a query string, without the question mark: the names of `order` first, then the others sorted; nulls are left
 --- out.
----@param values table<string, any> strings, numbers, booleans, null, or arrays of them
+---@param values table<string, any> strings, finite numbers, booleans, null, or arrays of them
 ---@param order string[]
 ---@return string
 function url.query(values, order)
@@ -75,6 +75,9 @@ function url.with_query(text, query)
   if query == "" then
     return text
   end
+  if text:find("[?&]$") then
+    return text .. query
+  end
   return text .. (text:find("?", 1, true) and "&" or "?") .. query
 end
 
@@ -91,7 +94,7 @@ local loopback = { localhost = true, ["[::1]"] = true, ["::1"] = true }
 ---@param host string
 ---@return boolean
 function url.is_loopback(host)
-  return loopback[host] or host:find("^127%.%d+%.%d+%.%d+$") ~= nil
+  return loopback[host:lower()] or host:find("^127%.%d+%.%d+%.%d+$") ~= nil
 end
 
 --- Scheme, host and port of a URL in one string: the boundary that the API key does not cross.
