@@ -143,11 +143,7 @@ function cli.main(arguments)
   io.stdout:write("listening on ", service:url(), "\n")
   io.stdout:flush()
   while not stopped do
-    local _, message = controller:step()
-    if message then
-      -- One connection's failure is a bug here, but no reason to leave the others alone.
-      io.stderr:write("llama-cloud-sandbox: ", tostring(message), "\n")
-    end
+    assert(controller:step())
   end
   return 0
 end

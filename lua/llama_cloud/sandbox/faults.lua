@@ -46,6 +46,8 @@ local function split(text, rest)
       elseif quoted then
         value = quoted:gsub("\\(.)", { n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\" })
         after = behind
+      elseif rest:find('^"', after + 1) then
+        fail(text, "cannot read '" .. rest:sub(position) .. "'")
       else
         value, after = rest:match("^([^%s,]*)()", after + 1)
       end

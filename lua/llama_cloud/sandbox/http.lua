@@ -409,7 +409,8 @@ function server_methods:serve(controller)
         self.connections[connection] = nil
         connection.socket:close()
         if not ok then
-          error(message, 0)
+          -- A bug of ours, but no reason to leave everybody else alone.
+          io.stderr:write("llama-cloud-sandbox: ", message, "\n")
         end
       end)
     elseif not self.closed and code ~= errno.EAGAIN and code ~= errno.ETIMEDOUT then
@@ -418,6 +419,7 @@ function server_methods:serve(controller)
       cqueues.sleep(0.05)
     end
   end
+  self.listener:close()
 end
 
 --- Closes the listener and all connections; what waits on them ends.
@@ -426,7 +428,8 @@ function server_methods:close()
     return
   end
   self.closed = true
-  self.listener:close()
+  -- Closing it would raise where it waits in accept; shut down, it stops listening, and accept returns.
+  self.listener:shutdown("rw")
   for connection in pairs(self.connections) do
     connection.socket:shutdown("rw")
   end

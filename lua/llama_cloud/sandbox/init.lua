@@ -133,7 +133,11 @@ local function process(self, request)
   if refused then
     return refused, request.method .. " (unauthorized)"
   end
-  local status, body, headers, route = routes.answer(self, request)
+  local ok, status, body, headers, route = xpcall(routes.answer, debug.traceback, self, request)
+  if not ok then
+    io.stderr:write("llama-cloud-sandbox: ", status, "\n")
+    return { status = 500, body = '{"detail":"Internal Server Error"}' }, request.method .. " (failed)"
+  end
   return { status = status, body = body, headers = headers }, route
 end
 
@@ -156,14 +160,11 @@ end
 
 local function misbehave(self, rule, request)
   local response, route
-  if rule.delay and not (rule.processed and (rule.response or rule.delivery)) then
-    cqueues.sleep(rule.delay)
-  end
   if rule.processed then
     response, route = process(self, request)
-    if rule.delay and (rule.response or rule.delivery) then
-      cqueues.sleep(rule.delay)
-    end
+  end
+  if rule.delay then
+    cqueues.sleep(rule.delay)
   end
   if rule.response or rule.rate or not response then
     response = replacement(rule)

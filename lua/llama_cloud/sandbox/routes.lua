@@ -193,7 +193,7 @@ local function create_job(sandbox, request)
 end
 
 local function envelope(items, total)
-  return 200, json.encode { items = json.array(items), next_page_token = json.null, total_size = total }
+  return 200, string.format('{"items":[%s],"next_page_token":null,"total_size":%d}', table.concat(items, ","), total)
 end
 
 local function list_jobs(sandbox, request)
@@ -212,7 +212,7 @@ end
 
 local get_job_status = with_job(function(sandbox, _, number)
   local job = sandbox.jobs:show(number)
-  return 200, json.encode { job = job, progress_percentage = jobs.progress(job) }
+  return 200, string.format('{"job":%s,"progress_percentage":%.14g}', job.text, job.progress)
 end)
 
 local cancel_job = with_job(function(sandbox, _, number)
