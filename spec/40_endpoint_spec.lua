@@ -298,6 +298,24 @@ describe("an endpoint", function()
     end)
   end)
 
+  it("takes null options for options that are not given", function()
+    local s <close>, client = start { max_retries = 0 }
+    local options =
+      { timeout = null, total_timeout = null, max_retries = null, headers = null, query = null, body = null }
+    assert(client.batches:get("x", nil, options))
+    assert.same({}, client.batches:cancel("x", nil, options))
+    assert.equal("", s:requests()[2].body)
+  end)
+
+  it("takes a creation's answer that has no id, or no body", function()
+    local s <close> = server.start { { body = "{}" }, { status = 204 } }
+    local client = llama_cloud.new { api_key = "k", base_url = s:url(), proxy = "" }
+    local params = { source_directory_id = "dir-1", config = {} }
+    assert.same({}, client.batches:create(params))
+    assert.equal(true, client.batches:create(params))
+    assert.equal(2, s:count())
+  end)
+
   describe("refuses", function()
     -- The complaint of a method. Called through pcall directly, it has no position.
     local function complaint(resource, method, ...)

@@ -77,7 +77,7 @@ local function bodily(value, type_name)
   elseif type_name == "integer" then
     return math.tointeger(value)
   elseif type_name == "array" and next(value) == nil then
-    return core.array({})
+    return core.array {}
   end
   return plain(value, type_name)
 end
@@ -338,7 +338,7 @@ end
 local function reconciled(state, members, declaration, params, call)
   local rule = declaration.reconcile
   local narrowed = { [rule.by] = params[rule.by] }
-  for _, name in ipairs({ "organization_id", "project_id" }) do
+  for _, name in ipairs { "organization_id", "project_id" } do
     narrowed[name] = params[name]
   end
   return function()
@@ -376,7 +376,7 @@ local function preparation(compiled, members)
     end
     return function()
       local value, err = run()
-      if value then
+      if type(value) == "table" and value.id ~= nil then
         state.shared.created[value.id] = true
       end
       return value, err
@@ -451,6 +451,7 @@ function endpoint.resource(name, members)
       elseif state.closed then
         error("attempt to use a closed client", 2)
       end
+      given = type(given) == "table" and options.without_nulls(given) or given
       local run, problem = prepare(state, arguments, params, given)
       if not run then
         error(problem, 2)
