@@ -252,6 +252,20 @@ describe("the sandbox", function()
     end)
   end)
 
+  it("understands every rule of its documentation", function()
+    local root = debug.getinfo(1, "S").source:match("^@(.*)/spec/[^/]*$") or "."
+    local file = assert(io.open(root .. "/docs/sandbox.md"))
+    local examples = file:read("a"):match("Examples:\n\n```\n(.-)```")
+    file:close()
+    local faults = require("llama_cloud.sandbox.faults")
+    local count = 0
+    for line in examples:gmatch("[^\n]+") do
+      faults.parse((line:gsub("%s%s%s+.*", "")))
+      count = count + 1
+    end
+    assert.is_true(count >= 5)
+  end)
+
   describe("is steered by its control routes", function()
     -- Over HTTP, as users do it.
     local function control(status, method, path, body)
@@ -372,6 +386,14 @@ describe("the sandbox", function()
       assert.equal(200, connection:receive().status)
       connection:close()
       assert.equal(1, service:stats().connections)
+    end)
+
+    it("with a head alone where that is asked for", function()
+      start()
+      local connection = plain_http.connect(service.port)
+      connection:send("HEAD /nothing HTTP/1.1\r\nAuthorization: Bearer k\r\nConnection: close\r\n\r\n")
+      assert.matches("^HTTP/1.1 404 .*\r\n\r\n$", (connection:read_all()))
+      connection:close()
     end)
 
     it("and closes when it is asked to", function()

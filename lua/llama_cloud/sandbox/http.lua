@@ -215,6 +215,7 @@ function connection_methods:read_request()
   local connection_header = (headers.connection or ""):lower()
   self.keep_alive = minor ~= "0" and not connection_header:find("close", 1, true)
     or minor == "0" and connection_header:find("keep-alive", 1, true) ~= nil
+  self.head_only = method == "HEAD"
   local body, response = self:read_body(headers)
   if not body then
     return nil, response
@@ -290,8 +291,7 @@ function connection_methods:send(response, delivery)
     lines[#lines + 1] = name .. ": " .. value .. "\r\n"
   end
   local body = response.body
-  local bodyless = response.status < 200 or response.status == 204 or response.status == 304
-  if bodyless then
+  if response.status < 200 or response.status == 204 or response.status == 304 then
     body = ""
   else
     lines[#lines + 1] =

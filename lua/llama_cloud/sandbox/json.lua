@@ -17,8 +17,12 @@ function json.array(values)
 end
 
 --- A string as JSON, quotes included.
----@type fun(text: string): string
-json.quote = codec.encode
+---@param text string
+---@return string
+function json.quote(text)
+  -- lua-cjson escapes slashes; each has its own backslash, so these can go.
+  return (codec.encode(text):gsub("\\/", "/"))
+end
 
 --- The JSON text of a value. Tables made with `json.array` are arrays, all others are objects, keys in order.
 ---@param value any
@@ -28,7 +32,10 @@ function json.encode(value)
     if math.type(value) == "float" and math.tointeger(value) then
       value = math.tointeger(value)
     end
-    return math.type(value) == "integer" and string.format("%d", value) or codec.encode(value)
+    if math.type(value) == "integer" then
+      return string.format("%d", value)
+    end
+    return type(value) == "string" and json.quote(value) or codec.encode(value)
   end
   local parts = {}
   if getmetatable(value) == array_mt then
@@ -43,7 +50,7 @@ function json.encode(value)
   end
   table.sort(keys)
   for index, key in ipairs(keys) do
-    parts[index] = codec.encode(key) .. ":" .. json.encode(value[key])
+    parts[index] = json.quote(key) .. ":" .. json.encode(value[key])
   end
   return "{" .. table.concat(parts, ",") .. "}"
 end
