@@ -40,7 +40,7 @@ check(finalized == 1)
 
 local encoded = core.encode(value)
 check(core.encode(core.decode(encoded)) == encoded)
-check(core.encode(core.array({ 1, 2.5, "\1", core.array({}) }), "body") == '[1,2.5,"\\u0001",[]]')
+check(core.encode(core.array { 1, 2.5, "\1", core.array {} }, "body") == '[1,2.5,"\\u0001",[]]')
 local long_list = {}
 for i = 1, 200 do
   long_list[i] = { number = i, name = "name " .. i }
@@ -50,5 +50,5 @@ check(#core.decode(core.encode(long_list)) == 200)
 local refused
 refused, message = core.encode({ a = { 1, 2, { ["b c"] = print } } }, "body")
 check(refused == nil and message == 'body.a[3]["b c"]: cannot encode a function')
-refused, message = core.encode({ 1, nil, 3 })
+refused, message = core.encode { 1, nil, 3 }
 check(refused == nil and message == "value: cannot encode an array with gaps: nothing at 2")
