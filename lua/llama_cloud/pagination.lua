@@ -223,7 +223,7 @@ function List:all(given)
   if limit == nil or limit == core.null then
     limit = math.huge
   end
-  local items = core.array {}
+  local items = {}
   while #items < limit do
     local page = self.page
     if not page or self.index >= #page.items then
@@ -240,7 +240,7 @@ function List:all(given)
     self.index = self.index + count
   end
   self:close()
-  return items
+  return #items > 0 and items or core.array(items)
 end
 
 --- Ends the list: nothing more is fetched. A `for` over it closes it by itself. Idempotent.
