@@ -296,6 +296,7 @@ function connection_methods:send(response, delivery)
   else
     lines[#lines + 1] =
       string.format("Content-Type: %s\r\nContent-Length: %d\r\n", response.content_type or "application/json", #body)
+    body = self.head_only and "" or body
   end
   if not self.keep_alive then
     lines[#lines + 1] = "Connection: close\r\n"
