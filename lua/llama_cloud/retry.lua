@@ -18,10 +18,10 @@ function retry.backoff(retries, random)
   return math.min(0.5 * 2 ^ retries, 8) * (1 - 0.25 * random)
 end
 
--- A number of the form digits[.digits] at the start of a text; not tonumber, which knows the locale's decimal point only
--- and takes hexadecimal. Nil for anything else, negative numbers included.
+-- The number, digits[.digits], that a text consists of or whose first word it is ("2 seconds"); not by tonumber, which
+-- knows the locale's decimal point only and takes hexadecimal. Nil for anything else, negative numbers included.
 local function decimal(text)
-  local whole, fraction = text:match("^%s*(%d+)%.?(%d*)")
+  local whole, fraction = text:match("^%s*(%d+)%.?(%d*)%f[%s,\0]")
   if not whole or #whole > 15 then
     return nil
   end

@@ -1,0 +1,124 @@
+local array = require("llama_cloud.core").array
+local log = require("llama_cloud.log")
+
+-- A log into a list, with the function's own arguments as its entries.
+local function recording(secrets)
+  local entries = {}
+  local made = assert(log.new(function(level, message, fields)
+    entries[#entries + 1] = { level = level, message = message, fields = fields }
+  end, secrets or {}))
+  return made, entries
+end
+
+-- What a call writes to standard error.
+local function captured(f)
+  local real = io.stderr
+  local file = assert(io.tmpfile())
+  io.stderr = file -- luacheck: ignore 122
+  local ok, message = pcall(f)
+  io.stderr = real -- luacheck: ignore 122
+  assert(ok, message)
+  file:seek("set")
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+describe("a log", function()
+  it("says nothing by default", function()
+    local quiet = assert(log.new(nil, {}))
+    for _, level in ipairs { "debug", "info", "warn" } do
+      assert.is_false(quiet:wants(level))
+    end
+    assert.equal(
+      "",
+      captured(function()
+        quiet:put("warn", "text")
+      end)
+    )
+  end)
+
+  it("hands everything to a function", function()
+    local made, entries = recording()
+    for _, level in ipairs { "debug", "info", "warn" } do
+      assert.is_true(made:wants(level))
+      made:put(level, "about " .. level, { a = 1 })
+    end
+    assert.same({
+      { level = "debug", message = "about debug", fields = { a = 1 } },
+      { level = "info", message = "about info", fields = { a = 1 } },
+      { level = "warn", message = "about warn", fields = { a = 1 } },
+    }, entries)
+  end)
+
+  it("writes to standard error from its level on", function()
+    for rank, wanted in ipairs { "debug", "info", "warn" } do
+      local made = assert(log.new(wanted, {}))
+      local text = captured(function()
+        for _, level in ipairs { "debug", "info", "warn" } do
+          made:put(level, "text")
+        end
+      end)
+      local lines = select(2, text:gsub("\n", "\n"))
+      assert.equal(4 - rank, lines, wanted)
+      assert.equal(wanted == "debug", made:wants("debug"))
+    end
+  end)
+
+  it("writes one line, with the fields sorted", function()
+    local made = assert(log.new("debug", {}))
+    assert.equal(
+      "llama_cloud info: hello a=1 b={x: 1, y: 2} c=false\n",
+      captured(function()
+        made:put("info", "hello", { c = false, b = { y = 2, x = "1" }, a = 1 })
+      end)
+    )
+  end)
+
+  it("refuses another target", function()
+    for _, target in ipairs { "trace", "", 1, true, {}, false } do
+      local made, problem = log.new(target, {})
+      assert.is_nil(made)
+      assert.equal('must be a function, "debug", "info" or "warn"', problem)
+    end
+  end)
+
+  it("never lets a secret through", function()
+    local secret = "llx-sec.et%d"
+    local made, entries = recording { secret }
+    made:put("info", "key " .. secret .. secret .. " end", {
+      header = "Bearer " .. secret,
+      deep = { list = { "x" .. secret } },
+      number = 5,
+    })
+    assert.same({
+      level = "info",
+      message = "key ****** end",
+      fields = { header = "Bearer ***", deep = { list = { "x***" } }, number = 5 },
+    }, entries[1])
+  end)
+
+  it("leaves the caller's fields alone", function()
+    local made = recording { "secret" }
+    local fields = { a = "secret" }
+    made:put("info", "x", fields)
+    assert.equal("secret", fields.a)
+  end)
+
+  it("does not take a short key for a secret: it would be found in ordinary words", function()
+    local made, entries = recording { "key", "" }
+    made:put("warn", "check the key")
+    assert.equal("check the key", entries[1].message)
+  end)
+end)
+
+describe("log:clean", function()
+  it("keeps what is not a text", function()
+    local made = recording { "secret" }
+    assert.is_nil(made:clean(nil))
+    assert.equal(5, made:clean(5))
+    assert.equal("a *** b", made:clean("a secret b"))
+    assert.same({ 1, "***", { x = "***" } }, made:clean { 1, "secret", { x = "secret" } })
+    assert.same({}, made:clean(array {}))
+  end)
+end)
