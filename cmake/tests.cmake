@@ -57,6 +57,17 @@ if(NOT LUA54_LIBRARY)
 endif()
 add_harness(alloc_harness)
 
+# What specs load (spec/support/process.lua finds them): a library to preload, and a module for Lua.
+foreach(name slow_getaddrinfo fork)
+  add_library(spec_${name} MODULE spec/support/${name}.c)
+  llama_cloud_compile(spec_${name})
+  target_include_directories(spec_${name} SYSTEM PRIVATE ${LUA54_INCLUDE_DIR})
+  target_link_libraries(spec_${name} PRIVATE ${CMAKE_DL_LIBS})
+  set_target_properties(spec_${name} PROPERTIES
+    PREFIX "" SUFFIX ".so" OUTPUT_NAME ${name}
+    LIBRARY_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/spec_support")
+endforeach()
+
 foreach(file IN LISTS SPEC_FILES)
   add_spec(plain "" "${file}" 300)
 endforeach()

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define MAX_HEADER_BYTES ((size_t)256 * 1024)
 
@@ -215,7 +216,6 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   SET(CURLOPT_QUICK_EXIT, 1L);
   SET(CURLOPT_PROTOCOLS_STR, "http,https");
   SET(CURLOPT_PATH_AS_IS, 1L);
-  SET(CURLOPT_PIPEWAIT, 1L);
   SET(CURLOPT_ACCEPT_ENCODING, "");
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
   SET(CURLOPT_TCP_NODELAY, 1L);
@@ -235,6 +235,9 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   SET(CURLOPT_HTTPHEADER, x->headers);
   SET(CURLOPT_MAXFILESIZE_LARGE, bound(x->max_response_bytes));
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(x->connect_timeout));
+  /* without TLS there is no HTTP/2 to wait for, and libcurl would not know so before the first response */
+  if (strncasecmp(x->url, "https:", 6) == 0)
+    SET(CURLOPT_PIPEWAIT, 1L);
   if (timeout < HUGE_VAL)
     SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
   if (x->proxy != NULL)
