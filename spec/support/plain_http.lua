@@ -4,7 +4,7 @@ local cqueues = require("cqueues")
 local errno = require("cqueues.errno")
 local socket = require("cqueues.socket")
 
-local TIMEOUT = 10
+local TIMEOUT = 30
 
 local plain_http = {}
 
@@ -110,5 +110,8 @@ function plain_http.request(port, method, target, body, headers)
 end
 
 plain_http.now = cqueues.monotime
+
+--- How much longer things may take: scripts/spec sets it for specs that run under a slow tool.
+plain_http.slowdown = tonumber(os.getenv("LLAMA_CLOUD_TEST_SLOWDOWN")) or 1
 
 return plain_http

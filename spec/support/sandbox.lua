@@ -38,11 +38,11 @@ function sandbox.start(options)
   -- Thousands of connections need more descriptors than the usual soft limit.
   local command = "ulimit -n $(ulimit -Hn); " .. server.command(server.support_file("serve_sandbox.lua"), { path })
   local input = assert(io.popen(command, "w"))
-  local self =
-    setmetatable({ input = input, path = path, file = assert(io.open(path, "rb")), partial = "" }, sandbox_mt)
+  local self = setmetatable({ input = input, file = assert(io.open(path, "rb")), partial = "" }, sandbox_mt)
   input:write(serial.encode(options or {}), "\n")
   input:flush()
   local ok, reply = pcall(read_reply, self)
+  os.remove(path) -- both sides have it open; without a name it goes with them, however they end
   if not ok or reply.error then
     self:stop()
     error(ok and reply.error or reply, 2)
@@ -130,7 +130,6 @@ function sandbox_methods:stop()
     self.input:close() -- the child ends at the end of its input; close waits for that
     self.input = nil
     self.file:close()
-    os.remove(self.path)
   end
 end
 

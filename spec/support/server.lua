@@ -50,8 +50,8 @@ function server.command(script, arguments)
   end
   words[#words + 1] = "LUA_PATH=" .. shell_quote(package.path)
   words[#words + 1] = "LUA_CPATH=" .. shell_quote(package.cpath)
-  local interpreter = os.getenv("LUA")
-  words[#words + 1] = shell_quote(interpreter ~= "" and interpreter or "lua5.4")
+  -- LUA may be a harness around the interpreter that the spec runs in; the child needs a plain one.
+  words[#words + 1] = shell_quote((os.getenv("LUA") or ""):match("^.*lua[%d.]*$") or "lua5.4")
   words[#words + 1] = shell_quote(script)
   for _, argument in ipairs(arguments) do
     words[#words + 1] = shell_quote(argument)
@@ -142,7 +142,16 @@ function server.start(behaviour, options)
     self:stop()
     error("the server did not start: " .. tostring(reason), 2)
   end
+  self:forget_path()
   return self
+end
+
+-- Both sides have the file open; without a name it goes with them, however they end.
+function server_methods:forget_path()
+  if self.log_path then
+    os.remove(self.log_path)
+    self.log_path = nil
+  end
 end
 
 --- Reads what the child has recorded since the last time. The child flushes a record before it answers.
@@ -220,7 +229,7 @@ function server_methods:stop()
   self:update()
   self.log:close()
   self.log = nil
-  os.remove(self.log_path)
+  self:forget_path()
   if self.errors[1] then
     error("in the server: " .. self.errors[1], 2)
   end
