@@ -61,7 +61,11 @@ function process.run(chunk, options)
   file:close()
   local words = { (options.before or "") .. " exec env" }
   for name, value in pairs(options.environment or {}) do
-    words[#words + 1] = value and name .. "=" .. quote(value) or "-u " .. name
+    if value then
+      words[#words + 1] = name .. "=" .. quote(value)
+    else
+      table.insert(words, 2, "-u " .. name) -- env takes these first
+    end
   end
   if options.preload then
     -- a sanitizer's runtime, where there is one, has to come first
