@@ -252,7 +252,7 @@ local function new_state(given, shared)
     return nil, problem
   end
   local state = setmetatable({
-    given = given,
+    given = options.without_nulls(given), -- a copy: the caller's table is the caller's
     gate = shared and shared.gate or gate.new(),
     shared = shared and shared.shared or { created = {} },
     in_flight = setmetatable({}, { __mode = "k" }),
@@ -322,7 +322,7 @@ end
 ---@param given? LlamaCloud.ClientOptions
 ---@return LlamaCloud.Client
 function client.new(given)
-  local state, problem = new_state(given or {})
+  local state, problem = new_state(given == nil and {} or given)
   if not state then
     error(problem, 2)
   end
@@ -449,7 +449,7 @@ for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
   local name = method:lower()
   Client[name] = function(self, path, given)
     local state = state_of(self, name)
-    local call, problem = path_call(state, method, path, given or {})
+    local call, problem = path_call(state, method, path, given == nil and {} or given)
     if not call then
       error(problem, 2)
     end

@@ -98,7 +98,7 @@ local function decode(state, call, transfer, status)
   if call.returns == "any" then
     response_headers = transfer:headers()
     local media = (response_headers["content-type"] or ""):lower():match("^[^;]*")
-    if not media:find("application/json", 1, true) and not media:find("%+json%s*$") then
+    if not media:find("^%s*application/json%s*$") and not media:find("%+json%s*$") then
       return transfer:body()
     end
   end

@@ -74,8 +74,11 @@ end
 ---@return string
 function support.raises_here(f, text)
   local ok, message = pcall(f)
-  assert(not ok, "nothing was raised")
-  assert(type(message) == "string", "what was raised is not a text: " .. tostring(message))
+  if ok then
+    error("nothing was raised", 2)
+  elseif type(message) ~= "string" then
+    error("what was raised is not a text: " .. tostring(message), 2)
+  end
   local where = debug.getinfo(f, "S")
   local file, line, rest = message:match("^(.-):(%d+): (.*)$")
   line = tonumber(line)
