@@ -1,22 +1,31 @@
---- wait_all: many batches at once. In each round every batch that has not ended is seen once: by a sweep of the list where
---- that takes fewer requests, one by one otherwise.
+--- wait_all: many batches at once, each delivered as it ends. In each round every batch that is outstanding is looked at
+--- once: by a sweep of the list where that takes fewer requests, by a GET of its own otherwise. Rounds do not wait for slow
+--- GETs: a batch whose GET is still under way is left out of the next round.
 ---
---- How it decides. A batch that was given as an id is of unknown age and is fetched by itself in the first round. A sweep
---- asks for the list from the creation of the oldest outstanding batch on (and of the one directory, if they share one);
---- it is expected to take as many pages as the last sweep did, at first as many as hold the outstanding batches and one
---- more. What a sweep does not show is fetched by itself. A sweep that has cost as many requests as single calls would is
---- broken off and not tried again; neither is one that the service refuses.
+--- How it decides. A batch of which nothing is known but its id may be of any age, and is fetched by itself. A sweep asks
+--- for the list from the creation of the oldest of the others on (and of the one directory, if they share one). It is
+--- expected to take as many pages as the last sweep did; the first, as many as hold the batches. It is broken off when
+--- its pages are as many as the batches that it has not shown, where a page that showed none counts four times; what it
+--- did not show is fetched singly. One that has saved nothing, or that the service refuses, is not tried again.
 
+local date = require("llama_cloud.date")
 local group = require("llama_cloud.group")
 local loop = require("llama_cloud.loop")
 local polling = require("llama_cloud.polling")
 
 local crowd = {}
 
+local FRUITLESS = 4 -- what a page that shows none of the batches counts for
+
 ---@class LlamaCloud.Crowd the batches of one wait_all
----@field private entries table<string, table> id -> { id, plan, batch }, of those that have not ended
----@field private count integer how many
----@field private queue table[] what is to be delivered: { id, batch, err, n = 3 }
+---@field private entries table<string, table> id -> { id, plan, batch, cause, busy }, of those not delivered
+---@field private ids string[] in the order in which they were given
+---@field private count integer how many are not delivered
+---@field private queue (table|false)[] what is to be delivered: { id, batch, err }; false: what was
+---@field private first integer of the queue that was not taken
+---@field private sweep_pages? number pages that the last sweep took; math.huge: it is not worth while
+---@field private stumbled? boolean the last sweep failed for a passing reason
+---@field private not_before number when the service, by its last error, may be asked again
 ---@field private group LlamaCloud.Group
 local Crowd = {}
 Crowd.__index = Crowd
@@ -31,98 +40,126 @@ local function deliver(many, entry, batch, err)
   end
 end
 
--- Takes note of how one was seen, and delivers it if it has ended.
-local function update(many, entry, batch, on_poll)
-  entry.batch, entry.cause = batch, nil
-  if on_poll then
-    on_poll(batch)
+local function conclude(many, entry)
+  deliver(many, entry, polling.conclude(entry.plan, entry.batch, many.pace:fork()))
+end
+
+-- Delivers one that has ended, when it has been fetched in full, if that is what the caller wants.
+local function close_off(many, entry)
+  if entry.plan.final then
+    entry.busy = true
+    many.group:spawn(conclude, many, entry)
+  else
+    conclude(many, entry)
   end
-  local result, ended = polling.conclude(entry.plan, batch, many.pace)
-  if result or ended then
-    deliver(many, entry, result, ended)
+end
+
+-- Takes note of how one was seen.
+local function update(many, entry, batch)
+  entry.batch, entry.cause = batch, nil
+  if many.on_poll then
+    many.on_poll(batch)
+  end
+  if polling.has_ended(many.waiting, batch) then
+    close_off(many, entry)
+  end
+end
+
+-- Takes note of an error that passes.
+local function put_off(many, err)
+  if err.retry_after then
+    many.not_before = math.max(many.not_before, loop.now() + err.retry_after)
   end
 end
 
 -- Gets one by itself.
-local function visit(many, entry, on_poll)
+local function visit(many, entry)
   local batch, err, goes_on = polling.poll(entry.plan, entry.plan.call, many.pace)
+  entry.busy = false
   if batch then
-    update(many, entry, batch, on_poll)
+    update(many, entry, batch)
   elseif goes_on then
     entry.cause = err
+    put_off(many, err)
   else
     err.batch = entry.batch
     deliver(many, entry, nil, err)
   end
 end
 
--- The smallest creation time, and the directory if all share one; nil for what is not known of all.
-local function common_ground(entries, sweep)
-  local since, directory, shared, known = nil, nil, true, true
+local function visit_each(many, entries)
   for _, entry in ipairs(entries) do
-    local batch = entry.batch or {}
-    local created, of = batch.created_at, batch[sweep.directory_field]
-    known = known and type(created) == "string"
-    -- ISO 8601 in one form, as one service writes it, sorts as text
-    if known and (not since or created < since) then
-      since = created
-    end
-    shared = shared and type(of) == "string" and (directory == nil or directory == of)
-    directory = of
+    entry.busy = true
+    many.group:spawn(visit, many, entry)
   end
-  return known and since or nil, shared and directory or nil
 end
 
--- Sees many at once, by going through the list. Those that it did not show are returned. It gives up when it has cost as
--- many requests as getting each of them would.
-local function sweep_list(many, entries, on_poll)
-  local sweep = many.sweep
-  local params = { [sweep.page] = sweep.size }
-  local since, directory = common_ground(entries, sweep)
-  if sweep.since then
-    params[sweep.since] = since
+-- When one was created, in seconds; nil where that is not known.
+local function creation(entry)
+  local created = entry.batch and entry.batch.created_at
+  return type(created) == "string" and date.parse(created) or nil
+end
+
+-- The params of the list that shows these: from the oldest on, of their directory if they share one.
+local function narrowed(rule, entries)
+  local params = { [rule.page] = rule.size }
+  local oldest
+  local directory = entries[1].batch[rule.directory_field]
+  for _, entry in ipairs(entries) do
+    local age = creation(entry)
+    if rule.since and (not oldest or age < oldest) then
+      oldest, params[rule.since] = age, entry.batch.created_at
+    end
+    if entry.batch[rule.directory_field] ~= directory then
+      directory = nil
+    end
   end
-  params[sweep.directory] = directory
-  local unseen, left = {}, #entries
+  params[rule.directory] = type(directory) == "string" and directory or nil
+  return params
+end
+
+-- Takes note of a list that could not be had. Returns whether its batches are to be fetched singly: not at once where the
+-- network or the service is in trouble, for single calls would add to it; but where it was in trouble the last time too.
+local function stumble(many, err)
+  if not polling.passes(err) then
+    many.sweep_pages = math.huge -- the service does not take such a list
+    return true
+  end
+  put_off(many, err)
+  many.cause, many.stumbled = err, not many.stumbled
+  return not many.stumbled
+end
+
+-- Goes through the list. Returns those that it did not show and that are to be fetched singly.
+local function sweep(many, entries)
+  local unseen, left, pages, cost = {}, #entries, 0, 0
   for _, entry in ipairs(entries) do
     unseen[entry.id] = entry
   end
-  local list <close> = many.list(params, math.max(many.pace.deadline - loop.now(), 0.001))
-  local finals <close> = group.new() -- the terminal ones are fetched in full meanwhile, if that was asked for
-  local pages = 0
-  while left > 0 do
-    if pages >= #entries then
-      many.sweep_cost = math.huge
-      break
-    end
+  local list <close> = many.list(narrowed(many.rule, entries), math.max(many.pace.deadline - loop.now(), 0.001))
+  while cost < left do
     local page, err = list:next_page()
-    pages = pages + 1
-    many.sweep_cost = pages
-    if err then
-      many.cause = err
-      if polling.passes(err) then
-        return {} -- the network or the service is in trouble: single calls would add to it
-      end
-      many.sweep_cost = math.huge -- the service does not take such a list
-      break
+    if err and not stumble(many, err) then
+      return {}
     elseif not page then
       break
     end
+    local before = left
     for _, batch in ipairs(page.items) do
       local entry = unseen[batch.id]
       if entry and type(batch.status) == "string" then
         unseen[batch.id] = nil
         left = left - 1
-        if entry.plan.final and (many.waiting.complete[batch.status] or many.waiting.failed[batch.status]) then
-          finals:spawn(update, many, entry, batch, on_poll)
-        else
-          update(many, entry, batch, on_poll)
-        end
+        update(many, entry, batch)
       end
     end
+    pages = pages + 1
+    cost = cost + (left < before and 1 or FRUITLESS)
+    many.cause, many.stumbled = nil, false
   end
-  finals:finish()
-  group.raise_failure(finals)
+  if pages > 0 and many.sweep_pages ~= math.huge then
+    many.sweep_pages = #entries - left > pages and pages or math.huge
+  end
   local rest = {}
   for _, entry in ipairs(entries) do
     if unseen[entry.id] then
@@ -132,54 +169,53 @@ local function sweep_list(many, entries, on_poll)
   return rest
 end
 
--- One round: every batch that has not ended is seen once, by a sweep where that takes fewer requests, singly otherwise.
-local function go_round(many, first, on_poll)
-  local entries, singly = {}, {}
+-- One round.
+local function look(many)
+  local swept, singly = {}, {}
+  for _, id in ipairs(many.ids) do
+    local entry = many.entries[id]
+    if entry and not entry.busy then
+      -- of one of unknown age a list cannot be told how far back to go
+      local known = entry.batch and (creation(entry) or not many.rule.since)
+      table.insert(known and swept or singly, entry)
+    end
+  end
+  visit_each(many, singly)
+  if #swept > (many.sweep_pages or #swept // many.rule.size + 1) then
+    swept = sweep(many, swept)
+  end
+  visit_each(many, swept)
+end
+
+local function attend(many)
+  for _, id in ipairs(many.ids) do
+    local entry = many.entries[id]
+    if entry.batch and polling.has_ended(many.waiting, entry.batch) then
+      close_off(many, entry) -- it was given as one that has ended
+    end
+  end
+  repeat
+    if loop.now() >= many.not_before then
+      look(many)
+    end
+  until not many.pace:rest()
+end
+
+-- Delivers to each that is outstanding that the time is over.
+local function end_in_time(many)
+  loop.sleep(math.max(0, many.pace.deadline - loop.now()))
   for _, id in ipairs(many.ids) do
     local entry = many.entries[id]
     if entry then
-      local known = entry.batch and (not many.sweep.since or type(entry.batch.created_at) == "string")
-      if first and not known then
-        singly[#singly + 1] = entry -- of unknown age: a sweep could not tell how far back to go
-      else
-        entries[#entries + 1] = entry
-      end
-    end
-  end
-  local cost = many.sweep_cost or #entries // many.sweep.size + 1
-  if #entries > cost then
-    entries = sweep_list(many, entries, on_poll)
-  end
-  table.move(entries, 1, #entries, #singly + 1, singly)
-  local visits <close> = group.new()
-  for _, entry in ipairs(singly) do
-    visits:spawn(visit, many, entry, on_poll)
-  end
-  visits:finish()
-  group.raise_failure(visits)
-end
-
--- Goes round until all have ended or the time is over.
-local function attend(many, on_poll)
-  local first = true
-  while many.count > 0 do
-    go_round(many, first, on_poll)
-    first = false
-    if many.count > 0 and not many.pace:rest() then
-      for _, id in ipairs(many.ids) do
-        local entry = many.entries[id]
-        if entry then
-          local cause = entry.cause or many.cause
-          deliver(many, entry, nil, polling.overdue(many.waiting, id, entry.batch, cause, many.pace.seconds))
-        end
-      end
+      local cause = entry.cause or many.cause
+      deliver(many, entry, nil, polling.overdue(entry.plan, entry.batch, cause, many.pace.seconds))
     end
   end
 end
 
 function Crowd.__call(self)
   self.group:drive(function()
-    return self.first <= #self.queue or self.group.live == 0
+    return self.queue[self.first] or self.count == 0 or self.group.failure or self.group.live == 0
   end)
   local item = self.queue[self.first]
   if item then
@@ -187,6 +223,7 @@ function Crowd.__call(self)
     self.first = self.first + 1
     return item[1], item[2], item[3]
   end
+  self.group:close()
   group.raise_failure(self.group)
 end
 
@@ -195,7 +232,6 @@ function Crowd:__close()
 end
 
 --- Waits for many batches at once: `for id, batch, err in …`, each as it ends.
----@param state LlamaCloud.State
 ---@param waiting table the declaration
 ---@param subjects { id: string, batch?: table, plan: LlamaCloud.PollPlan }[]
 ---@param given table the options
@@ -204,28 +240,33 @@ end
 ---@return nil
 ---@return nil
 ---@return LlamaCloud.Crowd
-function crowd.new(state, waiting, subjects, given, list)
+function crowd.new(waiting, subjects, given, list)
   local many = setmetatable({
-    state = state,
     waiting = waiting,
-    sweep = waiting.sweep,
+    rule = waiting.sweep,
     list = list,
+    on_poll = given.on_poll,
     entries = {},
     ids = {},
     count = 0,
     queue = {},
     first = 1,
+    not_before = -math.huge,
     group = group.new(),
     pace = polling.new_pace(given),
   }, Crowd)
   for _, subject in ipairs(subjects) do
-    if not many.entries[subject.id] then
+    local known = many.entries[subject.id]
+    if known then
+      known.batch = known.batch or subject.batch
+    else
       many.entries[subject.id] = subject
       many.count = many.count + 1
       many.ids[many.count] = subject.id
     end
   end
-  many.group:spawn(attend, many, given.on_poll)
+  many.group:spawn(attend, many)
+  many.group:spawn(end_in_time, many)
   return many, nil, nil, many
 end
 
@@ -243,10 +284,14 @@ local function take_apart(ids)
     if type(id) ~= "string" then
       return nil, ("ids[%d] must be an id or a batch, not %s"):format(position, type(value))
     end
-    subjects[position] = { id = id, batch = batch }
+    subjects[position] = { id = id, batch = batch and type(batch.status) == "string" and batch or nil }
   end
-  if #subjects == 0 and next(ids) ~= nil then
-    return nil, "ids must be an array of ids or batches"
+  for key in pairs(ids) do
+    if math.type(key) ~= "integer" then
+      return nil, "ids must be an array of ids or batches"
+    elseif key < 1 or key > #subjects then
+      return nil, ("ids[%d] is nil, but ids[%d] is not: an array has no holes"):format(#subjects + 1, key)
+    end
   end
   return subjects
 end
@@ -263,27 +308,28 @@ function crowd.method(api, waiting)
       if not subjects then
         return nil, problem
       end
+      -- without an id first, so that what is wrong with the others does not depend on there being one
       local _, fault = polling.plan(api, waiting, state, "id", params, given)
       if fault then
         return nil, fault
       end
-      for _, subject in ipairs(subjects) do
+      for position, subject in ipairs(subjects) do
         subject.plan, problem = polling.plan(api, waiting, state, subject.id, params, given)
         if not subject.plan then
-          return nil, problem
+          return nil, ("ids[%d]: %s"):format(position, problem)
         end
       end
       local scope = { project_id = params.project_id, organization_id = params.organization_id }
-      local function list(narrowed, total_timeout)
+      local function list(narrow, total_timeout)
         for name, value in pairs(scope) do
-          narrowed[name] = value
+          narrow[name] = value
         end
         local each = { timeout = given.timeout, max_retries = given.max_retries, headers = given.headers }
         each.total_timeout = total_timeout
-        return assert(api.list(state, {}, narrowed, each))
+        return assert(api.list(state, {}, narrow, each))
       end
       return function()
-        return crowd.new(state, waiting, subjects, given, list)
+        return crowd.new(waiting, subjects, given, list)
       end
     end,
   }

@@ -71,8 +71,13 @@ function polling.passes(err)
   return transient[err.kind] or err.status == 408
 end
 
----@class LlamaCloud.Pace when to poll next
+---@class LlamaCloud.Pace when to poll next, and when to give up
+---@field deadline number
+---@field seconds number how long from the beginning to the deadline
 ---@field private interval number
+---@field private first_interval number
+---@field private backoff string
+---@field private max_interval number
 local Pace = {}
 Pace.__index = Pace
 
@@ -80,6 +85,7 @@ Pace.__index = Pace
 function polling.new_pace(given)
   return setmetatable({
     interval = given.polling_interval or 1,
+    first_interval = given.polling_interval or 1,
     backoff = given.backoff or "linear",
     max_interval = given.max_interval or 5,
     deadline = loop.now() + (given.total_timeout or DEFAULT_TIMEOUT),
@@ -87,17 +93,31 @@ function polling.new_pace(given)
   }, Pace)
 end
 
--- Sleeps until the next poll, less up to a tenth, so that many who began together do not stay together. Never past the
--- deadline; false when that has come.
-function Pace:rest()
+--- Sleeps until the next poll, less up to a tenth, so that many who began together do not stay together; but for as long as
+--- the service has asked for with the last error, if there was one. Never past the deadline; false when that has come.
+---@param cause? LlamaCloud.Error
+---@return boolean
+function Pace:rest(cause)
   local now = loop.now()
   if now >= self.deadline then
     return false
   end
   local jitter = 1 - 0.1 * (now * 1000 % 1)
-  loop.sleep(math.min(self.interval * jitter, self.deadline - now))
+  local pause = math.max(self.interval * jitter, cause and cause.retry_after or 0)
+  loop.sleep(math.min(pause, self.deadline - now))
   self.interval = polling.next_interval(self.interval, self.backoff, self.max_interval)
   return loop.now() < self.deadline
+end
+
+--- A pace with the same deadline whose intervals begin anew.
+---@return LlamaCloud.Pace
+function Pace:fork()
+  local copy = {}
+  for name, value in pairs(self) do
+    copy[name] = value
+  end
+  copy.interval = self.first_interval
+  return setmetatable(copy, Pace)
 end
 
 -- A call that ends with the wait.
@@ -106,61 +126,81 @@ local function limited(call, pace)
   return setmetatable({ total_timeout = math.min(left, call.total_timeout) }, { __index = call })
 end
 
-local function subject_of(waiting, answer)
-  if waiting.subject then
-    return answer[waiting.subject]
-  end
-  return answer
+--- Whether a batch has ended. A status that this version does not know is none that ends it: the values grow.
+---@param waiting table
+---@param batch table
+---@return boolean
+function polling.has_ended(waiting, batch)
+  return waiting.complete[batch.status] or waiting.failed[batch.status] ~= nil
 end
 
 -- The error for a batch that has ended without success.
-local function failure(waiting, batch, kind)
-  local message = ("%s %s ended as %s"):format(waiting.noun, batch.id, batch.status)
+local function failure(plan, batch, kind)
+  local message = ("%s %s ended as %s"):format(plan.waiting.noun, plan.id, batch.status)
   if type(batch.error_message) == "string" then
     message = message .. ": " .. batch.error_message
   end
-  return errors.new({ kind = kind, message = message, batch = batch })
+  return errors.new { kind = kind, message = message, batch = batch }
 end
 
--- The error for a wait whose time is over.
-function polling.overdue(waiting, id, batch, cause, seconds)
-  local message = batch and ("%s %s was still %s after %g s"):format(waiting.noun, id, batch.status, seconds)
-    or ("%s %s could not be seen within %g s"):format(waiting.noun, id, seconds)
+--- The error for a wait whose time is over.
+---@param plan LlamaCloud.PollPlan
+---@param batch? table as last seen
+---@param cause? LlamaCloud.Error what went wrong last
+---@param seconds number how long the wait was to last
+---@return LlamaCloud.Error
+function polling.overdue(plan, batch, cause, seconds)
+  local waiting, state = plan.waiting, "could not be seen within %g s"
+  if batch and polling.has_ended(waiting, batch) then
+    state = "ended as " .. batch.status .. ", but could not be fetched in full within %g s"
+  elseif batch then
+    state = "was still " .. batch.status:gsub("%%", "%%%%") .. " after %g s"
+  end
+  local message = ("%s %s " .. state):format(waiting.noun, plan.id, seconds)
   if cause then
     message = ("%s; the last error was: %s"):format(message, cause.message)
   end
-  return errors.new({ kind = "timeout", message = message, batch = batch, cause = cause })
+  return errors.new { kind = "timeout", message = message, batch = batch, cause = cause }
 end
 
--- Polls once. The batch; or nil and an error, true as a third value when the wait may go on.
+--- Polls once.
+---@param plan LlamaCloud.PollPlan
+---@param call LlamaCloud.Call
+---@param pace LlamaCloud.Pace
+---@return table? batch
+---@return LlamaCloud.Error? err
+---@return boolean? goes_on whether the wait may go on after the error
 function polling.poll(plan, call, pace)
   local answer, err = request.perform(plan.state, limited(call, pace))
   if err then
     return nil, err, polling.passes(err)
   end
-  local batch = subject_of(plan.waiting, answer)
+  local subject = plan.waiting.subject
+  local batch = answer
+  if subject and request.is_object(answer) then
+    batch = answer[subject]
+  end
   if not request.is_object(batch) or type(batch.status) ~= "string" then
-    return nil,
-      errors.new({
-        kind = "decode",
-        message = ("the response has no status of a %s"):format(plan.waiting.noun),
-        method = call.method,
-        url = call.url,
-        body = answer,
-      }),
-      false
+    err = errors.new {
+      kind = "decode",
+      message = ("the response has no status of a %s"):format(plan.waiting.noun),
+      method = call.method,
+      url = call.url,
+      body = answer,
+    }
+    return nil, err, false
   end
   return batch
 end
 
--- What a terminal batch comes to: itself as asked for by the call's own params (`expand`), or the error that it means.
--- Nil and nil when it has not ended.
+--- What a batch that has ended comes to: itself as the call's own params ask for it (`expand`), or the error that it means.
+---@param plan LlamaCloud.PollPlan
+---@param batch table
+---@param pace LlamaCloud.Pace
+---@return table? batch
+---@return LlamaCloud.Error? err
 function polling.conclude(plan, batch, pace)
-  local waiting = plan.waiting
-  local kind = waiting.failed[batch.status]
-  if not kind and not waiting.complete[batch.status] then
-    return nil, nil
-  end
+  local kind = plan.waiting.failed[batch.status]
   while plan.final do
     local full, err, goes_on = polling.poll(plan, plan.final, pace)
     if full then
@@ -169,40 +209,38 @@ function polling.conclude(plan, batch, pace)
     elseif not goes_on then
       err.batch = batch
       return nil, err
-    elseif not pace:rest() then
-      return nil, polling.overdue(waiting, batch.id, batch, err, pace.seconds)
+    elseif not pace:rest(err) then
+      return nil, polling.overdue(plan, batch, err, pace.seconds)
     end
   end
   if kind then
-    return nil, failure(waiting, batch, kind)
+    return nil, failure(plan, batch, kind)
   end
   return batch
 end
 
--- Polls until seen(batch) is true, or the batch has ended, or the time is over.
-local function follow(plan, pace, on_poll)
+-- Polls until the batch has ended or the time is over.
+local function follow(plan, pace)
+  local on_poll = plan.given.on_poll
   local last, cause = plan.last
-  while true do
+  repeat
     local batch, err, goes_on = polling.poll(plan, plan.call, pace)
     if batch then
       last, cause = batch, nil
       if on_poll then
         on_poll(batch)
       end
-      local result, ended = polling.conclude(plan, batch, pace)
-      if result or ended then
-        return result, ended
+      if polling.has_ended(plan.waiting, batch) then
+        return polling.conclude(plan, batch, pace)
       end
-    elseif not goes_on then
+    elseif goes_on then
+      cause = err
+    else
       err.batch = last
       return nil, err
-    else
-      cause = err
     end
-    if not pace:rest() then
-      return nil, polling.overdue(plan.waiting, plan.id, last, cause, pace.seconds)
-    end
-  end
+  until not pace:rest(cause)
+  return nil, polling.overdue(plan, last, cause, pace.seconds)
 end
 
 ---@class LlamaCloud.PollPlan what is polled, checked and ready
@@ -219,44 +257,66 @@ end
 ---@return table? batch
 ---@return LlamaCloud.Error? err
 function polling.wait(plan)
-  return follow(plan, polling.new_pace(plan.given), plan.given.on_poll)
+  return follow(plan, polling.new_pace(plan.given))
 end
 
---- Creates a batch and waits until it has ended. Whatever goes wrong after the creation, err.batch holds the batch.
+--- Creates a batch and waits until it has ended; total_timeout is about both. Whatever goes wrong after the creation,
+--- err.batch holds the batch.
 ---@param create fun(): table?, LlamaCloud.Error?
----@param plan_for fun(id: string): LlamaCloud.PollPlan
+---@param plan_for fun(id: any): LlamaCloud.PollPlan?, string?
+---@param given table the options
 ---@return table? batch
 ---@return LlamaCloud.Error? err
-function polling.run(create, plan_for)
+function polling.run(create, plan_for, given)
+  local pace = polling.new_pace(given)
   local batch, err = create()
-  if not batch then
+  if err then
     return nil, err
   end
-  local plan = plan_for(batch.id)
+  local plan, problem = plan_for(request.is_object(batch) and batch.id or nil)
+  if not plan then
+    local message = "it was created, but the response has no id to wait for: " .. problem
+    return nil, errors.new { kind = "decode", message = message, body = batch, batch = batch, maybe_sent = true }
+  end
   plan.last = batch
-  return polling.wait(plan)
+  return follow(plan, pace)
 end
 
 ---@class LlamaCloud.Watch
 ---@field private plan LlamaCloud.PollPlan
----@field private status? string
+---@field private pace? LlamaCloud.Pace from the first poll on
+---@field private status? string the last that was delivered
 ---@field private ended boolean
 local Watch = {}
 Watch.__index = Watch
 Watch.__name = "llama_cloud.watch"
 
-function Watch.__call(self)
-  local plan, pace = self.plan, self.pace
-  if self.ended then
-    return nil
+-- Ends the watch by raising.
+local function give_up(watch, err)
+  watch.ended = true
+  error(err, 0)
+end
+
+-- What the watch delivers for a batch that has ended: the batch in full, whether its status means success or not.
+local function last_of(watch, batch)
+  local plan = watch.plan
+  watch.ended = true
+  local result, err = polling.conclude(plan, batch, watch.pace)
+  if err and err.kind ~= plan.waiting.failed[batch.status] then
+    error(err, 0)
   end
-  pace = pace or polling.new_pace(plan.given)
-  local first = self.pace == nil
-  self.pace = pace
-  local cause = self.cause
-  while first or pace:rest() do
-    first = false
-    local batch, err, goes_on = polling.poll(plan, plan.call, pace)
+  return result or err.batch
+end
+
+function Watch.__call(self)
+  local plan, cause = self.plan, nil
+  while not self.ended do
+    if not self.pace then
+      self.pace = polling.new_pace(plan.given)
+    elseif not self.pace:rest(cause) then
+      give_up(self, polling.overdue(plan, plan.last, cause, self.pace.seconds))
+    end
+    local batch, err, goes_on = polling.poll(plan, plan.call, self.pace)
     if self.ended then
       return nil -- closed while it was waiting
     elseif batch then
@@ -264,25 +324,20 @@ function Watch.__call(self)
       if plan.given.on_poll then
         plan.given.on_poll(batch)
       end
-      if batch.status ~= self.status then
-        self.status = batch.status
-        local result, ended = polling.conclude(plan, batch, pace)
-        self.ended = result ~= nil or ended ~= nil
-        if ended and ended.kind ~= plan.waiting.failed[batch.status] then
-          error(ended, 0) -- it has ended, but could not be had as it was asked for
-        end
-        return result or ended and ended.batch or batch
+      local changed = batch.status ~= self.status
+      self.status = batch.status
+      if polling.has_ended(plan.waiting, batch) then
+        return last_of(self, batch)
+      elseif changed then
+        return batch
       end
-    elseif not goes_on then
-      self.ended = true
-      err.batch = plan.last
-      error(err, 0)
-    else
+    elseif goes_on then
       cause = err
+    else
+      err.batch = plan.last
+      give_up(self, err)
     end
   end
-  self.ended = true
-  error(polling.overdue(plan.waiting, plan.id, plan.last, cause, pace.seconds), 0)
 end
 
 function Watch:__close()
@@ -303,7 +358,7 @@ end
 -- The part of the options that each poll takes too. total_timeout is about the whole wait.
 local function options_of_polls(given)
   local result = {}
-  for name in pairs({ timeout = true, max_retries = true, headers = true, query = true }) do
+  for name in pairs { timeout = true, max_retries = true, headers = true, query = true } do
     result[name] = given[name]
   end
   return result
@@ -319,26 +374,24 @@ end
 ---@return LlamaCloud.PollPlan?
 ---@return string? problem
 function polling.plan(api, waiting, state, id, params, given)
+  local each = options_of_polls(given)
+  -- with all the params first, so that a fault in any of them is found
+  local call, problem = api.get(state, { id }, params, each)
+  if not call then
+    return nil, problem
+  end
+  local plan = { state = state, waiting = waiting, id = id, call = call, given = given }
   local shared, finally = {}, false
   for name, value in pairs(params) do
     if waiting.final[name] then
-      finally = finally or next(value) ~= nil
+      finally = finally or type(value) == "table" and next(value) ~= nil
     else
       shared[name] = value
     end
   end
-  local each = options_of_polls(given)
-  -- with all the params first, so that a fault in any of them is found
-  local final, problem = api.get(state, { id }, params, each)
-  if not final then
-    return nil, problem
-  end
-  local call = final
   if finally then
-    call = api.get(state, { id }, shared, each)
+    plan.call, plan.final = api.get(state, { id }, shared, each), call
   end
-  local plan = { state = state, waiting = waiting, id = id, call = call, given = given }
-  plan.final = finally and final or nil
   return plan
 end
 
@@ -362,7 +415,7 @@ function polling.methods(api, waiting)
 
   local function prepare_run(state, _, params, given)
     local creation = options_of_polls(given)
-    creation.reconcile = given.reconcile
+    creation.reconcile, creation.total_timeout = given.reconcile, given.total_timeout
     local create, problem = api.create(state, {}, params, creation)
     if not create then
       return nil, problem
@@ -375,8 +428,8 @@ function polling.methods(api, waiting)
     end
     return function()
       return polling.run(create, function(id)
-        return assert(polling.plan(api, waiting, state, id, get_params, given))
-      end)
+        return polling.plan(api, waiting, state, id, get_params, given)
+      end, given)
     end
   end
 

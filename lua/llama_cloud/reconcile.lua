@@ -3,14 +3,15 @@
 ---
 --- What it cannot know: another program that creates a batch with the same configuration over the same directory in the
 --- same seconds makes the answer ambiguous (then nothing is assumed), or, if its batch is the only new one that the list
---- shows, is taken for ours.
+--- shows, is taken for ours. A batch that the list shows only after the last look is not found.
 
 local core = require("llama_cloud.core")
 local loop = require("llama_cloud.loop")
 
 local reconcile = {}
 
-local PAUSES = { 1, 2, 4 } -- seconds before each look: the list may lag behind
+--- Seconds before each look, for the list may lag behind. A field so that specs need not take so long.
+reconcile.pauses = { 1, 2, 4 }
 
 -- Whether what the service shows is what it was sent; it may show more.
 local function echoes(sent, shown)
@@ -53,10 +54,11 @@ function reconcile.create(send, list, same, returned)
     return nil, problem
   end
   local batch, err = send()
-  if batch or not err.maybe_sent then
+  if not err or not err.maybe_sent then
     return batch, err
   end
-  for _, pause in ipairs(PAUSES) do
+  local seen = "the list could not be read"
+  for _, pause in ipairs(reconcile.pauses) do
     loop.sleep(pause)
     local now, list_err = collect(list())
     local found = {}
@@ -68,12 +70,14 @@ function reconcile.create(send, list, same, returned)
     if #found == 1 then
       return found[1]
     elseif #found > 1 then
-      err.message = ("%s; reconcile: %d new batches could be this one"):format(err.message, #found)
-      return nil, err
+      seen = ("%d new batches could be this one"):format(#found)
+      break
+    elseif now then
+      seen = "no new batch was seen in the list"
     end
     err.cause = list_err or err.cause
   end
-  err.message = err.message .. "; reconcile: no new batch was seen in the list"
+  err.message = ("%s; reconcile: %s"):format(err.message, seen)
   return nil, err
 end
 
