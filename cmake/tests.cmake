@@ -7,8 +7,7 @@
 #   package   what the shared object exports; the rock, installed into an empty tree
 #   lint      formatters and linters, each skipped where the tool is missing
 #
-# A spec that measures time or memory must not share the machine with another test:
-set(SPECS_ALONE 90_memory_spec)
+# Specs of layer 90 measure time or memory and do not share the machine with another test.
 
 set(SOURCE_DIR "${CMAKE_CURRENT_SOURCE_DIR}")
 set(RUN_SPEC "${SOURCE_DIR}/scripts/spec")
@@ -29,8 +28,7 @@ function(add_spec mode kind file timeout)
   set_tests_properties("${test}" PROPERTIES
     LABELS ${mode} TIMEOUT ${timeout} COST ${timeout}
     ENVIRONMENT "LLAMA_CLOUD_BUILD=${CMAKE_CURRENT_BINARY_DIR}")
-  get_filename_component(base "${file}" NAME_WE)
-  if(base IN_LIST SPECS_ALONE)
+  if(name MATCHES "^90_")
     set_tests_properties("${test}" PROPERTIES RUN_SERIAL ON)
   endif()
   if(mode STREQUAL "asan")
