@@ -459,7 +459,7 @@ describe("decode", function()
         local ok, raised = pcall(core.decode, nested(100000), { max_depth = 100000 })
         return ok, raised, (...)
       end
-      local ok, raised = hold(table.unpack({}, 1, 850000))
+      local ok, raised = hold(table.unpack({}, 1, 930000))
       assert.is_false(ok)
       assert.matches("stack overflow", raised, 1, true)
       decodes("[1]", { 1 })

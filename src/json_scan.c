@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* No number half-way between two doubles has more than 767 significant digits. So of a longer number only
    these count, and whether anything but zeros follows. */
 #define SIGNIFICANT_DIGITS 768
@@ -57,13 +61,6 @@ void json_describe_fault(const json_scan *scan, char *out, size_t size) {
   }
 }
 
-void json_skip_space(json_scan *scan) {
-  const char *at = scan->at;
-  while (at < scan->end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
-    at++;
-  scan->at = at;
-}
-
 /* The fault lies where the text departs from the word. */
 bool json_scan_word(json_scan *scan, const char *word) {
   for (const char *wanted = word; *wanted; wanted++, scan->at++) {
@@ -76,16 +73,16 @@ bool json_scan_word(json_scan *scan, const char *word) {
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* The value of a hexadecimal digit, or -1. */
-static int hex_digit(char c) {
-  if (is_digit(c))
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F')
-    return c - 'A' + 10;
-  return -1;
-}
+/* The value of a hexadecimal digit plus one; 0 for any other byte. */
+static const unsigned char hex_value[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16};
+
+/* What the letter after a backslash stands for; 0 for one that stands for nothing (and for the u of \uXXXX).
+ */
+static const char escape_value[256] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+                                       ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
 
 /* The code unit of the four digits at `at`; -1 if one is none, -2 if `end` comes first. */
 static int32_t code_unit(const char *at, const char *end) {
@@ -93,10 +90,10 @@ static int32_t code_unit(const char *at, const char *end) {
   for (int i = 0; i < 4; i++) {
     if (at + i == end)
       return -2;
-    int digit = hex_digit(at[i]);
-    if (digit < 0)
+    int digit = hex_value[(unsigned char)at[i]];
+    if (digit == 0)
       return -1;
-    unit = unit * 16 + digit;
+    unit = unit * 16 + digit - 1;
   }
   return unit;
 }
@@ -140,77 +137,62 @@ int json_utf8(const char *at, const char *end) {
   return length;
 }
 
+const char *const json_no_memory = "not enough memory";
+
+static const char *const control_character = "a control character that is not escaped";
+
 /* The text ends before the string does: at its very end, whatever was cut in two there. */
 static bool unfinished_string(json_scan *scan) {
   return json_fault(scan, scan->end, "the text ends inside a string");
 }
 
-/* Passes over the escape whose backslash is here; a pair of surrogates is one escape. The fault, if not the
-   end of the text, lies at the backslash. */
-static bool scan_escape(json_scan *scan) {
-  const char *escape = scan->at;
-  const char *at = escape + 1;
-  if (at == scan->end)
-    return unfinished_string(scan);
-  if (*at != 'u') {
-    if (*at == '\0' || !strchr("\"\\/bfnrt", *at))
-      return json_fault(scan, escape, "invalid escape");
-    scan->at = at + 1;
-    return true;
+/* Goes on from `at` to the first byte that ends a run of plain ones: a quote, a backslash, a control
+   character or one that is not ASCII. `end` if there is none. Sixteen or eight bytes at a time. */
+static inline const char *skip_plain(const char *at, const char *end) {
+#ifdef __SSE2__
+  const __m128i quote = _mm_set1_epi8('"');
+  const __m128i backslash = _mm_set1_epi8('\\');
+  const __m128i control = _mm_set1_epi8(0x1f);
+  while (end - at >= 16) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)at);
+    __m128i special = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
+    special = _mm_or_si128(special, _mm_cmpeq_epi8(_mm_max_epu8(bytes, control), control));
+    /* the highest bit of each byte is what movemask takes: of a byte that is not ASCII it is set already */
+    unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(special, bytes));
+    if (mask != 0)
+      return at + __builtin_ctz(mask);
+    at += 16;
   }
-  int32_t unit = code_unit(at + 1, scan->end);
-  if (unit == -2)
-    return unfinished_string(scan);
-  if (unit == -1)
-    return json_fault(scan, escape, "\\u without four hexadecimal digits");
-  at += 5;
-  if (is_high_surrogate(unit)) {
-    if (at == scan->end || (*at == '\\' && at + 1 == scan->end))
-      return unfinished_string(scan);
-    if (at[0] != '\\' || at[1] != 'u')
-      return json_fault(scan, escape, "lone surrogate");
-    int32_t second = code_unit(at + 2, scan->end);
-    if (second == -2)
-      return unfinished_string(scan);
-    if (!is_low_surrogate(second))
-      return json_fault(scan, escape, "lone surrogate");
-    at += 6;
-  } else if (is_low_surrogate(unit)) {
-    return json_fault(scan, escape, "lone surrogate");
+#else
+  const uint64_t ones = UINT64_C(0x0101010101010101);
+  const uint64_t highs = UINT64_C(0x8080808080808080);
+  while (end - at >= 8) {
+    uint64_t bytes;
+    memcpy(&bytes, at, 8);
+    uint64_t quotes = bytes ^ (ones * '"');
+    uint64_t backslashes = bytes ^ (ones * '\\');
+    /* the classical test for a zero byte, twice, and for one below 0x20; a false alarm only costs time */
+    if (((quotes - ones) | (backslashes - ones) | (bytes - ones * 0x20) | bytes) & highs)
+      break;
+    at += 8;
   }
-  scan->at = at;
-  return true;
+#endif
+  while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' && *at != '\\')
+    at++;
+  return at;
 }
 
-bool json_scan_string(json_scan *scan, json_string *string) {
-  const char *start = ++scan->at;
-  string->escaped = false;
-  while (scan->at < scan->end) {
-    unsigned char byte = (unsigned char)*scan->at;
-    if (byte == '"') {
-      string->start = start;
-      string->length = (size_t)(scan->at - start);
-      scan->at++;
-      return true;
-    }
-    if (byte == '\\') {
-      string->escaped = true;
-      if (!scan_escape(scan))
-        return false;
-    } else if (byte < 0x20) {
-      return json_fault(scan, scan->at, "a control character that is not escaped");
-    } else if (byte < 0x80) {
-      scan->at++;
-    } else {
-      int length = json_utf8(scan->at, scan->end);
-      if (length < 0)
-        return unfinished_string(scan);
-      if (length == 0)
-        return json_fault(scan, scan->at, "invalid UTF-8");
-      scan->at += length;
-    }
-  }
-  return unfinished_string(scan);
+/* Passes over the characters that are not ASCII and begin here. */
+static bool scan_utf8(json_scan *scan) {
+  do {
+    int length = json_utf8(scan->at, scan->end);
+    if (length < 0)
+      return unfinished_string(scan);
+    if (length == 0)
+      return json_fault(scan, scan->at, "invalid UTF-8");
+    scan->at += length;
+  } while (scan->at < scan->end && (unsigned char)*scan->at >= 0x80);
+  return true;
 }
 
 /* Writes the UTF-8 form of a code point and returns the place after it. */
@@ -233,51 +215,120 @@ static char *put_utf8(char *out, int32_t code) {
   return out;
 }
 
-/* The character that a one-letter escape stands for; the quote, the backslash and the slash stand for
- * themselves. */
-static char unescaped(char letter) {
-  switch (letter) {
-  case 'b':
-    return '\b';
-  case 'f':
-    return '\f';
-  case 'n':
-    return '\n';
-  case 'r':
-    return '\r';
-  case 't':
-    return '\t';
-  default:
-    return letter;
+/* Passes over the escape whose backslash is here, and writes what it stands for at *out, which moves on; a
+   pair of surrogates is one escape. The fault, if not the end of the text, lies at the backslash. */
+static bool scan_escape(json_scan *scan, char **out) {
+  const char *escape = scan->at;
+  const char *at = escape + 1;
+  if (at == scan->end)
+    return unfinished_string(scan);
+  if (*at != 'u') {
+    char value = escape_value[(unsigned char)*at];
+    if (value == 0)
+      return json_fault(scan, escape, "invalid escape");
+    *(*out)++ = value;
+    scan->at = at + 1;
+    return true;
+  }
+  int32_t unit = code_unit(at + 1, scan->end);
+  if (unit == -2)
+    return unfinished_string(scan);
+  if (unit == -1)
+    return json_fault(scan, escape, "\\u without four hexadecimal digits");
+  at += 5;
+  if (is_high_surrogate(unit)) {
+    if (at == scan->end || (*at == '\\' && at + 1 == scan->end))
+      return unfinished_string(scan);
+    if (at[0] != '\\' || at[1] != 'u')
+      return json_fault(scan, escape, "lone surrogate");
+    int32_t second = code_unit(at + 2, scan->end);
+    if (second == -2)
+      return unfinished_string(scan);
+    if (!is_low_surrogate(second))
+      return json_fault(scan, escape, "lone surrogate");
+    unit = 0x10000 + (unit - 0xD800) * 0x400 + (second - 0xDC00);
+    at += 6;
+  } else if (is_low_surrogate(unit)) {
+    return json_fault(scan, escape, "lone surrogate");
+  }
+  *out = put_utf8(*out, unit);
+  scan->at = at;
+  return true;
+}
+
+/* Copies a run of plain bytes to `out`, as skip_plain finds it, and returns its end. Sixteen bytes at `out`
+   may be overwritten; no more than sixteen are copied. */
+static inline const char *copy_plain(char *out, const char *at, const char *end) {
+  const char *limit = end - at > 16 ? at + 16 : end;
+  const char *stop = skip_plain(at, limit);
+  if (end - at >= 16)
+    memcpy(out, at, 16);
+  else
+    memcpy(out, at, (size_t)(stop - at));
+  return stop;
+}
+
+/* Goes on with a string in which an escape has been met, which begins at `start`: resolves it into `scratch`.
+ */
+static bool scan_escaped(json_scan *scan, const char *start, buffer *scratch) {
+  enum { STEP = 32 }; /* more than one turn writes */
+  buffer_clear(scratch);
+  if (!buffer_append(scratch, start, (size_t)(scan->at - start)))
+    return json_fault(scan, scan->at, json_no_memory);
+  for (;;) {
+    if (scratch->capacity - scratch->length < STEP && !buffer_reserve(scratch, STEP))
+      return json_fault(scan, scan->at, json_no_memory);
+    char *out = scratch->data + scratch->length;
+    const char *from = scan->at;
+    scan->at = copy_plain(out, from, scan->end);
+    out += scan->at - from;
+    if (scan->at == scan->end)
+      return unfinished_string(scan);
+    unsigned char byte = (unsigned char)*scan->at;
+    if (byte == '\\') {
+      if (!scan_escape(scan, &out))
+        return false;
+    } else if (byte == '"') {
+      scratch->length = (size_t)(out - scratch->data);
+      scan->at++;
+      return true;
+    } else if (byte < 0x20) {
+      return json_fault(scan, scan->at, control_character);
+    }
+    scratch->length = (size_t)(out - scratch->data);
+    if (byte >= 0x80) {
+      from = scan->at;
+      if (!scan_utf8(scan))
+        return false;
+      if (!buffer_append(scratch, from, (size_t)(scan->at - from)))
+        return json_fault(scan, scan->at, json_no_memory);
+    }
   }
 }
 
-size_t json_unescape(const json_string *string, char *out) {
-  char *start = out;
-  const char *at = string->start;
-  const char *end = at + string->length;
-  while (at < end) {
-    const char *escape = memchr(at, '\\', (size_t)(end - at));
-    size_t plain = (size_t)((escape ? escape : end) - at);
-    memcpy(out, at, plain);
-    out += plain;
-    at += plain;
-    if (!escape)
-      break;
-    if (at[1] != 'u') {
-      *out++ = unescaped(at[1]);
-      at += 2;
-    } else {
-      int32_t code = code_unit(at + 2, end);
-      at += 6;
-      if (is_high_surrogate(code)) {
-        code = 0x10000 + (code - 0xD800) * 0x400 + (code_unit(at + 2, end) - 0xDC00);
-        at += 6;
-      }
-      out = put_utf8(out, code);
+bool json_scan_string(json_scan *scan, json_string *string, buffer *scratch) {
+  const char *start = ++scan->at;
+  for (;;) {
+    scan->at = skip_plain(scan->at, scan->end);
+    if (scan->at == scan->end)
+      return unfinished_string(scan);
+    unsigned char byte = (unsigned char)*scan->at;
+    if (byte == '"') {
+      *string = (json_string){.bytes = start, .length = (size_t)(scan->at - start), .escaped = false};
+      scan->at++;
+      return true;
     }
+    if (byte == '\\') {
+      if (!scan_escaped(scan, start, scratch))
+        return false;
+      *string = (json_string){.bytes = scratch->data, .length = scratch->length, .escaped = true};
+      return true;
+    }
+    if (byte < 0x20)
+      return json_fault(scan, scan->at, control_character);
+    if (!scan_utf8(scan))
+      return false;
   }
-  return (size_t)(out - start);
 }
 
 /* Passes over digits, of which there must be one; `what` says so. */

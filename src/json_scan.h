@@ -1,7 +1,9 @@
-/* Scanning JSON text (RFC 8259): white space, words, strings, numbers, UTF-8. Knows no Lua, allocates
-   nothing, keeps no state but its argument, and gives the same results in every locale. */
+/* Scanning JSON text (RFC 8259): white space, words, strings, numbers, UTF-8. Knows no Lua, keeps
+   no state but its arguments, and gives the same results in every locale. */
 #ifndef LLAMA_CLOUD_JSON_SCAN_H
 #define LLAMA_CLOUD_JSON_SCAN_H
+
+#include "buffer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,11 +20,11 @@ typedef struct json_scan {
   bool expected;     /* which of the two `fault` is */
 } json_scan;
 
-/* A string's bytes between its quotes, as they stand in the text: valid UTF-8 with valid escapes. */
+/* A string without its quotes and escapes: in the text itself, or in the scratch buffer if it has escapes. */
 typedef struct json_string {
-  const char *start;
+  const char *bytes;
   size_t length;
-  bool escaped; /* json_unescape has something to do */
+  bool escaped;
 } json_string;
 
 typedef struct json_number {
@@ -46,17 +48,23 @@ bool json_expected(json_scan *scan, const char *what);
 void json_describe_fault(const json_scan *scan, char *out, size_t size);
 
 /* Goes on to the next byte that is not white space, or to the end. */
-void json_skip_space(json_scan *scan);
+static inline void json_skip_space(json_scan *scan) {
+  const char *at = scan->at;
+  /* most services send no white space at all */
+  while (at < scan->end && (unsigned char)*at <= ' ' &&
+         (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+    at++;
+  scan->at = at;
+}
 
 /* Passes over `word` (true, false or null), whose first byte the caller has seen here. */
 bool json_scan_word(json_scan *scan, const char *word);
 
-/* Passes over the string whose opening quote is here, and checks all of it. */
-bool json_scan_string(json_scan *scan, json_string *string);
-
-/* Writes the string with its escapes resolved, at most `string->length` bytes, and returns how many. Cannot
-   fail on what json_scan_string has accepted. */
-size_t json_unescape(const json_string *string, char *out);
+/* Passes over the string whose opening quote is here, checks all of it and resolves its escapes, if it has
+   any, into `scratch`, whose contents are lost. Where there is no memory for that the fault is
+   json_no_memory. */
+bool json_scan_string(json_scan *scan, json_string *string, buffer *scratch);
+extern const char *const json_no_memory;
 
 /* Passes over the number whose '-' or first digit is here. Without fraction and exponent, and within 64 bits,
    it is an integer, but "-0" is the real -0.0, for no integer could say so. All else is the nearest double,

@@ -1,16 +1,21 @@
 /* JSON text to Lua tables, in one pass with nothing between.
 
    The decoder goes round in a loop rather than calling itself, so the depth of a document costs no C stack.
-   What it must remember of each open array or object lies on the Lua stack, at most two slots a level:
-   nothing is held outside Lua, so an error may unwind it at any point, and a finalizer may decode meanwhile.
- */
+   Open arrays and objects are tables on the Lua stack, and frames in the decoder's state, which is a
+   userdata: an error may unwind a decode at any point, and a finalizer may decode meanwhile, with a state of
+   its own.
 
+   Most of the time goes into building tables and strings. So what can be known before is remembered from the
+   last object at the same place (json_memory.h): its keys as Lua strings, its size, its last values. */
+
+#include "json_memory.h"
 #include "json_scan.h"
 #include "lua_core.h"
 
 #include <assert.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DEFAULT_MAX_DEPTH 512
@@ -21,52 +26,157 @@
 static_assert(sizeof(lua_Integer) == sizeof(int64_t) && sizeof(lua_Number) == sizeof(double),
               "Lua built with 64-bit integers and doubles");
 
+/* An open array or object: its table is on the Lua stack, in an object with the key that it belongs to the
+   value around it below it. */
+typedef struct frame {
+  unsigned place;
+  unsigned position;  /* object: the field that is expected next */
+  unsigned members;   /* object: how many values were set */
+  lua_Integer length; /* array: how many elements it has; -1 in an object */
+} frame;
+
+/* What outlives a decode, for the next one: kept in the registry, and taken out of it while a decode runs, so
+   that one inside it (a finalizer's) makes its own. Its uservalue is the table of slots. */
+typedef struct decoder_state {
+  json_memory memory;
+  buffer scratch; /* for strings with escapes */
+  frame *frames;
+  int frame_capacity;
+} decoder_state;
+
+#define STATE "llama_cloud.decoder"
+static const char state_key = 0; /* its address is the key in the registry */
+
 typedef struct decoder {
   lua_State *L;
   json_scan scan;
-  int array_metatable; /* its stack index */
-  bool keep_null;      /* in objects */
-  int max_depth;
-  int depth;         /* how many arrays and objects are open */
-  lua_Integer index; /* of the innermost one if it is an array: where its next element goes; in an object 0 */
+  decoder_state *state;
+  frame *top;        /* the innermost open array or object */
+  json_field *field; /* of the value that comes next; NULL: it is not remembered */
+  int base;          /* stack index of the state; see below */
+  int depth, max_depth;
+  int stack_room; /* levels for which the Lua stack has been grown */
+  bool keep_null; /* in objects */
 } decoder;
 
-/* Pushes a scanned string. A string without escapes is copied once, by Lua. */
-static void push_string(lua_State *L, const json_string *string) {
-  if (!string->escaped) {
-    lua_pushlstring(L, string->start, string->length);
-    return;
+/* Stack indices, from d->base on: the state, its table of slots, the metatable of arrays. */
+#define SLOTS(d) ((d)->base + 1)
+#define ARRAY_METATABLE(d) ((d)->base + 2)
+#define FIXED_SLOTS 3
+
+/* Raises what Lua raises when it runs out of memory itself. */
+static void out_of_memory(lua_State *L) {
+  lua_pushliteral(L, "not enough memory");
+  lua_error(L);
+}
+
+/* __gc of a state. */
+static int state_gc(lua_State *L) {
+  decoder_state *state = luaL_checkudata(L, 1, STATE);
+  json_memory_free(&state->memory);
+  buffer_free(&state->scratch);
+  free(state->frames);
+  state->frames = NULL;
+  state->frame_capacity = 0;
+  return 0;
+}
+
+/* Pushes the state and its table of slots: the one that the last decode left, or a new one. */
+static decoder_state *take_state(lua_State *L) {
+  decoder_state *state;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &state_key) == LUA_TUSERDATA) {
+    lua_pushboolean(L, 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
+    state = lua_touserdata(L, -1);
+    lua_getiuservalue(L, -1, 1);
+    return state;
   }
-  luaL_Buffer text;
-  char *out = luaL_buffinitsize(L, &text, string->length);
-  luaL_pushresultsize(&text, json_unescape(string, out));
+  lua_pop(L, 1);
+  state = lua_newuserdatauv(L, sizeof *state, 1);
+  *state = (decoder_state){0};
+  luaL_setmetatable(L, STATE);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, -3, 1);
+  if (!json_memory_begin(&state->memory))
+    out_of_memory(L);
+  return state;
+}
+
+/* Leaves the state for the next decode. */
+static void leave_state(decoder *d) {
+  enum { MOST_SCRATCH = 64 * 1024 };
+  if (d->state->scratch.capacity > MOST_SCRATCH)
+    buffer_free(&d->state->scratch);
+  lua_pushvalue(d->L, d->base);
+  lua_rawsetp(d->L, LUA_REGISTRYINDEX, &state_key);
+}
+
+/* Whether the quoted text at the scanner's place is `length` bytes that need no escape and equal `bytes`. */
+static inline bool text_is(const json_scan *scan, const char *bytes, size_t length) {
+  const char *at = scan->at;
+  return (size_t)(scan->end - at) > length + 1 && at[length + 1] == '"' && memcmp(at + 1, bytes, length) == 0;
+}
+
+/* Keeps the string on top of the stack alive in a slot and returns its bytes. */
+static const char *keep(decoder *d, unsigned slot) {
+  lua_pushvalue(d->L, -1);
+  lua_rawseti(d->L, SLOTS(d), (lua_Integer)slot);
+  return lua_tostring(d->L, -1);
+}
+
+/* Pushes the string value whose opening quote is here. One that equals the last value of its field, as status
+   and project do on a page, is recognised by its bytes alone. Fields whose values differ, as ids do, are
+   asked seldom. */
+static bool decode_string(decoder *d) {
+  enum { PATIENCE = 4, RETRY = 64 };
+  json_scan *scan = &d->scan;
+  json_field *field = d->field;
+  json_string string;
+  bool remember = false;
+  if (field != NULL) {
+    if (field->misses < PATIENCE) {
+      if (field->value != NULL && text_is(scan, field->value, field->value_length)) {
+        lua_rawgeti(d->L, SLOTS(d), (lua_Integer)field->slot + 1);
+        scan->at += field->value_length + 2;
+        field->misses = 0;
+        return true;
+      }
+      field->misses++;
+      remember = true;
+    } else if (++field->misses == RETRY) {
+      field->misses = PATIENCE - 1;
+      remember = true;
+    }
+  }
+  if (!json_scan_string(scan, &string, &d->state->scratch))
+    return false;
+  lua_pushlstring(d->L, string.bytes, string.length);
+  if (remember && !string.escaped && string.length <= JSON_MEMORY_STRING) {
+    field->value = keep(d, field->slot + 1);
+    field->value_length = string.length;
+  }
+  return true;
 }
 
 /* Pushes null: as nothing in an object, unless it is to be kept, for there it then removes what an earlier
    duplicate of the key has set. */
-static void push_null(const decoder *d) {
-  bool in_object = d->depth > 0 && d->index == 0;
+static void push_null(decoder *d) {
+  bool in_object = d->depth > 0 && d->top->length < 0;
   if (in_object && !d->keep_null) {
     lua_pushnil(d->L);
+    d->top->members--;
   } else {
     lua_pushlightuserdata(d->L, NULL);
   }
 }
 
-/* Decodes the string, number, true, false or null that begins here and pushes it. False, with nothing pushed,
-   if there is none; `wanted` says what was expected. */
-static bool decode_scalar(decoder *d, const char *wanted) {
+/* Decodes the number, true, false or null that begins here and pushes it. False, with nothing pushed, if
+   there is none; `wanted` says what was expected. */
+static bool decode_plain(decoder *d, const char *wanted) {
   json_scan *scan = &d->scan;
-  json_string string;
   json_number number;
-  if (scan->at == scan->end)
-    return json_expected(scan, wanted);
   switch (*scan->at) {
-  case '"':
-    if (!json_scan_string(scan, &string))
-      return false;
-    push_string(d->L, &string);
-    return true;
   case '-':
   case '0':
   case '1':
@@ -109,66 +219,158 @@ static bool decode_scalar(decoder *d, const char *wanted) {
   }
 }
 
-/* Decodes a key and its colon, and pushes the key. */
-static bool decode_key(decoder *d, const char *wanted) {
+/* Whether the key here, with its quotes and its colon, is spelt as the field's. */
+static inline bool is_field(const json_scan *scan, const json_field *field) {
+  size_t length = field->spelling_length;
+  const char *at = scan->at, *spelling = field->spelling;
+  if ((size_t)(scan->end - at) < length)
+    return false;
+  /* as memcmp, which is a call: the last piece overlaps the one before it */
+  if (length >= 8) {
+    uint64_t a, b;
+    for (size_t i = 0; i < length; i += 8) {
+      size_t from = i + 8 <= length ? i : length - 8;
+      memcpy(&a, at + from, 8);
+      memcpy(&b, spelling + from, 8);
+      if (a != b)
+        return false;
+    }
+    return true;
+  }
+  if (length >= 4) {
+    uint32_t a, b, c, d;
+    memcpy(&a, at, 4);
+    memcpy(&b, spelling, 4);
+    memcpy(&c, at + length - 4, 4);
+    memcpy(&d, spelling + length - 4, 4);
+    return a == b && c == d;
+  }
+  return memcmp(at, spelling, length) == 0;
+}
+
+/* Finds the field of the key here, of those seen at the place: from `position` on and around; NULL if it was
+   never seen there, or is not followed by its colon at once. */
+static json_field *find_field(const json_scan *scan, json_place *place, unsigned position) {
+  for (unsigned i = 0; i < place->count; i++, position++) {
+    if (position >= place->count)
+      position = 0;
+    if (is_field(scan, &place->fields[position]))
+      return &place->fields[position];
+  }
+  return NULL;
+}
+
+/* Decodes a key that was not recognised, up to its colon, pushes it, and remembers it. */
+static bool decode_new_key(decoder *d, const char *wanted, json_field **field) {
   json_scan *scan = &d->scan;
+  json_memory *memory = &d->state->memory;
   json_string key;
-  json_skip_space(scan);
   if (scan->at == scan->end || *scan->at != '"')
     return json_expected(scan, wanted);
-  if (!json_scan_string(scan, &key))
+  if (!json_scan_string(scan, &key, &d->state->scratch))
     return false;
+  lua_pushlstring(d->L, key.bytes, key.length);
   json_skip_space(scan);
   if (scan->at == scan->end || *scan->at != ':')
     return json_expected(scan, "':'");
+  /* one that is spelt with an escape or a space is not, for it would be remembered again each time */
+  if (!key.escaped && key.length <= JSON_MEMORY_STRING && scan->at == key.bytes + key.length + 1)
+    *field = json_memory_field(memory, d->top->place, key.bytes, key.length);
+  if (*field != NULL)
+    keep(d, (*field)->slot);
   scan->at++;
-  push_string(d->L, &key);
   return true;
 }
 
-/* Opens the array or object whose bracket is here and pushes its table. Below it stays what says where it
-   belongs: in an object the key, which is there already; in an array the index, which is pushed first. So a
-   level is a table and one of these, and leave_container can tell which by its type. */
-static bool enter_container(decoder *d) {
+/* Decodes a key and its colon, pushes the key, and finds the field that its value belongs to. */
+static bool decode_key(decoder *d, const char *wanted) {
+  json_scan *scan = &d->scan;
+  frame *top = d->top;
+  json_place *place = &d->state->memory.places[top->place];
+  json_field *field = NULL;
+  json_skip_space(scan);
+  if (top->position < place->count && is_field(scan, &place->fields[top->position]))
+    field = &place->fields[top->position];
+  else if (place->count > 0)
+    field = find_field(scan, place, top->position);
+  if (field != NULL) {
+    lua_rawgeti(d->L, SLOTS(d), (lua_Integer)field->slot);
+    scan->at += field->spelling_length;
+  } else if (!decode_new_key(d, wanted, &field)) {
+    return false;
+  }
+  d->field = field;
+  if (field != NULL)
+    top->position = (unsigned)(field - place->fields) + 1;
+  top->members++;
+  return true;
+}
+
+/* Makes room for one more frame. Raises when there is no memory. */
+static void grow_frames(decoder *d) {
+  decoder_state *state = d->state;
+  int capacity = state->frame_capacity != 0 ? state->frame_capacity * 2 : 16;
+  frame *frames = realloc(state->frames, (size_t)capacity * sizeof *frames);
+  if (frames == NULL)
+    out_of_memory(d->L);
+  state->frames = frames;
+  state->frame_capacity = capacity;
+}
+
+/* Opens the array or object whose bracket is here, and pushes its table, in the size that the last one at
+   this place had. False when it is nested too deeply. */
+static bool enter_container(decoder *d, bool is_array) {
+  /* how much of a table is allocated before any of it is seen */
+  enum { MOST_MEMBERS = 4096, LEVELS = 32 };
+  json_memory *memory = &d->state->memory;
   lua_State *L = d->L;
-  if (d->depth == d->max_depth) {
+  unsigned place;
+  if (d->depth == d->max_depth)
     return json_fault(&d->scan, d->scan.at,
                       "more arrays and objects within each other than max_depth allows");
+  if (d->depth == d->stack_room) {
+    luaL_checkstack(L, LEVELS * 2 + LUA_MINSTACK, "decoding JSON");
+    d->stack_room += LEVELS;
   }
-  luaL_checkstack(L, LUA_MINSTACK, "decoding JSON");
-  if (d->index > 0)
-    lua_pushinteger(L, d->index);
-  lua_newtable(L);
-  d->index = *d->scan.at == '[' ? 1 : 0;
-  d->depth++;
+  if (d->depth == 0)
+    place = JSON_ROOT;
+  else if (d->field != NULL)
+    place = json_memory_place(memory, &d->field->child);
+  else if (d->top->length >= 0 && d->top->place != JSON_NOWHERE)
+    place = json_memory_place(memory, &memory->places[d->top->place].element);
+  else
+    place = JSON_NOWHERE;
+  if (d->depth == d->state->frame_capacity)
+    grow_frames(d);
+  unsigned size = is_array ? memory->places[place].length : memory->places[place].members;
+  if (size > MOST_MEMBERS)
+    size = MOST_MEMBERS;
+  lua_createtable(L, is_array ? (int)size : 0, is_array ? 0 : (int)size);
+  d->top = &d->state->frames[d->depth++];
+  *d->top = (frame){.place = place, .length = is_array ? 0 : -1};
+  d->field = NULL;
   d->scan.at++;
   return true;
 }
 
-/* Passes over the closing bracket here. The finished table, on top of the stack, is then a value of the one
+/* Passes over the closing bracket here: the finished table, on top of the stack, is now a value of the one
    around it, which is the innermost again. */
 static void leave_container(decoder *d) {
-  lua_State *L = d->L;
+  frame *top = d->top;
+  json_place *place = &d->state->memory.places[top->place];
+  if (top->place != JSON_NOWHERE) {
+    if (top->length >= 0)
+      place->length = top->length < INT_MAX ? (unsigned)top->length : INT_MAX;
+    else
+      place->members = top->members;
+  }
   d->scan.at++;
   d->depth--;
-  d->index = 0;
-  if (d->depth > 0 && lua_isinteger(L, -2)) {
-    d->index = lua_tointeger(L, -2);
-    lua_remove(L, -2);
-  }
-}
-
-/* Moves the value on top of the stack, with its key if it has one, into the innermost table. */
-static void store_value(decoder *d) {
-  if (d->index > 0) {
-    lua_rawseti(d->L, -2, d->index++);
-  } else {
-    lua_rawset(d->L, -3);
-  }
+  d->top = d->depth > 0 ? top - 1 : NULL;
 }
 
 /* Whether the next byte that is not white space is `c`. */
-static bool next_is(json_scan *scan, char c) {
+static inline bool next_is(json_scan *scan, char c) {
   json_skip_space(scan);
   return scan->at < scan->end && *scan->at == c;
 }
@@ -177,20 +379,18 @@ static bool next_is(json_scan *scan, char c) {
    the stack then holds the unfinished tables, which are the caller's to drop. */
 static bool decode_value(decoder *d) {
   json_scan *scan = &d->scan;
+  lua_State *L = d->L;
   const char *wanted = "a value";
   for (;;) {
-    if (next_is(scan, '[')) {
-      if (!enter_container(d))
+    json_skip_space(scan);
+    if (scan->at == scan->end)
+      return json_expected(scan, wanted);
+    char first = *scan->at;
+    if (first == '"') {
+      if (!decode_string(d))
         return false;
-      if (!next_is(scan, ']')) {
-        wanted = "a value or ']'";
-        continue;
-      }
-      lua_pushvalue(d->L, d->array_metatable);
-      lua_setmetatable(d->L, -2);
-      leave_container(d);
-    } else if (next_is(scan, '{')) {
-      if (!enter_container(d))
+    } else if (first == '{') {
+      if (!enter_container(d, false))
         return false;
       if (!next_is(scan, '}')) {
         if (!decode_key(d, "a key or '}'"))
@@ -199,25 +399,43 @@ static bool decode_value(decoder *d) {
         continue;
       }
       leave_container(d);
-    } else if (!decode_scalar(d, wanted)) {
+    } else if (first == '[') {
+      if (!enter_container(d, true))
+        return false;
+      if (!next_is(scan, ']')) {
+        wanted = "a value or ']'";
+        continue;
+      }
+      lua_pushvalue(L, ARRAY_METATABLE(d));
+      lua_setmetatable(L, -2);
+      leave_container(d);
+    } else if (!decode_plain(d, wanted)) {
       return false;
     }
     /* A value is complete, and with it perhaps the containers around it. */
     for (;;) {
       if (d->depth == 0)
         return true;
-      store_value(d);
-      bool in_array = d->index > 0;
-      if (next_is(scan, ',')) {
+      bool in_array = d->top->length >= 0;
+      if (in_array)
+        lua_rawseti(L, -2, ++d->top->length);
+      else
+        lua_rawset(L, -3);
+      json_skip_space(scan);
+      char next = scan->at < scan->end ? *scan->at : '\0';
+      if (next == ',') {
         scan->at++;
-        wanted = in_array ? "a value after ','" : "a value after ':'";
-        if (!in_array && !decode_key(d, "a key after ','"))
-          return false;
+        d->field = NULL;
+        wanted = "a value after ','";
+        if (!in_array) {
+          wanted = "a value after ':'";
+          if (!decode_key(d, "a key after ','"))
+            return false;
+        }
         break;
       }
-      if (!next_is(scan, in_array ? ']' : '}')) {
+      if (next != (in_array ? ']' : '}'))
         return json_expected(scan, in_array ? "',' or ']'" : "',' or '}'");
-      }
       leave_container(d);
     }
   }
@@ -255,8 +473,7 @@ static void take_option(decoder *d, int options) {
   }
 }
 
-/* As lua_core.h says. The stack grows by a copy of the array metatable and the value, of which the value
- * stays. */
+/* As lua_core.h says. Below the results stay the state, its slots and the array metatable. */
 int lua_decode_text(lua_State *L, const char *text, size_t length, int options) {
   decoder d = {.L = L, .max_depth = DEFAULT_MAX_DEPTH};
   if (options != 0 && !lua_isnoneornil(L, options)) {
@@ -266,16 +483,20 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, int options) 
       take_option(&d, options);
   }
   luaL_checkstack(L, LUA_MINSTACK, "decoding JSON");
+  d.base = lua_gettop(L) + 1;
+  d.state = take_state(L);
   luaL_getmetatable(L, LUA_CORE_ARRAY);
-  d.array_metatable = lua_gettop(L);
   json_scan_begin(&d.scan, text, length);
   if (decode_document(&d)) {
-    lua_replace(L, d.array_metatable);
+    leave_state(&d);
     return 1;
   }
+  if (d.scan.fault == json_no_memory)
+    out_of_memory(L);
   char message[JSON_MESSAGE_SIZE];
   json_describe_fault(&d.scan, message, sizeof message);
-  lua_settop(L, d.array_metatable - 1);
+  lua_settop(L, d.base + FIXED_SLOTS - 1);
+  leave_state(&d);
   lua_pushnil(L);
   lua_pushstring(L, message);
   lua_pushinteger(L, (lua_Integer)(d.scan.at - d.scan.text) + 1);
@@ -310,6 +531,10 @@ static int core_decode(lua_State *L) {
 
 /* As lua_core.h says. */
 void lua_decode_open(lua_State *L) {
+  luaL_newmetatable(L, STATE);
+  lua_pushcfunction(L, state_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
   lua_pushcfunction(L, core_decode);
   lua_setfield(L, -2, "decode");
 }

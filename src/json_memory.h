@@ -1,0 +1,59 @@
+/* What the decoder remembers of earlier documents: at each place of a document the keys of the objects
+   that were there, in their order, and how long the array was. Pages of a list look alike, so most keys are
+   recognised by comparing bytes, and tables are made in their final size.
+
+   Knows no Lua: the strings of keys and values are their caller's, who keeps them under slot numbers. */
+#ifndef LLAMA_CLOUD_JSON_MEMORY_H
+#define LLAMA_CLOUD_JSON_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Longer strings are not remembered: they seldom come again, and Lua does not intern them. */
+#define JSON_MEMORY_STRING 40
+
+typedef struct json_field {
+  char spelling[JSON_MEMORY_STRING + 3]; /* the key as it stands in the text: "key": */
+  unsigned char spelling_length;
+  const char *value; /* the last string value; NULL: none */
+  size_t value_length;
+  unsigned slot;   /* where the caller keeps the key alive; slot + 1 is the value's */
+  unsigned misses; /* how often in a row the value was another */
+  unsigned child;  /* the place of an array or object that is the value; 0: none yet */
+} json_field;
+
+typedef struct json_place {
+  json_field *fields; /* of the objects seen here, in the order of their first coming */
+  unsigned count, capacity;
+  unsigned members; /* how many fields that object had: those that are null do not count */
+  unsigned element; /* the place of this array's elements; 0: none yet */
+  unsigned length;  /* of the array last seen here */
+  bool wild;        /* it had too many fields */
+} json_place;
+
+enum {
+  JSON_NOWHERE = 0, /* a place that remembers nothing */
+  JSON_ROOT = 1
+};
+
+typedef struct json_memory {
+  json_place *places; /* NULL: nothing is remembered; [JSON_NOWHERE] and [JSON_ROOT] are always there else */
+  unsigned count;
+  unsigned slots; /* how many slot numbers are given out; the first is 1 */
+} json_memory;
+
+/* Makes an empty memory. Without memory for it, one that remembers nothing: that only costs time. */
+bool json_memory_begin(json_memory *memory);
+
+/* Gives everything back; idempotent. */
+void json_memory_free(json_memory *memory);
+
+/* The place of a value whose place *child says (0: it gets one); JSON_NOWHERE when there are too many. */
+unsigned json_memory_place(json_memory *memory, unsigned *child);
+
+/* A further field at a place, for a key of at most JSON_MEMORY_STRING bytes that was not seen there before.
+   NULL when there is no memory, or when the object has too many fields: such a place, where keys are data,
+   remembers none from then on. */
+json_field *json_memory_field(json_memory *memory, unsigned place, const char *key, size_t length);
+
+#endif
