@@ -6,6 +6,10 @@ local loop = require("llama_cloud.loop")
 
 local group = {}
 
+-- Seconds after which tasks that never wait let whoever drives them wait, so that requests and the host's other
+-- coroutines get their turn.
+local SLICE = 0.005
+
 local current -- the task that is running
 
 ---@class LlamaCloud.Task
@@ -15,8 +19,11 @@ local current -- the task that is running
 ---@field private values? table what the function returned
 ---@field private error? any what it raised
 ---@field private queued boolean
+---@field private cancelling? boolean it was cancelled while it ran
+---@field private ending? boolean its to-be-closed variables are being closed
 ---@field private observed boolean somebody has asked for the result, and so knows of a failure
 ---@field private watchers LlamaCloud.Waiter[] who waits for its end
+---@field private awaited_by table<LlamaCloud.Task, true> the tasks among them
 local Task = {}
 Task.__index = Task
 Task.__name = "llama_cloud.task"
@@ -26,18 +33,46 @@ Task.__name = "llama_cloud.task"
 ---@field private live integer how many
 ---@field private first integer the queue of tasks that can go on
 ---@field private last integer
+---@field private later LlamaCloud.Task[] tasks that let the others go first
 ---@field private waiter? LlamaCloud.Waiter of the driver, while it waits
----@field private driven boolean
+---@field private driven integer|false the number of who drives it
+---@field private finisher? LlamaCloud.Task the task that drives it to its end
 ---@field private standby table<LlamaCloud.Waiter, true> who would drive if the driver left
----@field failure? LlamaCloud.Task the first that failed, unless its result was asked for
+---@field private failures LlamaCloud.Task[] those that failed
+---@field failure? LlamaCloud.Task the first of them whose result was not asked for
 local Group = {}
 Group.__index = Group
 
 --- Makes a group; to be declared `<close>`: leaving it cancels its tasks.
 ---@return LlamaCloud.Group
 function group.new()
-  return setmetatable({ tasks = {}, live = 0, first = 1, last = 0, driven = false, standby = {} }, Group)
+  return setmetatable({
+    tasks = {},
+    live = 0,
+    first = 1,
+    last = 0,
+    later = {},
+    driven = false,
+    standby = {},
+    failures = {},
+  }, Group)
 end
+
+local root = group.new() -- of what is spawned outside of every group; step() drives it, or the host
+local stepping = 0 -- how many calls of step() are running
+local knock -- a timer that makes the descriptor readable when a task of the root can go on
+local starting = setmetatable({}, { __mode = "v" }) -- [1]: what is about to drive the root in a host, unless that drops it
+
+-- Sees to it that step() is called when a task of the root can go on.
+local function attend_root()
+  if root.live > 0 and not root.driven and stepping == 0 and not starting[1] and root:is_ready() then
+    if not knock or knock:done() then
+      knock = loop.transport():timer(0)
+    end
+  end
+end
+
+loop.on_unblocked = attend_root -- whoever was blocked may have taken the timer
 
 --- Puts the task into the queue of those that can go on; loop.signal calls this.
 function Task:make_ready()
@@ -50,7 +85,18 @@ function Task:make_ready()
   owner[owner.last] = self
   if owner.waiter then
     loop.signal(owner.waiter)
+  elseif owner == root then
+    attend_root()
   end
+end
+
+-- The group's first failure that nobody has asked for.
+local function update_failure(owner)
+  local failures = owner.failures
+  while failures[1] and failures[1].observed do
+    table.remove(failures, 1)
+  end
+  owner.failure = failures[1]
 end
 
 -- Ends a task and wakes whoever waits for that.
@@ -59,13 +105,15 @@ local function finish(task, state)
   task.state = state
   owner.tasks[task] = nil
   owner.live = owner.live - 1
-  if state == "failed" and not task.observed and not owner.failure then
-    owner.failure = task
+  if state == "failed" and not task.observed then
+    owner.failures[#owner.failures + 1] = task
+    update_failure(owner)
   end
-  for _, waiter in ipairs(task.watchers) do
+  local watchers = task.watchers
+  task.watchers, task.awaited_by = {}, {}
+  for _, waiter in ipairs(watchers) do
     loop.signal(waiter)
   end
-  task.watchers = {}
   if owner.live == 0 and owner.waiter then
     loop.signal(owner.waiter)
   end
@@ -81,17 +129,20 @@ local function resume(task)
     if task.cancelling then
       task:cancel()
     elseif not loop.is_park(results[2]) then
-      task:make_ready() -- a plain coroutine.yield: others first
+      table.insert(task.group.later, task) -- a plain coroutine.yield: others first
     end
   elseif results[1] then
     task.values = table.pack(table.unpack(results, 2, results.n))
     finish(task, "done")
   else
-    task.traceback = debug.traceback(task.co)
     -- its to-be-closed variables are still open, and may raise in their turn
-    local _, err = coroutine.close(task.co)
+    task.ending = true
+    local closed, err = coroutine.close(task.co)
+    if closed then
+      err = results[2]
+    end
     task.error = err
-    finish(task, task.cancelling and "cancelled" or "failed")
+    finish(task, "failed")
   end
 end
 
@@ -107,6 +158,7 @@ function Group:spawn(f, ...)
     queued = false,
     observed = false,
     watchers = {},
+    awaited_by = {},
     co = coroutine.create(function()
       return f(table.unpack(arguments, 1, arguments.n))
     end),
@@ -122,16 +174,30 @@ end
 ---@param deadline? number
 function Group:turn(deadline)
   local till = self.last
-  while self.first <= till do
+  while self.first <= till and self.first <= self.last do -- a turn inside this one may have emptied the queue
     local task = self[self.first]
     self[self.first] = nil
     self.first = self.first + 1
     task.queued = false
-    if task.state == "pending" then
+    if task.state == "pending" and not task.ending then
       resume(task)
       if deadline and loop.now() >= deadline then
-        return
+        break
       end
+    end
+  end
+  if self.first > self.last then
+    self.first, self.last = 1, 0
+  end
+end
+
+-- Lets those go on that let the others go first.
+local function readmit(owner)
+  local later = owner.later
+  if later[1] then
+    owner.later = {}
+    for _, task in ipairs(later) do
+      task:make_ready()
     end
   end
 end
@@ -142,19 +208,84 @@ function Group:is_ready()
   return self.first <= self.last
 end
 
--- The mark of the driver: taken away however it leaves; then another of those who wait takes over.
-local driver_mt = {
-  __close = function(mark)
-    local self = mark.group
-    self.driven = false
-    self.waiter = nil
-    local successor = next(self.standby)
-    if successor then
-      self.standby[successor] = nil
-      loop.signal(successor)
+-- Makes sure that a group which nobody drives any more is driven: by another of those who wait; the root by its host, or
+-- by step().
+local drive_root
+local function hand_over(self)
+  local standby = self.standby
+  if next(standby) then
+    self.standby = {}
+    for waiter in pairs(standby) do -- all of them: some may have been dropped by their host
+      loop.signal(waiter)
+    end
+  elseif self == root then
+    drive_root()
+  end
+end
+
+-- The mark of the driver: taken away however it leaves, even if its host drops it.
+local driver_mt = {}
+
+function driver_mt.__close(mark)
+  local self = mark.group
+  if self.driven == mark.number then
+    self.driven, self.waiter = false, nil
+    hand_over(self)
+  end
+end
+
+driver_mt.__gc = driver_mt.__close
+
+local drivers = 0
+
+-- Drives the group until done() is true.
+local function lead(self, done)
+  drivers = drivers + 1
+  local mark <close> = setmetatable({ group = self, number = drivers }, driver_mt)
+  self.driven = mark.number
+  local deadline = loop.now() + SLICE
+  while not done() do
+    self:turn(deadline)
+    if not done() then
+      readmit(self)
+      if not self:is_ready() then
+        local waiter <close> = loop.waiter()
+        self.waiter = waiter
+        loop.suspend(waiter)
+        self.waiter = nil
+        deadline = loop.now() + SLICE
+      elseif loop.now() >= deadline then
+        loop.sleep(0)
+        deadline = loop.now() + SLICE
+      end
+    end
+  end
+end
+
+-- The place of one who waits for the driver, or for a task.
+local place_mt = {
+  __close = function(place)
+    place.group.standby[place.waiter] = nil
+    local watchers = place.task and place.task.watchers or {}
+    for i = #watchers, 1, -1 do
+      if watchers[i] == place.waiter then
+        table.remove(watchers, i)
+      end
     end
   end,
 }
+
+-- Waits until a task ends, or until the driver leaves.
+local function stand_by(self, done, task)
+  local waiter <close> = loop.waiter()
+  local place <close> = setmetatable({ group = self, waiter = waiter, task = task }, place_mt) -- luacheck: ignore place
+  waiter.group, waiter.done = self, done
+  self.standby[waiter] = true
+  if task then
+    table.insert(task.watchers, waiter)
+  end
+  loop.suspend(waiter)
+end
 
 --- Drives the group until done() is true; one at a time does, the others wait for their turn.
 ---@param done fun(): boolean
@@ -162,34 +293,20 @@ local driver_mt = {
 function Group:drive(done, task)
   while not done() do
     if self.driven then
-      local waiter <close> = loop.waiter()
-      self.standby[waiter] = true
-      if task then
-        task.watchers[#task.watchers + 1] = waiter
-      end
-      loop.suspend(waiter)
-      self.standby[waiter] = nil
+      stand_by(self, done, task)
     else
-      self.driven = true
-      local mark <close> = setmetatable({ group = self }, driver_mt) -- luacheck: ignore mark
-      while not done() do
-        self:turn()
-        if not done() and not self:is_ready() then
-          local waiter <close> = loop.waiter()
-          self.waiter = waiter
-          loop.suspend(waiter)
-          self.waiter = nil
-        end
-      end
+      lead(self, done)
     end
   end
 end
 
 --- Drives the group until all of its tasks have ended.
 function Group:finish()
+  self.finisher = current
   self:drive(function()
     return self.live == 0
   end)
+  self.finisher = nil
 end
 
 --- Cancels the tasks that have not ended.
@@ -211,35 +328,65 @@ Group.__close = Group.close
 --- Ends the task where it waits: what it has declared to-be-closed is closed, its requests are cancelled. A task that has
 --- ended stays as it is; one that is running (it cancels itself) ends when it waits next.
 function Task:cancel()
-  if self.state ~= "pending" then
+  if self.state ~= "pending" or self.ending then
     return
   end
-  local status = coroutine.status(self.co)
-  if status == "suspended" then
-    local ok, err = coroutine.close(self.co)
-    self.error = errors.new({ kind = "cancelled", message = "the task was cancelled" })
-    if not ok then
-      self.error.cause = err
-    end
-    finish(self, "cancelled")
-  else
+  if coroutine.status(self.co) ~= "suspended" then
     self.cancelling = true
+    return
   end
+  self.ending = true
+  local ok, err = coroutine.close(self.co)
+  self.error = errors.new { kind = "cancelled", message = "the task was cancelled" }
+  if not ok then
+    self.error.cause = err
+  end
+  finish(self, "cancelled")
+end
+
+-- Whether `task` can end only after `other` has.
+local function depends(task, other)
+  local found = { other }
+  local seen = { [other] = true }
+  local function add(it)
+    if it and it.state == "pending" and not seen[it] then
+      seen[it] = true
+      found[#found + 1] = it
+    end
+  end
+  for _, it in ipairs(found) do
+    if it == task then
+      return true
+    end
+    add(it.group.finisher)
+    for waiting in pairs(it.awaited_by) do
+      add(waiting)
+    end
+  end
+  return false
 end
 
 --- Waits until the task has ended. Drives it, if it is one of step()'s and nobody else does.
 ---@return any ... what its function returned; or nil and what it raised (an error of kind "cancelled" if it was cancelled)
 function Task:result()
-  if self == current then
-    error("a task cannot wait for itself", 2)
+  if self.state == "pending" then
+    local by = current
+    if self == by then
+      error("a task cannot wait for itself", 2)
+    elseif by and depends(self, by) then
+      error("deadlock: that task waits for this one", 2)
+    end
+    self.observed = true
+    if by then
+      self.awaited_by[by] = true
+    end
+    self.group:drive(function()
+      return self.state ~= "pending"
+    end, self)
+  else
+    self.observed = true
+    update_failure(self.group)
   end
-  self.observed = true
-  if self.group.failure == self then
-    self.group.failure = nil
-  end
-  self.group:drive(function()
-    return self.state ~= "pending"
-  end, self)
   if self.state == "done" then
     return table.unpack(self.values, 1, self.values.n)
   end
@@ -256,8 +403,36 @@ function Task:__tostring()
   return ("llama_cloud.task (%s)"):format(self.state)
 end
 
-local root = group.new() -- of what is spawned outside of every group; step() drives it
-local knock -- a timer that makes the descriptor readable when a task of the root can go on
+--- Raises what the group's first failed task raised, once.
+---@param owner LlamaCloud.Group
+function group.raise_failure(owner)
+  local failed = owner.failure
+  if failed then
+    failed.observed = true
+    update_failure(owner)
+    error(failed.error, 0)
+  end
+end
+
+-- Starts a coroutine of the host that drives the root; without a host, step() does.
+drive_root = function()
+  if root.driven or starting[1] or root.live == 0 and not root.failure then
+    return
+  end
+  local function start()
+    loop.sleep(0) -- a task begins after spawn has returned
+    starting[1] = nil
+    root:drive(function()
+      return root.live == 0 or root.failure ~= nil
+    end)
+    group.raise_failure(root)
+  end
+  starting[1] = start
+  if not loop.spawn_in_host(start) then
+    starting[1] = nil
+    attend_root()
+  end
+end
 
 --- The group of the task that is running; the root's, outside of all.
 ---@return LlamaCloud.Group
@@ -265,33 +440,17 @@ function group.current()
   return current and current.group or root
 end
 
---- Starts a task in the group that is running; outside of all, in the one that step() drives.
+--- Starts a task in the group that is running; outside of all, in the one that the host or step() drives.
 ---@param f function
 ---@param ... any its arguments
 ---@return LlamaCloud.Task
 function group.spawn(f, ...)
   local owner = group.current()
   local task = owner:spawn(f, ...)
-  if owner == root and not root.driven then
-    local function drive_root()
-      root:finish()
-      group.raise_failure(root)
-    end
-    if not loop.spawn_in_host(drive_root) and not knock then
-      knock = loop.transport():timer(0)
-    end
+  if owner == root then
+    drive_root()
   end
   return task
-end
-
---- Raises what the group's first failed task raised, once.
----@param owner LlamaCloud.Group
-function group.raise_failure(owner)
-  local failed = owner.failure
-  if failed then
-    owner.failure = nil
-    error(failed.error, 0)
-  end
 end
 
 --- Runs f as a task, with all that it spawns, until the last of them has ended; then raises what the first failed one
@@ -310,13 +469,26 @@ function group.run(f, ...)
   return nil, task.error
 end
 
---- Does what can be done without waiting, for at most `budget` seconds, for the tasks spawned outside of every group.
---- Raises what the first of them that failed has raised, when all that could go on has gone on.
+-- The mark of step().
+local step_mark = setmetatable({}, {
+  __close = function()
+    stepping = stepping - 1
+    attend_root()
+  end,
+})
+
+--- Does what can be done without waiting, for at most `budget` seconds, for the tasks spawned outside of every group; one
+--- that yields by itself goes on at the next step. Raises what the first of them that failed has raised.
 ---@param budget? number
 ---@return integer live how many of them have not ended
 function group.step(budget)
   local deadline = budget and loop.now() + budget
-  knock = nil
+  local mark <close> = step_mark -- luacheck: ignore mark
+  stepping = stepping + 1
+  if knock then
+    knock:close()
+    knock = nil
+  end
   repeat
     loop.dispatch()
     if root.driven then
@@ -324,9 +496,7 @@ function group.step(budget)
     end
     root:turn(deadline)
   until not root:is_ready() or deadline and loop.now() >= deadline
-  if root:is_ready() and not root.driven then
-    knock = loop.transport():timer(0)
-  end
+  readmit(root)
   group.raise_failure(root)
   return root.live
 end

@@ -9,11 +9,11 @@ local core = require("llama_cloud.core")
 local loop = {}
 
 ---@class LlamaCloud.Host an event loop of somebody else's
----@field current fun(co: thread): any, any a handle if it can park coroutine co, and a scope: what watches for it (nil where there is one loop); nil if it cannot
+---@field current fun(co: thread): any, any a handle if it can park the running coroutine co, and a scope: what watches for it (nil where there is one loop); nil if it cannot
 ---@field park fun(handle: any) suspends the coroutine until it is woken; may return early
 ---@field wake fun(handle: any) marks it runnable, and does not resume it here and now; once per park
----@field watch fun(fd: integer, on_readable: fun(), scope: any): fun() calls on_readable() while fd is readable; returns what ends that
----@field spawn? fun(f: fun()) starts a coroutine that it can park
+---@field watch fun(fd: integer, on_readable: fun(), scope: any): fun(), (fun(): boolean)? calls on_readable() while fd is readable; returns what ends that, and, where the application can end it too, what tells whether it still does
+---@field spawn? fun(f: fun()): any starts a coroutine that it can park; false if it cannot now
 ---@field running? fun(): boolean whether its loop is running this code, parkable or not
 
 ---@class LlamaCloud.Waiter
@@ -24,17 +24,23 @@ local loop = {}
 ---@field handle? any
 ---@field parked? boolean
 ---@field watch? table the watch that it counts for
+---@field group? LlamaCloud.Group whose tasks may run here if this thread blocks
+---@field done? fun(): boolean what the waiter waits for, if it has a group
 
 local transport -- one for the whole Lua state, made at first use
 local waiters = {} -- token -> waiter; keeps both alive until the token ends
 local weak_keys = { __mode = "k" }
-local outer = setmetatable({}, weak_keys) -- coroutine of loop.wrap -> the coroutine that resumed it
-local watches = setmetatable({}, weak_keys) -- scope -> { count, unwatch }
+local wrapped = setmetatable({}, weak_keys) -- coroutine of loop.wrap -> true while it runs
+local watches = setmetatable({}, weak_keys) -- scope -> { count, unwatch, alive }
 local chosen -- the host of use_loop
-local recognised = {} -- hosts that say themselves which coroutines are theirs
+local recognisable = { "cqueues", "copas" } -- these say themselves which coroutines are theirs
+local recognised = {} -- those of them that the application has loaded
 
 --- Coroutine of a group -> its task; filled by group.lua.
 loop.tasks = setmetatable({}, weak_keys)
+
+--- Called when a thread that was blocked goes on; set by group.lua.
+function loop.on_unblocked() end
 
 local PARK = {} -- what is yielded to park
 
@@ -92,13 +98,13 @@ function loop.signal(waiter)
     return
   end
   waiter.ready = true
-  leave(waiter)
   if waiter.task then
     waiter.task:make_ready()
   elseif waiter.parked then
     waiter.parked = false
     waiter.host.wake(waiter.handle)
   end
+  leave(waiter) -- last: it calls into the host, and whatever goes wrong there, the waiter must wake
 end
 
 --- Steps the transport and signals the waiters of everything that has ended.
@@ -115,15 +121,6 @@ function loop.dispatch()
   end
 end
 
--- Yields to whoever owns the outermost coroutine; from inside loop.wrap, by way of the coroutines between.
-local function yield_out(host, handle)
-  if outer[coroutine.running()] or not host then
-    coroutine.yield(PARK, host, handle)
-  else
-    host.park(handle)
-  end
-end
-
 --- Whether what a coroutine has yielded is a wait of this module's.
 ---@param value any
 ---@return boolean
@@ -131,9 +128,9 @@ function loop.is_park(value)
   return value == PARK
 end
 
--- The hosts to be asked, the chosen one first. A host is recognised from when the application has loaded its library.
+-- The hosts that recognise their coroutines. A host is one of them from when the application has loaded its library.
 local function hosts()
-  for _, name in ipairs({ "cqueues", "copas" }) do
+  for _, name in ipairs(recognisable) do
     if package.loaded[name] and not recognised[name] then
       local host = require("llama_cloud.loop." .. name)
       recognised[name] = host
@@ -143,7 +140,7 @@ local function hosts()
   return recognised
 end
 
--- The host that can park coroutine co, its handle and its scope.
+-- The host that can park coroutine co, its handle and its scope; the chosen one is asked first.
 local function find_host(co)
   if chosen then
     local handle, scope = chosen.current(co)
@@ -159,26 +156,30 @@ local function find_host(co)
   end
 end
 
-local function park_in_host(waiter, host, handle, scope)
-  scope = scope or host
+-- What watches the descriptor in a scope. Where the application has ended it (by closing all handles, say), who counted
+-- for it will not be woken by that host any more, and who comes gets another.
+local function watch_in(host, scope)
   local watch = watches[scope]
-  if not watch then
+  if not watch or watch.unwatch and watch.alive and not watch.alive() then
     watch = { count = 0 }
     watches[scope] = watch
   end
-  waiter.host, waiter.handle, waiter.watch = host, handle, watch
-  watch.count = watch.count + 1
-  if watch.count == 1 then
-    watch.unwatch = host.watch(loop.transport():fd(), loop.dispatch, scope)
+  if not watch.unwatch then
+    watch.unwatch, watch.alive = host.watch(loop.transport():fd(), loop.dispatch, scope)
   end
+  return watch
+end
+
+local function park_in_host(waiter, host, handle, scope)
+  local watch = watch_in(host, scope or host)
+  watch.count = watch.count + 1
+  waiter.host, waiter.handle, waiter.watch = host, handle, watch
   while not waiter.ready do
     waiter.parked = true
-    yield_out(host, handle)
+    host.park(handle)
     waiter.parked = false
   end
 end
-
-local blocked_before = false
 
 -- Whether some event loop is held up if this thread blocks now.
 local function under_host()
@@ -194,50 +195,57 @@ local function under_host()
 end
 
 -- Blocks this thread until the waiter is ready. What ends meanwhile is handed to its waiters, who run when their hosts
--- get control. True the first time that an event loop is held up by it.
+-- get control. Only the tasks of the group that the waiter waits for can run here. True if an event loop is held up.
 local function block(waiter)
-  local first = not blocked_before and under_host()
-  blocked_before = blocked_before or first
+  local owner = waiter.group
   while not waiter.ready do
-    if loop.transport():count() == 0 then
+    if owner and owner:is_ready() then
+      owner:turn()
+      waiter.ready = waiter.ready or waiter.done()
+    elseif loop.transport():count() == 0 then
       error("deadlock: every task waits for another, and no request or timer is under way", 0)
+    else
+      transport:wait()
+      loop.dispatch()
     end
-    transport:wait()
-    loop.dispatch()
   end
-  return first
+  loop.on_unblocked()
+  return under_host()
 end
 
 --- Suspends the caller until its waiter is signalled.
 ---@param waiter LlamaCloud.Waiter
----@return boolean? blocked true when this was the first time that an event loop was held up
+---@return boolean? blocked true when an event loop was held up, because the caller could not be suspended
 function loop.suspend(waiter)
-  local co = coroutine.running()
-  local yieldable = coroutine.isyieldable()
-  while outer[co] do
-    co = outer[co]
-    yieldable = yieldable and coroutine.isyieldable(co)
+  if not coroutine.isyieldable() then
+    return block(waiter)
   end
-  if yieldable then
-    local task = loop.tasks[co]
-    if task then
-      waiter.task = task
-      while not waiter.ready do
-        yield_out()
-      end
-      return
+  local co = coroutine.running()
+  if wrapped[co] then
+    local blocked
+    while not waiter.ready do
+      blocked = coroutine.yield(PARK, waiter) -- whoever has called the generator waits in its place
     end
-    local host, handle, scope = find_host(co)
-    if host then
-      return park_in_host(waiter, host, handle, scope)
+    return blocked
+  end
+  local task = loop.tasks[co]
+  if task then
+    waiter.task = task
+    while not waiter.ready do
+      coroutine.yield(PARK)
     end
+    return
+  end
+  local host, handle, scope = find_host(co)
+  if host then
+    return park_in_host(waiter, host, handle, scope)
   end
   return block(waiter)
 end
 
 --- Waits until a token has ended.
 ---@param token table
----@return boolean? blocked true when this was the first time that an event loop was held up
+---@return boolean? blocked true when an event loop was held up, because the caller could not be suspended
 function loop.await(token)
   if token:done() then
     return
@@ -255,25 +263,48 @@ function loop.sleep(seconds)
   loop.await(timer)
 end
 
---- A coroutine.wrap through which waiting works: a wait inside f is passed on to whoever owns the caller, instead of
---- coming out as a value.
+-- What a generator leaves however the caller does: one that is closed while the generator waits closes that too.
+local guard_mt = {
+  __close = function(guard)
+    wrapped[guard.co] = nil
+    if guard.waiting then
+      guard.waiting = false
+      local ok, err = coroutine.close(guard.co)
+      if not ok then
+        error(err, 0)
+      end
+    end
+  end,
+}
+
+--- A coroutine.wrap through which waiting works: for a wait inside f the caller waits, instead of getting it as a value.
 ---@param f function
 ---@return function
 function loop.wrap(f)
   local co = coroutine.create(f)
+  local guard = setmetatable({ co = co, waiting = false }, guard_mt)
   local function continue(ok, ...)
-    local first, host, handle = ...
+    local first, waiter = ...
     if not ok then
-      coroutine.close(co)
-      error(first, 0)
+      local closed, err = coroutine.close(co)
+      error(closed and first or err, 0)
     elseif first == PARK then
-      yield_out(host, handle)
-      return continue(coroutine.resume(co))
+      guard.waiting = true
+      local blocked = loop.suspend(waiter)
+      guard.waiting = false
+      return continue(coroutine.resume(co, blocked))
     end
     return ...
   end
   return function(...)
-    outer[co] = coroutine.running()
+    local status = coroutine.status(co)
+    if status ~= "suspended" then
+      error(("cannot resume a %s generator"):format(status), 2)
+    elseif guard.waiting then
+      error("the generator waits for something already, in another coroutine", 2)
+    end
+    local leaving <close> = guard -- luacheck: ignore leaving
+    wrapped[co] = true
     return continue(coroutine.resume(co, ...))
   end
 end
@@ -300,13 +331,17 @@ function loop.use(host)
   return host
 end
 
---- Starts f in a coroutine of the chosen host, if that can start one.
+--- Starts f in a coroutine of the chosen host, or of one that runs this code, if that can start one.
 ---@param f fun()
 ---@return boolean started
 function loop.spawn_in_host(f)
-  if chosen and chosen.spawn then
-    chosen.spawn(f)
-    return true
+  if chosen then
+    return chosen.spawn ~= nil and chosen.spawn(f) ~= false
+  end
+  for _, host in ipairs(hosts()) do
+    if host.running() then
+      return host.spawn(f) ~= false
+    end
   end
   return false
 end

@@ -38,6 +38,9 @@ function host.running()
 end
 
 function host.current(co)
+  if not copas.pauseforever then
+    return nil -- older than Copas 4: nothing can be parked in it
+  end
   local by = resumer(co)
   local info = by and debug.getinfo(by, 1, "S") -- the function that called coroutine.resume
   if info and info.source == source then
@@ -45,10 +48,17 @@ function host.current(co)
   end
 end
 
+-- Lets go of the running coroutine, also when it is closed where it is parked.
+local unpark = setmetatable({}, {
+  __close = function()
+    parked[coroutine.running()] = nil
+  end,
+})
+
 function host.park(co)
+  local _ <close> = unpark
   parked[co] = true
   copas.pauseforever()
-  parked[co] = nil
 end
 
 function host.wake(co)
@@ -59,7 +69,7 @@ function host.wake(co)
 end
 
 function host.watch(fd, on_readable)
-  local ready, closed = false, false
+  local ready, closed, ended = false, false, false
   -- Copas asks a "socket" to receive, waits until it is readable when that times out, and asks again.
   local socket = {
     getfd = function()
@@ -83,7 +93,7 @@ function host.watch(fd, on_readable)
       return nil, "timeout"
     end,
   }
-  copas.addthread(function()
+  local function attend()
     while not closed do
       ready = false
       copas.receive(socket)
@@ -91,12 +101,33 @@ function host.watch(fd, on_readable)
         on_readable()
       end
     end
+  end
+  copas.addthread(function()
+    -- copas.cancelall drops threads
+    local _ = setmetatable({}, {
+      __gc = function()
+        ended = true
+      end,
+    })
+    local ok, err = pcall(attend)
+    ended = true
+    if not ok then
+      error(err, 0)
+    end
   end)
   return function()
     if not closed then
       copas.close(socket)
     end
+  end, function()
+    return not closed and not ended
   end
+end
+
+--- Starts f in a Copas thread.
+---@param f fun()
+function host.spawn(f)
+  copas.addthread(f)
 end
 
 return host

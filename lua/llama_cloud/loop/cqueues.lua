@@ -21,8 +21,7 @@ end
 
 function host.current(co)
   local controller, direct = cqueues.running()
-  -- `direct` is about the running coroutine; another one was reached through loop.wrap, which passes a wait on
-  if controller and (direct or co ~= coroutine.running() or passes_on()) then
+  if controller and (direct or passes_on()) then
     local handle = conditions[co]
     if not handle then
       handle = condition.new()
@@ -40,6 +39,17 @@ function host.wake(handle)
   handle:signal()
 end
 
+-- Calls on_readable while the descriptor is readable, until the watcher is stopped.
+local function attend(watcher, fd)
+  local readable = { pollfd = fd, events = "r" }
+  while not watcher.stopped do
+    cqueues.poll(readable, watcher.changed)
+    if not watcher.stopped then
+      watcher.on_readable()
+    end
+  end
+end
+
 -- A watcher that is stopped and wanted again before it has run goes on: stopping and starting in one turn is common.
 function host.watch(fd, on_readable, controller)
   local of_controller = watchers[controller]
@@ -53,24 +63,35 @@ function host.watch(fd, on_readable, controller)
   else
     watcher = { stopped = false, changed = condition.new(), on_readable = on_readable }
     of_controller[fd] = watcher
-    local readable = { pollfd = fd, events = "r" }
     controller:wrap(function()
-      while not watcher.stopped do
-        cqueues.poll(readable, watcher.changed)
-        if not watcher.stopped then
-          watcher.on_readable()
-        end
-      end
-      if of_controller[fd] == watcher then
-        of_controller[fd] = nil
+      local ok, err = pcall(attend, watcher, fd)
+      of_controller[fd] = nil
+      watcher.stopped = true
+      if not ok then
+        error(err, 0) -- comes out of the controller's loop
       end
     end)
   end
   return function()
-    watcher.stopped = true
-    cqueues.cancel(fd) -- the controller's epoll must forget the descriptor, or it is polled for ever
-    watcher.changed:signal()
+    if not watcher.stopped then
+      watcher.stopped = true
+      cqueues.cancel(fd) -- the controller's epoll must forget the descriptor, or it is polled for ever
+      watcher.changed:signal()
+    end
+  end, function()
+    return not watcher.stopped
   end
+end
+
+--- Starts f in a coroutine of the controller that runs this code.
+---@param f fun()
+---@return boolean started false when none does
+function host.spawn(f)
+  local controller = cqueues.running()
+  if controller then
+    controller:wrap(f)
+  end
+  return controller ~= nil
 end
 
 return host

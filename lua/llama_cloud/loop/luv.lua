@@ -18,17 +18,27 @@ local function resume(handle, ...)
   if ok then
     return
   end
-  local traceback = debug.traceback(handle.co, tostring(err))
-  coroutine.close(handle.co)
-  return type(err) == "string" and traceback or err
+  local traceback = type(err) == "string" and debug.traceback(handle.co, err)
+  local closed, last = coroutine.close(handle.co) -- a to-be-closed variable may raise in its turn
+  if closed or last == err then
+    return traceback or err
+  end
+  return last
+end
+
+-- The application may have closed it, with all others.
+local function end_handle(handle)
+  if not handle:is_closing() then
+    handle:stop()
+    handle:close()
+  end
 end
 
 -- Resumes everything that was woken. An error in one must not keep the others from running; the first is raised when
 -- all have run, and libuv treats it as it treats any error in a callback.
 drain = function()
   if timer then
-    timer:stop()
-    timer:close()
+    end_handle(timer)
     timer = nil
   end
   local batch, failure = ready, nil
@@ -40,13 +50,13 @@ drain = function()
       failure = failure or err
     end
   end
-  if failure then
+  if failure ~= nil then
     error(failure, 0)
   end
 end
 
 function host.running()
-  return uv.loop_alive() and handles[coroutine.running()] ~= nil
+  return uv.loop_mode() ~= nil
 end
 
 function host.current(co)
@@ -61,8 +71,8 @@ end
 function host.wake(handle)
   handle.woken = true
   ready[#ready + 1] = handle
-  if not inside and not timer then
-    timer = uv.new_timer()
+  if not inside and not (timer and not timer:is_closing()) then
+    timer = assert(uv.new_timer())
     timer:start(0, 0, drain)
   end
 end
@@ -79,8 +89,9 @@ function host.watch(fd, on_readable)
     end
   end)
   return function()
-    poll:stop()
-    poll:close()
+    end_handle(poll)
+  end, function()
+    return not poll:is_closing()
   end
 end
 
@@ -93,7 +104,7 @@ function host.spawn(f, ...)
   local handle = { co = coroutine.create(f), woken = false }
   handles[handle.co] = handle
   local err = resume(handle, ...)
-  if err then
+  if err ~= nil then
     error(err, 0)
   end
   return handle.co
