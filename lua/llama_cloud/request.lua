@@ -35,8 +35,14 @@ end
 -- Waits for a token; client:close cancels it.
 local function await(state, token)
   state.in_flight[token] = true
-  loop.await(token)
+  local blocked = loop.await(token)
   state.in_flight[token] = nil
+  if blocked and not state.shared.warned then
+    state.shared.warned = true
+    state.log:put("warn", "a call held up the event loop: it was made where Lua cannot suspend a coroutine", {
+      traceback = debug.traceback(),
+    })
+  end
 end
 
 -- Sleeps, but not past the deadline. False: the client was closed meanwhile.
