@@ -99,14 +99,14 @@ end
 ---@return boolean
 function Pace:rest(cause)
   local now = loop.now()
-  if now >= self.deadline then
-    return false
-  end
+  local left = self.deadline - now
   local jitter = 1 - 0.1 * (now * 1000 % 1)
   local pause = math.max(self.interval * jitter, cause and cause.retry_after or 0)
-  loop.sleep(math.min(pause, self.deadline - now))
   self.interval = polling.next_interval(self.interval, self.backoff, self.max_interval)
-  return loop.now() < self.deadline
+  if left > 0 then
+    loop.sleep(math.min(pause, left))
+  end
+  return pause < left and loop.now() < self.deadline
 end
 
 --- A pace with the same deadline whose intervals begin anew.
