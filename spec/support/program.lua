@@ -4,6 +4,8 @@
 
 local program = {}
 
+local TIME_LIMIT = 60 * (tonumber(os.getenv("LLAMA_CLOUD_TEST_SLOWDOWN")) or 1) -- seconds
+
 local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
@@ -30,7 +32,7 @@ function program.file(name)
   return root .. "/" .. name
 end
 
---- Runs a script and waits for its end.
+--- Runs a script and waits for its end. One that takes too long is ended: its status is 124.
 ---@param script string below the top of the checkout, or an absolute path
 ---@param arguments? string[]
 ---@param environment? table<string, string>
@@ -48,6 +50,7 @@ function program.run(script, arguments, environment)
   for name, value in pairs(set) do
     words[#words + 1] = name .. "=" .. quote(value)
   end
+  words[#words + 1] = ("timeout -k 5 %d"):format(TIME_LIMIT)
   local interpreter = os.getenv("LUA")
   words[#words + 1] = quote(interpreter ~= "" and interpreter or "lua5.4")
   words[#words + 1] = quote(script:find("^/") and script or program.file(script))
