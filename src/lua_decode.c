@@ -320,8 +320,7 @@ static void grow_frames(decoder *d) {
 /* Opens the array or object whose bracket is here, and pushes its table, in the size that the last one at
    this place had. False when it is nested too deeply. */
 static bool enter_container(decoder *d, bool is_array) {
-  /* how much of a table is allocated before any of it is seen */
-  enum { MOST_MEMBERS = 4096, LEVELS = 32 };
+  enum { LEVELS = 32 };
   json_memory *memory = &d->state->memory;
   lua_State *L = d->L;
   unsigned place;
@@ -342,9 +341,11 @@ static bool enter_container(decoder *d, bool is_array) {
     place = JSON_NOWHERE;
   if (d->depth == d->state->frame_capacity)
     grow_frames(d);
-  unsigned size = is_array ? memory->places[place].length : memory->places[place].members;
-  if (size > MOST_MEMBERS)
-    size = MOST_MEMBERS;
+  /* never more than the rest of the text could fill: an element takes two bytes, a member five */
+  size_t size = is_array ? memory->places[place].length : memory->places[place].members;
+  size_t most = (size_t)(d->scan.end - d->scan.at) / (is_array ? 2 : 5);
+  if (size > most)
+    size = most;
   lua_createtable(L, is_array ? (int)size : 0, is_array ? 0 : (int)size);
   d->top = &d->state->frames[d->depth++];
   *d->top = (frame){.place = place, .length = is_array ? 0 : -1};
@@ -362,7 +363,7 @@ static void leave_container(decoder *d) {
     if (top->length >= 0)
       place->length = top->length < INT_MAX ? (unsigned)top->length : INT_MAX;
     else
-      place->members = top->members;
+      place->members = top->members < INT_MAX ? top->members : INT_MAX;
   }
   d->scan.at++;
   d->depth--;
