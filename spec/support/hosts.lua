@@ -1,0 +1,160 @@
+-- Runs the bodies of specs inside of what a client may live in: a group, a generator of llama_cloud.wrap, an event loop.
+--
+--   LLAMA_CLOUD_TEST_HOST=cqueues busted --helper=spec/support/hosts.lua spec/30_request_spec.lua
+--   require("spec.support.hosts").run("luv", function() … end)
+--
+-- Whatever a body raises comes out as it is: errors, failures of luassert, `pending`. A body that does not end, or that its
+-- host drops, fails.
+
+local core = require("llama_cloud.core")
+
+local hosts = {}
+
+--- How long a body may take, in seconds.
+hosts.limit = 60 * math.min(tonumber(os.getenv("LLAMA_CLOUD_TEST_SLOWDOWN")) or 1, 5)
+
+--- All of them; which of them are there, `hosts.missing` tells.
+hosts.names = { "main", "group", "wrap", "cqueues", "luv", "copas" }
+
+-- The module as the spec that runs at the moment has loaded it: busted gives each file its own.
+local function llama_cloud()
+  return require("llama_cloud")
+end
+
+-- Calls step(seconds) until the body has ended.
+local function until_ended(outcome, step)
+  local deadline = core.now() + hosts.limit
+  while not outcome.ended do
+    local left = deadline - core.now()
+    if left <= 0 then
+      error("the body has not ended within " .. hosts.limit .. " s", 0)
+    end
+    step(left)
+  end
+end
+
+local runners = {}
+
+function runners.main(body)
+  body()
+end
+
+function runners.group(body, outcome)
+  local module = llama_cloud()
+  module.run(function()
+    local task = module.spawn(body)
+    local watchdog = module.spawn(function()
+      module.sleep(hosts.limit)
+      task:cancel()
+    end)
+    task:result()
+    watchdog:cancel()
+  end)
+  if not outcome.ended then
+    error("the body has not ended within " .. hosts.limit .. " s", 0)
+  end
+end
+
+function runners.wrap(body, outcome)
+  runners.group(function()
+    llama_cloud().wrap(body)()
+  end, outcome)
+end
+
+function runners.cqueues(body, outcome)
+  local controller = require("cqueues").new()
+  controller:wrap(body)
+  until_ended(outcome, function(left)
+    assert(controller:step(left))
+    assert(outcome.ended or not controller:empty(), "the body was dropped")
+  end)
+  for _ = 1, 10 do -- what the body has woken
+    controller:step(0)
+  end
+end
+
+function runners.luv(body, outcome)
+  local uv = require("luv")
+  llama_cloud().use_loop("luv")
+  local watchdog = uv.new_timer()
+  watchdog:start(math.ceil(hosts.limit * 1000), 0, function() end)
+  local ok, err = pcall(function()
+    require("llama_cloud.loop.luv").spawn(body)
+    until_ended(outcome, function()
+      uv.run("once")
+    end)
+  end)
+  watchdog:close()
+  for _ = 1, 10 do
+    uv.run("nowait")
+  end
+  llama_cloud().use_loop(nil)
+  if not ok then
+    error(err, 0)
+  end
+end
+
+function runners.copas(body, outcome)
+  local copas = require("copas")
+  copas.addthread(body)
+  copas.running = true -- as copas.loop says
+  local ok, err = pcall(until_ended, outcome, function(left)
+    copas.step(math.min(left, 1))
+  end)
+  for _ = 1, 10 do
+    copas.step(0)
+  end
+  copas.running = false
+  if not ok then
+    error(err, 0)
+  end
+end
+
+--- Why a host cannot be used here; nil if it can.
+---@param name string
+---@return string? reason
+function hosts.missing(name)
+  if name == "copas" then
+    local found, copas = pcall(require, "copas")
+    if not found then
+      return "Copas is not installed"
+    elseif not copas.pauseforever then
+      return "this Copas is older than version 4"
+    end
+  elseif name == "luv" or name == "cqueues" then
+    return not pcall(require, name) and name .. " is not installed" or nil
+  elseif not runners[name] then
+    error("there is no host '" .. tostring(name) .. "'", 2)
+  end
+end
+
+--- Runs a body inside a host, until it ends. Returns nothing; raises what it raised.
+---@param name string
+---@param body fun()
+function hosts.run(name, body)
+  local outcome = { ended = false }
+  runners[name](function()
+    outcome.ok, outcome.error = pcall(body)
+    outcome.ended = true
+  end, outcome)
+  if not outcome.ok then
+    error(outcome.error, 0)
+  end
+end
+
+local wanted = os.getenv("LLAMA_CLOUD_TEST_HOST")
+if wanted and wanted ~= "" then
+  local reason = hosts.missing(wanted)
+  require("busted").subscribe({ "test", "start" }, function(element)
+    local body = element.run
+    element.run = function()
+      if reason then
+        element.env.pending(reason)
+      end
+      hosts.run(wanted, body)
+    end
+    return nil, true -- others hear of it too
+  end)
+end
+
+return hosts
