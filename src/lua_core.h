@@ -26,4 +26,9 @@ void lua_url_open(lua_State *L);
    meanwhile: the caller pins it. */
 int lua_decode_text(lua_State *L, const char *text, size_t length, int options);
 
+/* Pushes a table of the headers in `lines`, the raw head of a response, status line first: names in lower
+   case, repeated ones joined by ", " (RFC 9110 section 5.3). Raises when memory runs out. The lines must
+   stay where they are meanwhile, as for lua_decode_text. */
+void lua_push_headers(lua_State *L, const char *lines, size_t length);
+
 #endif
