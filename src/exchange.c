@@ -307,8 +307,11 @@ static outcome outcome_of(exchange *x, CURLcode code) {
   if (x->failure != OUTCOME_RESPONSE)
     return x->failure;
   switch ((int)code) {
-  case CURLE_OK:
-    return OUTCOME_RESPONSE;
+  case CURLE_OK: /* also for a connection that was closed within the headers */
+    if (x->head_complete)
+      return OUTCOME_RESPONSE;
+    x->reason = "the connection was closed within the response's headers";
+    return OUTCOME_CONNECTION;
   case CURLE_OUT_OF_MEMORY:
   case TOO_LARGE_CODE:
     return excess(x, code);

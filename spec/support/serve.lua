@@ -6,6 +6,9 @@ local errno = require("cqueues.errno")
 local socket = require("cqueues.socket")
 local serial = require("spec.support.serial")
 
+-- Here and not where it is used: luv keeps the coroutine that loads it, without holding it, for its callbacks.
+local uv_found, uv = pcall(require, "luv")
+
 local LIFETIME = 600
 local MAX_HEAD = 1 << 20
 local MAX_BODY = 256 << 20
@@ -175,7 +178,7 @@ end
 --- option belongs to the socket behind both. libuv closes the duplicate at once, so its own owner closes nothing.
 function connection_methods:reset()
   if not self.is_closed then
-    local uv = require("luv")
+    assert(uv_found, "a reset needs luv")
     local duplicate = socket.dup(self.socket)
     local handle = uv.new_tcp()
     handle:open(duplicate:pollfd())
