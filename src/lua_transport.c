@@ -339,8 +339,8 @@ static int token_close(lua_State *L) {
 
 /* Keeps the result of the transfer at index 1 in place, whatever finalizers run, until unpin. An error that
    unwinds leaves it pinned: then only __gc frees it. */
-static const token *pin(lua_State *L) {
-  const token *k = check_ended(L);
+static token *pin(lua_State *L) {
+  token *k = check_ended(L);
   lua_token *h = lua_touserdata(L, 1);
   h->pinned++;
   return k;
@@ -419,7 +419,16 @@ static int transfer_l_decode(lua_State *L) {
   int n;
   lua_settop(L, 2);
   body = transfer_body(pin(L));
-  n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, lua_isnil(L, 2) ? 0 : 2);
+  n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, NULL, lua_isnil(L, 2) ? 0 : 2);
+  unpin(L);
+  return n;
+}
+
+/* transfer:page() -> page | nil, message[, offset]: the body as a page of a list, which takes it over. */
+static int transfer_l_page(lua_State *L) {
+  int n;
+  lua_settop(L, 1);
+  n = lua_page_push(L, transfer_take_body(pin(L)));
   unpin(L);
   return n;
 }
@@ -473,13 +482,10 @@ static const luaL_Reg transport_metamethods[] = {{"__gc", transport_close},
 static const luaL_Reg token_methods[] = {
     {"cancel", token_l_cancel}, {"done", token_l_done}, {"close", token_close}, {NULL, NULL}};
 
-static const luaL_Reg transfer_methods[] = {{"outcome", transfer_l_outcome},
-                                            {"status", transfer_l_status},
-                                            {"sent", transfer_l_sent},
-                                            {"body", transfer_l_body},
-                                            {"decode", transfer_l_decode},
-                                            {"headers", transfer_l_headers},
-                                            {NULL, NULL}};
+static const luaL_Reg transfer_methods[] = {{"outcome", transfer_l_outcome}, {"status", transfer_l_status},
+                                            {"sent", transfer_l_sent},       {"body", transfer_l_body},
+                                            {"decode", transfer_l_decode},   {"page", transfer_l_page},
+                                            {"headers", transfer_l_headers}, {NULL, NULL}};
 
 static const luaL_Reg token_metamethods[] = {
     {"__gc", token_gc}, {"__close", token_close}, {"__tostring", token_tostring}, {NULL, NULL}};
@@ -505,7 +511,7 @@ void lua_transport_open(lua_State *L) {
   make_class(L, TRANSFER, token_metamethods, token_methods, transfer_methods);
   make_class(L, TIMER, token_metamethods, token_methods, NULL);
   luaL_setfuncs(L, core_functions, 0);
-  lua_pushstring(L, transport_version());
+  lua_pushfstring(L, "libcurl/%s", transport_version());
   lua_setfield(L, -2, "curl_version");
   lua_pushliteral(L, ARCHITECTURE);
   lua_setfield(L, -2, "architecture");

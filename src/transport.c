@@ -71,7 +71,8 @@ static void initialize_process(void) {
     global_result = CURLE_OUT_OF_MEMORY;
 }
 
-const char *transport_version(void) { return curl_version(); }
+/* Not curl_version(3): it initializes libldap, which looks up this machine's name and may wait for that. */
+const char *transport_version(void) { return curl_version_info(CURLVERSION_NOW)->version; }
 
 /* ---- lists ---- */
 
@@ -586,5 +587,7 @@ long transfer_status(const token *k) { return ((const transfer *)k)->exchange.st
 bool transfer_sent(const token *k) { return ((const transfer *)k)->exchange.sent; }
 
 const buffer *transfer_body(const token *k) { return &((const transfer *)k)->exchange.body; }
+
+buffer *transfer_take_body(token *k) { return &((transfer *)k)->exchange.body; }
 
 const buffer *transfer_headers(const token *k) { return &((const transfer *)k)->exchange.header_lines; }

@@ -88,10 +88,11 @@ const char *transfer_message(const token *transfer); /* why there is no response
 long transfer_status(const token *transfer);         /* HTTP status; 0 when none arrived */
 bool transfer_sent(const token *transfer);           /* whether the server may have seen the request whole */
 const buffer *transfer_body(const token *transfer);
+buffer *transfer_take_body(token *transfer); /* the same, for one who may move the bytes away */
 const buffer *
 transfer_headers(const token *transfer); /* status line and header lines of the last response, raw */
 
-/* "libcurl/7.88.1 …" (curl_version(3)). */
+/* "7.88.1": the libcurl in use. */
 const char *transport_version(void);
 
 #endif
