@@ -19,6 +19,7 @@ typedef struct json_field {
   size_t value_length;
   unsigned slot;   /* where the caller keeps the key alive; slot + 1 is the value's */
   unsigned misses; /* how often in a row the value was another */
+  bool unwanted;   /* its values are passed over */
   unsigned child;  /* the place of an array or object that is the value; 0: none yet */
 } json_field;
 

@@ -4,6 +4,8 @@
 #ifndef LLAMA_CLOUD_LUA_CORE_H
 #define LLAMA_CLOUD_LUA_CORE_H
 
+#include "buffer.h"
+
 #include <stddef.h>
 
 #include <lauxlib.h>
@@ -16,15 +18,22 @@
 
 void lua_decode_open(lua_State *L);
 void lua_encode_open(lua_State *L);
+void lua_page_open(lua_State *L);
 void lua_transport_open(lua_State *L);
 void lua_url_open(lua_State *L);
 
-/* Decodes the JSON text of `length` bytes at `text`. `options` is the stack index of the options table of
-   core.decode, or 0 for the defaults. Pushes the value and returns 1; or, where the text is not JSON,
-   pushes nil, a message and the 1-based offset of the fault, and returns 3. Raises for a bad option and
-   when memory runs out. The text must stay where it is until this returns, even though finalizers may run
+/* Decodes the JSON text of `length` bytes at `text`: all of it, if `at` is NULL; otherwise the value that
+   begins at offset *at, which then becomes the offset of what follows it. `options` is the stack index of the
+   options table of core.decode, or 0 for the defaults. Pushes the value and returns 1; or, where the text is
+   not JSON, pushes nil, a message and the 1-based offset of the fault, and returns 3. Raises for a bad option
+   and when memory runs out. The text must stay where it is until this returns, even though finalizers may run
    meanwhile: the caller pins it. */
-int lua_decode_text(lua_State *L, const char *text, size_t length, int options);
+int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, int options);
+
+/* Pushes a page of a list (lua_page.c) over `text`, whose bytes it takes, and returns 1; or, where the text
+   is not a JSON object, pushes nil, a message and, if it is not JSON at all, the offset, returns 2 or 3, and
+   leaves the text alone. `text` must stay where it is until this returns: the caller pins it. */
+int lua_page_push(lua_State *L, buffer *text);
 
 /* Pushes a table of the headers in `lines`, the raw head of a response, status line first: names in lower
    case, repeated ones joined by ", " (RFC 9110 section 5.3). Raises when memory runs out. The lines must

@@ -10,6 +10,7 @@
 
 #include "json_memory.h"
 #include "json_scan.h"
+#include "json_skip.h"
 #include "lua_core.h"
 
 #include <assert.h>
@@ -35,17 +36,22 @@ typedef struct frame {
   lua_Integer length; /* array: how many elements it has; -1 in an object */
 } frame;
 
-/* What outlives a decode, for the next one: kept in the registry, and taken out of it while a decode runs, so
-   that one inside it (a finalizer's) makes its own. Its uservalue is the table of slots. */
+/* What outlives a decode, for the next one: kept in the registry, and marked as taken while a decode runs, so
+   that one inside it (a finalizer's) makes its own, and so does the one after an error has unwound a decode.
+   Its uservalues are the table of slots, a copy of the `fields` that it was made for, and the metatable of
+   arrays. It is made for certain fields because what is remembered of a field includes whether it is one of
+   them. */
 typedef struct decoder_state {
   json_memory memory;
   buffer scratch; /* for strings with escapes */
   frame *frames;
   int frame_capacity;
+  bool taken;
 } decoder_state;
 
 #define STATE "llama_cloud.decoder"
-static const char state_key = 0; /* its address is the key in the registry */
+/* Their addresses are the keys in the registry: of the state of whole decodes, and of those with `fields`. */
+static const char plain_state = 0, fields_state = 0;
 
 typedef struct decoder {
   lua_State *L;
@@ -55,14 +61,17 @@ typedef struct decoder {
   json_field *field; /* of the value that comes next; NULL: it is not remembered */
   int base;          /* stack index of the state; see below */
   int depth, max_depth;
-  int stack_room; /* levels for which the Lua stack has been grown */
-  bool keep_null; /* in objects */
+  int stack_room;    /* levels for which the Lua stack has been grown */
+  bool keep_null;    /* in objects */
+  bool fields_given; /* of the outermost object only those are wanted */
 } decoder;
 
-/* Stack indices, from d->base on: the state, its table of slots, the metatable of arrays. */
+/* Stack indices, from d->base on: the state, its table of slots, the names of wanted fields, the metatable of
+   arrays. */
 #define SLOTS(d) ((d)->base + 1)
-#define ARRAY_METATABLE(d) ((d)->base + 2)
-#define FIXED_SLOTS 3
+#define FIELDS(d) ((d)->base + 2)
+#define ARRAY_METATABLE(d) ((d)->base + 3)
+#define FIXED_SLOTS 4
 
 /* Raises what Lua raises when it runs out of memory itself. */
 static void out_of_memory(lua_State *L) {
@@ -81,25 +90,70 @@ static int state_gc(lua_State *L) {
   return 0;
 }
 
-/* Pushes the state and its table of slots: the one that the last decode left, or a new one. */
-static decoder_state *take_state(lua_State *L) {
-  decoder_state *state;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &state_key) == LUA_TUSERDATA) {
-    lua_pushboolean(L, 0);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
-    state = lua_touserdata(L, -1);
-    lua_getiuservalue(L, -1, 1);
-    return state;
+/* Whether the arrays at two stack indices hold the same strings. */
+static bool same_names(lua_State *L, int a, int b) {
+  lua_Integer n = (lua_Integer)lua_rawlen(L, a);
+  bool same = n == (lua_Integer)lua_rawlen(L, b);
+  for (lua_Integer i = 1; same && i <= n; i++) {
+    lua_rawgeti(L, a, i);
+    lua_rawgeti(L, b, i);
+    same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
   }
-  lua_pop(L, 1);
-  state = lua_newuserdatauv(L, sizeof *state, 1);
+  return same;
+}
+
+/* Pushes a copy of the array at a stack index. */
+static void copy_names(lua_State *L, int index) {
+  lua_Integer n = (lua_Integer)lua_rawlen(L, index);
+  lua_newtable(L);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_rawgeti(L, index, i);
+    lua_rawseti(L, -2, i);
+  }
+}
+
+/* Makes a new state for the names at stack index `names` (0: none) and leaves it to the registry; pushes it.
+ */
+static decoder_state *new_state(lua_State *L, int names, const void *key) {
+  decoder_state *state = lua_newuserdatauv(L, sizeof *state, 3);
   *state = (decoder_state){0};
   luaL_setmetatable(L, STATE);
   lua_newtable(L);
-  lua_pushvalue(L, -1);
-  lua_setiuservalue(L, -3, 1);
+  lua_setiuservalue(L, -2, 1);
+  if (names != 0)
+    copy_names(L, names);
+  else
+    lua_pushnil(L);
+  lua_setiuservalue(L, -2, 2);
+  luaL_getmetatable(L, LUA_CORE_ARRAY);
+  lua_setiuservalue(L, -2, 3);
   if (!json_memory_begin(&state->memory))
     out_of_memory(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  return state;
+}
+
+/* Pushes the state that the last decode with the same names left, or a new one, and its uservalues. `names`
+   is a stack index, or 0. */
+static decoder_state *take_state(lua_State *L, int names) {
+  const void *key = names != 0 ? &fields_state : &plain_state;
+  decoder_state *state = NULL;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TUSERDATA) {
+    state = lua_touserdata(L, -1);
+    lua_getiuservalue(L, -1, 2);
+    if (state->taken || (names != 0 && !same_names(L, names, lua_gettop(L))))
+      state = NULL;
+    lua_pop(L, 1);
+  }
+  if (state == NULL) {
+    lua_pop(L, 1);
+    state = new_state(L, names, key);
+  }
+  state->taken = true;
+  for (int i = 1; i <= 3; i++)
+    lua_getiuservalue(L, -i, i);
   return state;
 }
 
@@ -108,8 +162,7 @@ static void leave_state(decoder *d) {
   enum { MOST_SCRATCH = 64 * 1024 };
   if (d->state->scratch.capacity > MOST_SCRATCH)
     buffer_free(&d->state->scratch);
-  lua_pushvalue(d->L, d->base);
-  lua_rawsetp(d->L, LUA_REGISTRYINDEX, &state_key);
+  d->state->taken = false;
 }
 
 /* Whether the quoted text at the scanner's place is `length` bytes that need no escape and equal `bytes`. */
@@ -260,6 +313,19 @@ static json_field *find_field(const json_scan *scan, json_place *place, unsigned
   return NULL;
 }
 
+/* Whether the value of the key on top of the stack is wanted. */
+static bool is_wanted(decoder *d) {
+  lua_State *L = d->L;
+  lua_Integer n = (lua_Integer)lua_rawlen(L, FIELDS(d));
+  bool found = false;
+  for (lua_Integer i = 1; !found && i <= n; i++) {
+    lua_rawgeti(L, FIELDS(d), i);
+    found = lua_rawequal(L, -1, -2);
+    lua_pop(L, 1);
+  }
+  return found;
+}
+
 /* Decodes a key that was not recognised, up to its colon, pushes it, and remembers it. */
 static bool decode_new_key(decoder *d, const char *wanted, json_field **field) {
   json_scan *scan = &d->scan;
@@ -282,8 +348,11 @@ static bool decode_new_key(decoder *d, const char *wanted, json_field **field) {
   return true;
 }
 
-/* Decodes a key and its colon, pushes the key, and finds the field that its value belongs to. */
-static bool decode_key(decoder *d, const char *wanted) {
+typedef enum member { FAULT, MEMBER, SKIPPED, CLOSED } member;
+
+/* Decodes a key and its colon, and finds the field that its value belongs to. MEMBER: the key is on the
+   stack; SKIPPED: its value is not wanted, and nothing was pushed. */
+static member decode_key(decoder *d, const char *wanted) {
   json_scan *scan = &d->scan;
   frame *top = d->top;
   json_place *place = &d->state->memory.places[top->place];
@@ -294,16 +363,49 @@ static bool decode_key(decoder *d, const char *wanted) {
   else if (place->count > 0)
     field = find_field(scan, place, top->position);
   if (field != NULL) {
-    lua_rawgeti(d->L, SLOTS(d), (lua_Integer)field->slot);
     scan->at += field->spelling_length;
-  } else if (!decode_new_key(d, wanted, &field)) {
-    return false;
+    top->position = (unsigned)(field - place->fields) + 1;
+    if (field->unwanted)
+      return SKIPPED;
+    lua_rawgeti(d->L, SLOTS(d), (lua_Integer)field->slot);
+  } else {
+    if (!decode_new_key(d, wanted, &field))
+      return FAULT;
+    bool unwanted = d->fields_given && d->depth == 1 && !is_wanted(d);
+    if (field != NULL) {
+      top->position = (unsigned)(field - place->fields) + 1;
+      field->unwanted = unwanted;
+    }
+    if (unwanted) {
+      lua_pop(d->L, 1);
+      return SKIPPED;
+    }
   }
   d->field = field;
-  if (field != NULL)
-    top->position = (unsigned)(field - place->fields) + 1;
   top->members++;
-  return true;
+  return MEMBER;
+}
+
+/* Decodes the next key of an object whose value is wanted, passing over those before it. CLOSED: there is
+   none, and the closing bracket is here. */
+static member decode_member(decoder *d, const char *wanted) {
+  json_scan *scan = &d->scan;
+  member found;
+  while ((found = decode_key(d, wanted)) == SKIPPED) {
+    json_skip_space(scan);
+    if (!json_skip_value(scan, NULL))
+      return FAULT;
+    json_skip_space(scan);
+    if (scan->at < scan->end && *scan->at == '}')
+      return CLOSED;
+    if (scan->at == scan->end || *scan->at != ',') {
+      json_expected(scan, "',' or '}'");
+      return FAULT;
+    }
+    scan->at++;
+    wanted = "a key after ','";
+  }
+  return found;
 }
 
 /* Makes room for one more frame. Raises when there is no memory. */
@@ -394,10 +496,12 @@ static bool decode_value(decoder *d) {
       if (!enter_container(d, false))
         return false;
       if (!next_is(scan, '}')) {
-        if (!decode_key(d, "a key or '}'"))
+        member found = decode_member(d, "a key or '}'");
+        if (found == FAULT)
           return false;
         wanted = "a value after ':'";
-        continue;
+        if (found == MEMBER)
+          continue;
       }
       leave_container(d);
     } else if (first == '[') {
@@ -428,12 +532,16 @@ static bool decode_value(decoder *d) {
         scan->at++;
         d->field = NULL;
         wanted = "a value after ','";
-        if (!in_array) {
-          wanted = "a value after ':'";
-          if (!decode_key(d, "a key after ','"))
-            return false;
-        }
-        break;
+        if (in_array)
+          break;
+        member found = decode_member(d, "a key after ','");
+        if (found == FAULT)
+          return false;
+        wanted = "a value after ':'";
+        if (found == MEMBER)
+          break;
+        leave_container(d);
+        continue;
       }
       if (next != (in_array ? ']' : '}'))
         return json_expected(scan, in_array ? "',' or ']'" : "',' or '}'");
@@ -469,27 +577,39 @@ static void take_option(decoder *d, int options) {
     luaL_argcheck(L, is_integer && depth >= 1 && depth <= GREATEST_MAX_DEPTH, options,
                   "'max_depth' must be an integer from 1 to 100000");
     d->max_depth = (int)depth;
+  } else if (strcmp(name, "fields") == 0) {
+    luaL_argcheck(L, lua_istable(L, -1), options, "'fields' must be an array of strings");
+    d->fields_given = true;
   } else {
     luaL_argerror(L, options, lua_pushfstring(L, "unknown option '%s'", name));
   }
 }
 
-/* As lua_core.h says. Below the results stay the state, its slots and the array metatable. */
-int lua_decode_text(lua_State *L, const char *text, size_t length, int options) {
+/* As lua_core.h says. Below the results stay the names of wanted fields, if there are any, the state, its
+   slots, its names and the array metatable. */
+int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, int options) {
   decoder d = {.L = L, .max_depth = DEFAULT_MAX_DEPTH};
+  int names = 0;
+  luaL_checkstack(L, LUA_MINSTACK, "decoding JSON");
   if (options != 0 && !lua_isnoneornil(L, options)) {
     options = lua_absindex(L, options);
     luaL_checktype(L, options, LUA_TTABLE);
     for (lua_pushnil(L); lua_next(L, options); lua_pop(L, 1))
       take_option(&d, options);
+    if (d.fields_given) {
+      lua_getfield(L, options, "fields");
+      names = lua_gettop(L);
+    }
   }
-  luaL_checkstack(L, LUA_MINSTACK, "decoding JSON");
   d.base = lua_gettop(L) + 1;
-  d.state = take_state(L);
-  luaL_getmetatable(L, LUA_CORE_ARRAY);
+  d.state = take_state(L, names);
   json_scan_begin(&d.scan, text, length);
-  if (decode_document(&d)) {
+  if (at != NULL)
+    d.scan.at += *at;
+  if (at != NULL ? decode_value(&d) : decode_document(&d)) {
     leave_state(&d);
+    if (at != NULL)
+      *at = (size_t)(d.scan.at - text);
     return 1;
   }
   if (d.scan.fault == json_no_memory)
@@ -512,7 +632,9 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, int options) 
    nearest floats. An empty array has the metatable core.array, nothing else has any.
 
    ---@param text string
-   ---@param options? { null?: boolean, max_depth?: integer } max_depth: 1 to 100000, default 512
+   ---@param options? { null?: boolean, max_depth?: integer, fields?: string[] } max_depth: 1 to 100000,
+   default 512; fields: of the outermost object only these are decoded, and the values of others are passed
+   over without a look at anything in them but brackets and quotes
    ---@return any value       nil if the text is not such a text
    ---@return string? message what is wrong with it, and at which byte
    ---@return integer? offset the byte's position, from 1; #text + 1 if the text ends too early
@@ -527,7 +649,7 @@ static int core_decode(lua_State *L) {
   lua_settop(L, 2); /* keeps the text alive below all that follows */
   size_t length;
   const char *text = lua_tolstring(L, 1, &length);
-  return lua_decode_text(L, text, length, 2);
+  return lua_decode_text(L, text, length, NULL, 2);
 }
 
 /* As lua_core.h says. */

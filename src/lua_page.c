@@ -1,0 +1,287 @@
+/* A page of a list: the bytes of its envelope, and its items one by one.
+
+   The envelope is looked at once, when the page is made: whether the document is whole, where `items` begins,
+   and where the other members are. An item is decoded when it is asked for, so that its memory can be used
+   again for the next one. The bytes are given back after the last item, on close, or by the collector. */
+#include "json_skip.h"
+#include "lua_core.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define PAGE "llama_cloud.page"
+
+enum { NEXT_PAGE_TOKEN, TOTAL_SIZE, MEMBERS };
+static const char *const member_names[MEMBERS] = {"next_page_token", "total_size"};
+
+/* Offsets into the text; 0, where the opening bracket is, means that there is none. */
+typedef struct envelope {
+  size_t items;            /* where its value begins */
+  size_t count;            /* how many arrays and objects are in it */
+  size_t members[MEMBERS]; /* where their values begin */
+} envelope;
+
+typedef struct lua_page {
+  buffer text;
+  envelope envelope;
+  size_t at;       /* where the next item begins; 0: not begun */
+  bool ended;      /* the last item was delivered, or a fault was found */
+  bool closing;    /* closed while it was pinned */
+  unsigned pinned; /* how many calls read the text right now */
+} lua_page;
+
+/* Whether a scanned key is a name. */
+static bool key_is(const json_string *key, const char *name) {
+  return key->length == strlen(name) && memcmp(key->bytes, name, key->length) == 0;
+}
+
+/* Whether nothing is in the array that begins at an offset. */
+static bool is_empty_array(const json_scan *scan, size_t offset) {
+  json_scan inside = *scan;
+  inside.at = scan->text + offset + 1;
+  json_skip_space(&inside);
+  return *inside.at == ']';
+}
+
+/* Goes over one member of the envelope: of a name that comes again the last one counts. */
+static bool scan_member(json_scan *scan, envelope *e, buffer *scratch) {
+  json_string key;
+  size_t inner;
+  json_skip_space(scan);
+  if (scan->at == scan->end || *scan->at != '"')
+    return json_expected(scan, "a key");
+  if (!json_scan_string(scan, &key, scratch))
+    return false;
+  json_skip_space(scan);
+  if (scan->at == scan->end || *scan->at != ':')
+    return json_expected(scan, "':'");
+  scan->at++;
+  json_skip_space(scan);
+  size_t value = (size_t)(scan->at - scan->text);
+  if (!json_skip_value(scan, &inner))
+    return false;
+  if (key_is(&key, "items")) {
+    e->items = value;
+    e->count = inner;
+    if (inner == 0 && scan->text[value] == '[' && !is_empty_array(scan, value))
+      e->count = 1; /* something that is no item: the first look at it tells */
+  }
+  for (int i = 0; i < MEMBERS; i++) {
+    if (key_is(&key, member_names[i]))
+      e->members[i] = value;
+  }
+  return true;
+}
+
+/* Goes over the whole envelope. False, with a fault, if it is not whole or not an object. */
+static bool scan_envelope(json_scan *scan, envelope *e, buffer *scratch) {
+  *e = (envelope){0};
+  json_skip_space(scan);
+  if (scan->at == scan->end || *scan->at != '{')
+    return json_expected(scan, "an object");
+  scan->at++;
+  json_skip_space(scan);
+  if (scan->at < scan->end && *scan->at == '}') {
+    scan->at++;
+  } else {
+    for (bool more = true; more;) {
+      if (!scan_member(scan, e, scratch))
+        return false;
+      json_skip_space(scan);
+      if (scan->at == scan->end || (*scan->at != ',' && *scan->at != '}'))
+        return json_expected(scan, "',' or '}'");
+      more = *scan->at++ == ',';
+    }
+  }
+  json_skip_space(scan);
+  return scan->at == scan->end || json_fault(scan, scan->at, "text after the value");
+}
+
+/* Pushes nil, the fault's message and its offset. */
+static int push_fault(lua_State *L, const json_scan *scan) {
+  char message[JSON_MESSAGE_SIZE];
+  if (scan->fault == json_no_memory) {
+    lua_pushliteral(L, "not enough memory");
+    return lua_error(L);
+  }
+  json_describe_fault(scan, message, sizeof message);
+  lua_pushnil(L);
+  lua_pushstring(L, message);
+  lua_pushinteger(L, (lua_Integer)(scan->at - scan->text) + 1);
+  return 3;
+}
+
+/* As lua_core.h says. The page comes first, so that nothing is held when memory for it is short. */
+int lua_page_push(lua_State *L, buffer *text) {
+  json_scan scan;
+  lua_page *page = lua_newuserdatauv(L, sizeof *page, 0);
+  *page = (lua_page){0};
+  luaL_setmetatable(L, PAGE);
+  json_scan_begin(&scan, text->data, text->length);
+  /* the page's own buffer serves for keys with escapes, as long as it holds nothing else */
+  if (!scan_envelope(&scan, &page->envelope, &page->text)) {
+    buffer_free(&page->text);
+    return push_fault(L, &scan);
+  }
+  buffer_free(&page->text);
+  page->text = *text;
+  *text = (buffer){0};
+  return 1;
+}
+
+/* The page at index 1, pinned: a finalizer that closes it meanwhile does not take the text away. Raises for a
+   closed one. */
+static lua_page *pin(lua_State *L) {
+  lua_page *page = luaL_checkudata(L, 1, PAGE);
+  if (page->text.data == NULL)
+    luaL_error(L, "attempt to use a closed page");
+  page->pinned++;
+  return page;
+}
+
+/* Ends what pin began, and does the closing that was asked for meanwhile. */
+static void unpin(lua_page *page) {
+  if (--page->pinned == 0 && page->closing)
+    buffer_free(&page->text);
+}
+
+/* page:count() -> integer | nil | false: how many arrays and objects `items` holds, at least 1 if it is not
+   empty; nil if `items` is absent or null, false if it is something else. */
+static int page_count(lua_State *L) {
+  lua_page *page = luaL_checkudata(L, 1, PAGE);
+  char first = '\0';
+  if (page->text.data != NULL && page->envelope.items != 0)
+    first = page->text.data[page->envelope.items];
+  if (first == '[')
+    lua_pushinteger(L, (lua_Integer)page->envelope.count);
+  else if (first == '\0' || first == 'n')
+    lua_pushnil(L);
+  else
+    lua_pushboolean(L, 0);
+  return 1;
+}
+
+/* page:member(name) -> value | nil, message, offset: a member of the envelope, "next_page_token" or
+   "total_size"; nil if it is absent or null. */
+static int page_member(lua_State *L) {
+  int i = luaL_checkoption(L, 2, NULL, (const char *[]){"next_page_token", "total_size", NULL});
+  lua_page *page = pin(L);
+  int n = 1;
+  size_t at = page->envelope.members[i];
+  if (at == 0 || page->text.data[at] == 'n')
+    lua_pushnil(L);
+  else
+    n = lua_decode_text(L, page->text.data, page->text.length, &at, 0);
+  unpin(page);
+  return n;
+}
+
+/* Moves to the first byte of the next item. False if there is none, or on a fault. */
+static bool find_item(lua_page *page, json_scan *scan) {
+  bool first = page->at == 0;
+  scan->at += first ? page->envelope.items : page->at;
+  if (first)
+    scan->at++;
+  json_skip_space(scan);
+  if (scan->at < scan->end && *scan->at == ']') {
+    page->ended = true;
+    return false;
+  }
+  if (!first) {
+    if (scan->at == scan->end || *scan->at != ',')
+      return json_expected(scan, "',' or ']'");
+    scan->at++;
+    json_skip_space(scan);
+  }
+  if (scan->at == scan->end || *scan->at != '{')
+    return json_expected(scan, "an object");
+  return true;
+}
+
+/* page:next([options]) -> item | nil | nil, message, offset: the next item, an object; nil after the last
+   one; a message where it is not JSON, or not an object: there the page ends. options as for core.decode. */
+static int page_next(lua_State *L) {
+  json_scan scan;
+  lua_page *page;
+  int n = 0;
+  lua_settop(L, 2);
+  page = pin(L);
+  json_scan_begin(&scan, page->text.data, page->text.length);
+  if (!page->ended && page->text.data[page->envelope.items] == '[') {
+    if (find_item(page, &scan)) {
+      size_t at = (size_t)(scan.at - scan.text);
+      n = lua_decode_text(L, scan.text, page->text.length, &at, 2);
+      page->at = at;
+    } else if (!page->ended) {
+      n = push_fault(L, &scan);
+    }
+    page->ended = page->ended || n == 3;
+  }
+  unpin(page);
+  return n;
+}
+
+/* page:decode([options]) -> table | nil, message, offset: the whole envelope, items and all. */
+static int page_decode(lua_State *L) {
+  lua_page *page;
+  int n;
+  lua_settop(L, 2);
+  page = pin(L);
+  n = lua_decode_text(L, page->text.data, page->text.length, NULL, 2);
+  unpin(page);
+  return n;
+}
+
+/* page:text() -> string: the bytes. */
+static int page_text(lua_State *L) {
+  lua_page *page = pin(L);
+  lua_pushlstring(L, page->text.data, page->text.length);
+  unpin(page);
+  return 1;
+}
+
+/* page:close(), __close: idempotent; gives the bytes back. */
+static int page_close(lua_State *L) {
+  lua_page *page = luaL_checkudata(L, 1, PAGE);
+  page->closing = true;
+  if (page->pinned == 0)
+    buffer_free(&page->text);
+  return 0;
+}
+
+/* __gc: whatever pinned it was unwound by an error. */
+static int page_gc(lua_State *L) {
+  lua_page *page = luaL_checkudata(L, 1, PAGE);
+  buffer_free(&page->text);
+  return 0;
+}
+
+static const luaL_Reg page_methods[] = {
+    {"count", page_count}, {"member", page_member}, {"next", page_next}, {"decode", page_decode},
+    {"text", page_text},   {"close", page_close},   {NULL, NULL}};
+
+static const luaL_Reg page_metamethods[] = {{"__gc", page_gc}, {"__close", page_close}, {NULL, NULL}};
+
+/* core.page(text) -> page | nil, message, offset: a page over a copy of the text. */
+static int core_page(lua_State *L) {
+  size_t length;
+  const char *bytes = luaL_checklstring(L, 1, &length);
+  lua_page *holder = lua_newuserdatauv(L, sizeof *holder, 0);
+  *holder = (lua_page){0};
+  luaL_setmetatable(L, PAGE); /* frees the copy if it is not taken */
+  if (!buffer_append(&holder->text, bytes, length)) {
+    lua_pushliteral(L, "not enough memory");
+    return lua_error(L);
+  }
+  return lua_page_push(L, &holder->text);
+}
+
+void lua_page_open(lua_State *L) {
+  luaL_newmetatable(L, PAGE);
+  luaL_setfuncs(L, page_metamethods, 0);
+  luaL_newlib(L, page_methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_pushcfunction(L, core_page);
+  lua_setfield(L, -2, "page");
+}
