@@ -194,7 +194,7 @@ static bool find_item(lua_page *page, json_scan *scan) {
     json_skip_space(scan);
   }
   if (scan->at == scan->end || *scan->at != '{')
-    return json_expected(scan, "an object");
+    return json_fault(scan, scan->at, "not an object");
   return true;
 }
 

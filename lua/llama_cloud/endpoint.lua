@@ -45,6 +45,9 @@ local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 
 ---@field headers? table<string, string|false> over the client's; false leaves one out
 ---@field query? table<string, any> over what the method built, for parameters that this version does not know
 ---@field body? table<string, any> over what the method built, likewise
+---@field fields? string[] of a GET: only these fields of the answer, or of each item, are decoded
+---@field prefetch? boolean of a list: false: no page is asked for before it is needed
+---@field concurrency? integer of a list by offset: how many pages may be under way at once, where the total is known; 8
 
 --- Puts what belongs to one call's options into a call. Everything is checked before.
 ---@param call table
@@ -172,6 +175,11 @@ local function compile(declaration)
     compiled.options[name] = type_name
   end
   compiled.options.reconcile = declaration.reconcile and "boolean"
+  compiled.options.fields = method == "GET" and "array" or nil
+  if declaration.pagination then
+    compiled.options.prefetch = "boolean"
+    compiled.options.concurrency = declaration.pagination.kind == "offset" and "count" or nil
+  end
   return compiled
 end
 
@@ -288,6 +296,9 @@ local function build(compiled, state, ids, params, given)
     repeatable = compiled.repeatable,
     returns = "object",
   }
+  if given.fields and given.fields ~= core.null then
+    call.decoding = { fields = table.move(given.fields, 1, #given.fields, 1, {}) }
+  end
   endpoint.apply_limits(call, state, given)
   return call, values
 end
@@ -324,14 +335,30 @@ local function paginated(compiled, state, ids, params, given)
   limit = math.tointeger(tonumber(limit)) or scheme.default_limit -- options.query may hold anything
   values[name] = nil
   local base = url.with_query(call.url, url.query(values, compiled.order))
-  return pagination.new(scheme, position, limit, call.url, function(at)
+  call.returns = "page"
+  local function page_call(at)
     local target = base
     if at and (explicit or at ~= 0) then
       target = url.with_query(base, url.query({ [name] = at }, {}))
     end
-    local page_call = setmetatable({ url = target }, { __index = call })
-    return request.perform(state, page_call)
-  end)
+    return setmetatable({ url = target }, { __index = call })
+  end
+  return pagination.new({
+    scheme = scheme,
+    position = position,
+    limit = limit,
+    url = call.url,
+    decoding = call.decoding,
+    prefetch = given.prefetch,
+    concurrency = given.concurrency,
+  }, {
+    fetch = function(at, ahead)
+      return request.perform(state, page_call(at), ahead)
+    end,
+    start = function(at)
+      return request.start_ahead(state, page_call(at))
+    end,
+  })
 end
 
 -- What runs a creation that is looked for in the list if its answer is lost.

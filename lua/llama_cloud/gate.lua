@@ -63,6 +63,13 @@ function Gate:enter(now, ticket)
   return math.max(turn - now, MIN_INTERVAL), ticket
 end
 
+--- Whether nobody has to wait: what is not urgent may pass.
+---@param now number seconds
+---@return boolean
+function Gate:is_open(now)
+  return self.interval == 0 and now >= self.open_at
+end
+
 --- Gives a ticket back: its call does not pass after all.
 function Gate:leave()
   self.served = self.served + 1

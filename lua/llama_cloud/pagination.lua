@@ -2,12 +2,16 @@
 
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.errors")
+local loop = require("llama_cloud.loop")
 local options = require("llama_cloud.options")
 local request = require("llama_cloud.request")
 
 local pagination = {}
 
 local MAX_EMPTY_PAGES = 100 -- in a row
+local DEFAULT_CONCURRENCY = 8 -- pages of an offset list under way at once
+
+local STEP_EVERY = 16 -- items, while a page is on its way
 
 ---@class LlamaCloud.Page the envelope of a list, decoded
 ---@field items table[]
@@ -15,13 +19,16 @@ local MAX_EMPTY_PAGES = 100 -- in a row
 ---@field total_size? integer
 
 ---@class LlamaCloud.List
----@field private fetch fun(token: string|integer|nil): LlamaCloud.Page?, LlamaCloud.Error? gets one page
+---@field private source { fetch: function, start: function } gets pages
 ---@field private scheme table how the next page is found
 ---@field private position string|integer|nil the token or offset of the next page
----@field private page? LlamaCloud.Page the current page
----@field private index integer of the item of it that was delivered last
+---@field private page? table the current page, as the core has it: items come out of it one by one
+---@field private index integer how many items of it were delivered
 ---@field private pages_seen integer
 ---@field private empty integer how many pages in a row were empty
+---@field private ahead table<any, LlamaCloud.Ahead> position -> the request for that page, under way
+---@field private prefetch boolean
+---@field private concurrency integer how many pages may be under way, where their positions are known
 ---@field private ended boolean there is no next page
 ---@field private failure? LlamaCloud.Error what it raised, and raises again
 ---@field private busy boolean a coroutine is fetching
@@ -29,6 +36,9 @@ local MAX_EMPTY_PAGES = 100 -- in a row
 local List = {}
 List.__index = List
 List.__name = "llama_cloud.list"
+
+-- A list without a position begins where the service begins; a table cannot have nil as a key.
+local BEGINNING = {}
 
 -- Cursor: `next_page_token` names the next page; missing, null or empty ends the list.
 local cursor = {}
@@ -38,8 +48,10 @@ function cursor.start(list)
 end
 
 function cursor.advance(list, page)
-  local token = page.next_page_token
-  if token == nil or token == "" then
+  local token, message = page:member("next_page_token")
+  if message then
+    return message
+  elseif token == nil or token == "" then
     list.ended = true
     return
   elseif type(token) ~= "string" then
@@ -51,20 +63,43 @@ function cursor.advance(list, page)
   list.position = token
 end
 
+-- The positions of the pages that come next and can be asked for already.
+function cursor.upcoming(list)
+  return { list.position }
+end
+
 -- Offset: the next offset is the last plus the items received. Tokens are ignored. A service that gives fewer items than
 -- the limit may have reached its end or its own maximum: total_size tells.
 local offset = {}
 
 function offset.start() end
 
-function offset.advance(list, page)
-  local count, total = #page.items, page.total_size
+function offset.advance(list, page, count)
+  local total, message = page:member("total_size")
+  if message then
+    return message
+  end
+  list.total = math.type(total) == "integer" and total or nil
+  list.spacing = count -- a service that gives fewer items than the limit has a maximum of its own
   list.position = list.position + count
   if count == 0 then
     list.ended = true
-  elseif math.type(total) == "integer" and list.position >= total and count < list.limit then
+  elseif list.total and list.position >= list.total and count < list.limit then
     list.ended = true
   end
+end
+
+-- Where the total is known, the offsets of all pages are, if pages are full.
+function offset.upcoming(list)
+  local positions = { list.position }
+  for i = 2, list.total and list.concurrency or 1 do
+    local position = list.position + (i - 1) * list.spacing
+    if position >= list.total then
+      break
+    end
+    positions[i] = position
+  end
+  return positions
 end
 
 local schemes = { cursor = cursor, offset = offset }
@@ -73,24 +108,28 @@ local function is_array(value)
   return type(value) == "table" and (value[1] ~= nil or getmetatable(value) == core.array)
 end
 
--- Why an envelope is not a page, or nil.
-local function envelope_fault(list, page)
-  if page.items == nil and list.items_optional then
-    page.items = core.array {}
+-- Drops the requests that are under way.
+local function forget_ahead(list)
+  for position, ahead in pairs(list.ahead) do
+    list.ahead[position] = nil
+    ahead:close()
   end
-  if not is_array(page.items) then
-    return "items is not an array"
-  end
-  for index, item in ipairs(page.items) do
-    if not request.is_object(item) then
-      return ("item %d is not an object"):format(index)
-    end
+end
+
+-- Lets go of the current page.
+local function leave_page(list)
+  local page = list.page
+  list.page, list.index = nil, 0
+  if page then
+    page:close()
   end
 end
 
 -- Ends the list with an error, for good.
 local function fail(list, err)
-  list.failure, list.page, list.ended = err, nil, true
+  list.failure, list.ended = err, true
+  leave_page(list)
+  forget_ahead(list)
   return nil, err
 end
 
@@ -107,33 +146,64 @@ local function nonsense(list, fault)
   )
 end
 
--- Gets the next page that has items; empty ones on the way are passed over. Nil at the end; nil and an error.
+-- Asks for the pages that come next, if they are not under way already.
+local function look_ahead(list)
+  if list.ended or not list.prefetch then
+    return
+  end
+  for _, position in ipairs(list.scheme.upcoming(list)) do
+    if not list.ahead[position] then
+      list.ahead[position] = list.source.start(position)
+    end
+  end
+end
+
+-- Gets the page at the list's position, which may be under way.
+local function fetch(list)
+  local key = list.position == nil and BEGINNING or list.position
+  local ahead = list.ahead[key]
+  list.ahead[key] = nil
+  if not ahead then
+    forget_ahead(list) -- pages were not as full as they were taken for
+  end
+  return list.source.fetch(list.position, ahead)
+end
+
+-- Gets the next page that has items, and makes it the current one; empty ones on the way are passed over. True; nil at
+-- the end; nil and an error.
 local function advance(list)
   if list.failure then
     return nil, list.failure
   end
+  leave_page(list)
   while not list.ended do
-    local page, err = list.fetch(list.position)
+    local page, err = fetch(list)
     if list.closed then
+      if page then
+        page:close()
+      end
       return nil -- closed while it was waiting
     elseif not page then
       return fail(list, err)
     end
-    list.pages_seen = list.pages_seen + 1
-    local fault = envelope_fault(list, page) or list.scheme.advance(list, page)
+    list.pages_seen, list.page, list.index = list.pages_seen + 1, page, 0
+    local count = page:count()
+    if count == nil and list.items_optional then
+      count = 0
+    end
+    local fault = not count and "items is not an array" or list.scheme.advance(list, page, count)
     if fault then
       return nonsense(list, fault)
+    elseif count > 0 then
+      list.empty = 0
+      return true
     end
-    if #page.items > 0 then
-      list.empty, list.page, list.index = 0, page, 0
-      return page
-    end
+    leave_page(list)
     list.empty = list.empty + 1
     if list.empty > MAX_EMPTY_PAGES and not list.ended then
       return nonsense(list, ("more than %d empty pages in a row"):format(MAX_EMPTY_PAGES))
     end
   end
-  list.page = nil
   return nil
 end
 
@@ -145,54 +215,117 @@ local busy_mt = {
 }
 
 -- advance, by one coroutine at a time: of two, each would get half of the items, and a page might be fetched twice. What
--- is wrong is an error of who called the caller.
-local function exclusive(list)
+-- is wrong is an error of whoever is `level` calls up.
+local function exclusive(list, level)
   if getmetatable(list) ~= List then
-    error("call the methods of a list with a colon: list:next_page()", 3)
+    error("call the methods of a list with a colon: list:next_page()", level)
   elseif list.busy then
-    error("the list is being used by another coroutine", 3)
+    error("the list is being used by another coroutine", level)
   end
   list.busy = true
   local mark <close> = setmetatable({ list = list }, busy_mt) -- luacheck: ignore mark
   return advance(list)
 end
 
--- The next item; nil at the end. Raises.
-local function next_item(list)
-  local page = list.page
-  if page and list.index < #page.items then
-    list.index = list.index + 1
-    return page.items[list.index]
+-- The next item of the current page; nil when it has no more; nil and an error.
+local function item_of_page(list)
+  local page, index = list.page, list.index + 1
+  if index == 2 then
+    look_ahead(list) -- not before: who takes one item pays for one request
+  elseif index % STEP_EVERY == 0 and next(list.ahead) then
+    loop.dispatch()
   end
-  local err
-  page, err = exclusive(list)
-  if err then
-    error(err, 0)
-  elseif page then
-    list.index = 1
-    return page.items[1]
+  local item, message = page:next(list.decoding)
+  if item then
+    list.index = index
+    return item
+  elseif message then
+    return nonsense(list, ("item %d: %s"):format(index, message))
+  end
+  return nil
+end
+
+-- The next item; nil at the end; nil and an error.
+local function take(list)
+  while true do
+    if list.page then
+      local item, err = item_of_page(list)
+      if item or err then
+        return item, err
+      end
+    end
+    local more, err = exclusive(list, 4)
+    if not more then
+      return nil, err
+    end
   end
 end
 
+-- The next item; nil at the end. Raises.
+local function next_item(list)
+  local item, err = take(list)
+  if err then
+    error(err, 0)
+  end
+  return item
+end
+
 List.__call = next_item
+
+-- The current page as a table, which is the last use of it. Nil and an error.
+local function whole_page(list)
+  local page = list.page
+  local envelope
+  if list.decoding then
+    envelope = { items = {}, next_page_token = page:member("next_page_token"), total_size = page:member("total_size") }
+    local item, message = page:next(list.decoding)
+    while item do
+      envelope.items[#envelope.items + 1] = item
+      item, message = page:next(list.decoding)
+    end
+    if message then
+      return nonsense(list, ("item %d: %s"):format(#envelope.items + 1, message))
+    end
+  else
+    local message
+    envelope, message = page:decode()
+    if not envelope then
+      return nonsense(list, message)
+    elseif not is_array(envelope.items) then
+      return nonsense(list, "items is not an array")
+    end
+    for index, item in ipairs(envelope.items) do
+      if not request.is_object(item) then
+        return nonsense(list, ("item %d: it is not an object"):format(index))
+      end
+    end
+  end
+  leave_page(list)
+  return envelope
+end
+
+-- The next page as a table; nil at the end; nil and an error.
+local function take_page(list)
+  local more, err = exclusive(list, 4)
+  if not more then
+    return nil, err
+  end
+  look_ahead(list)
+  return whole_page(list)
+end
 
 --- Gets the next page: after the current one, where a `for` is inside a page.
 ---@return LlamaCloud.Page? page nil at the end
 ---@return LlamaCloud.Error? err
 function List:next_page()
-  local page, err = exclusive(self)
-  if page then
-    self.index = #page.items -- a `for` over the same list goes on behind it
-  end
+  local page, err = take_page(self)
   return page, err
 end
 
 local function next_page_or_raise(list)
-  local page, err = exclusive(list)
+  local page, err = take_page(list)
   if err then
     error(err, 0)
-  elseif page then
-    list.index = #page.items
   end
   return page
 end
@@ -223,29 +356,26 @@ function List:all(given)
   if limit == nil or limit == core.null then
     limit = math.huge
   end
-  local items = {}
-  while #items < limit do
-    local page = self.page
-    if not page or self.index >= #page.items then
-      local err
-      page, err = exclusive(self)
-      if err then
-        return nil, err
-      elseif not page then
-        break
-      end
+  local items, count = {}, 0
+  while count < limit do
+    local item, err = take(self)
+    if err then
+      return nil, err
+    elseif not item then
+      break
     end
-    local count = math.min(#page.items - self.index, limit - #items) // 1 | 0
-    table.move(page.items, self.index + 1, self.index + count, #items + 1, items)
-    self.index = self.index + count
+    count = count + 1
+    items[count] = item
   end
   self:close()
-  return #items > 0 and items or core.array(items)
+  return count > 0 and items or core.array(items)
 end
 
 --- Ends the list: nothing more is fetched. A `for` over it closes it by itself. Idempotent.
 function List:close()
-  self.closed, self.ended, self.page = true, true, nil
+  self.closed, self.ended = true, true
+  leave_page(self)
+  forget_ahead(self)
 end
 
 List.__close = List.close
@@ -256,20 +386,23 @@ function List:__tostring()
 end
 
 --- Makes a list object.
----@param scheme { kind: "cursor"|"offset", items_optional?: boolean }
----@param position string|integer|nil where to begin: a page token, or an offset
----@param limit integer? items per page, for offset lists
----@param shown_url string for error messages
----@param fetch fun(position: string|integer|nil): LlamaCloud.Page?, LlamaCloud.Error?
+---@param given { scheme: table, position: any, limit: integer?, url: string, decoding: table?, prefetch: boolean?, concurrency: integer? }
+---       scheme: { kind = "cursor"|"offset", items_optional = true? }; position: where to begin, a page token or an offset;
+---       limit: items per page, for offset lists; url: for messages
+---@param source { fetch: fun(position: any, ahead: LlamaCloud.Ahead?): table?, LlamaCloud.Error?, start: fun(position: any): LlamaCloud.Ahead? }
 ---@return LlamaCloud.List
-function pagination.new(scheme, position, limit, shown_url, fetch)
+function pagination.new(given, source)
   local list = setmetatable({
-    fetch = fetch,
-    scheme = schemes[scheme.kind],
-    items_optional = scheme.items_optional,
-    position = position,
-    limit = limit,
-    url = shown_url,
+    source = source,
+    scheme = schemes[given.scheme.kind],
+    items_optional = given.scheme.items_optional,
+    position = given.position,
+    limit = given.limit,
+    url = given.url,
+    decoding = given.decoding,
+    prefetch = given.prefetch ~= false,
+    concurrency = given.concurrency or DEFAULT_CONCURRENCY,
+    ahead = {},
     index = 0,
     pages_seen = 0,
     empty = 0,
@@ -278,8 +411,8 @@ function pagination.new(scheme, position, limit, shown_url, fetch)
     closed = false,
   }, List)
   list.scheme.start(list)
-  if position and scheme.kind == "cursor" then
-    list.seen[position] = true
+  if given.position and given.scheme.kind == "cursor" then
+    list.seen[given.position] = true
   end
   return list
 end

@@ -16,7 +16,8 @@ local request = {}
 ---@field headers (string|false)[] as headers.merge returns them
 ---@field body? string
 ---@field repeatable boolean whether sending it twice does no harm
----@field returns "object"|"any" what a 2xx must hold: a JSON object, or anything
+---@field returns "object"|"page"|"any" what a 2xx must hold: a JSON object, one to be read item by item, or anything
+---@field decoding? table options of core.decode
 ---@field timeout number
 ---@field total_timeout number
 ---@field max_retries integer
@@ -108,9 +109,17 @@ local function decode(state, call, transfer, status)
       return transfer:body()
     end
   end
-  local value, message, offset = transfer:decode(call.decoding)
-  if not message and (call.returns == "any" or request.is_object(value)) then
-    return value
+  local value, message, offset
+  if call.returns == "page" then
+    value, message, offset = transfer:page()
+    if value then
+      return value
+    end
+  else
+    value, message, offset = transfer:decode(call.decoding)
+    if not message and (call.returns == "any" or request.is_object(value)) then
+      return value
+    end
   end
   response_headers = state.log:clean(response_headers or transfer:headers())
   local body = state.log:clean(transfer:body())
@@ -185,17 +194,9 @@ end
 
 local NO_HEADERS = {}
 
--- Sends the request once. Returns true, value; or false and what the attempt came to, with an error object in it.
-local function send(state, call, target, list, number, deadline)
-  local started = loop.now()
-  if state.log:wants("debug") then
-    state.log:put("debug", ("sending %s %s"):format(call.method, url.without_query(target)), {
-      attempt = number,
-      headers = headers.redact(list),
-      body_bytes = call.body and #call.body,
-    })
-  end
-  local transfer <close> = loop.transport():start {
+-- Starts the transfer of one attempt.
+local function start(state, call, target, list, started, deadline)
+  return loop.transport():start {
     method = call.method,
     url = target,
     headers = list,
@@ -209,6 +210,19 @@ local function send(state, call, target, list, number, deadline)
     ca_file = state.options.ca_file,
     verify = state.options.verify,
   }
+end
+
+-- Sends the request once. Returns true, value; or false and what the attempt came to, with an error object in it.
+local function send(state, call, target, list, number, deadline, ahead)
+  local started = ahead and ahead.started or loop.now()
+  if state.log:wants("debug") then
+    state.log:put("debug", ("sending %s %s"):format(call.method, url.without_query(target)), {
+      attempt = number,
+      headers = headers.redact(list),
+      body_bytes = call.body and #call.body,
+    })
+  end
+  local transfer <close> = ahead and ahead.transfer or start(state, call, target, list, started, deadline)
   await(state, transfer)
   local kind, message = transfer:outcome()
   local status = transfer:status()
@@ -264,12 +278,44 @@ end
 
 local MAYBE_SENT = "; the service may have acted on the request: look before you repeat it"
 
+---@class LlamaCloud.Ahead the first attempt of a call, started before anybody waits for it
+---@field package transfer table
+---@field package started number
+local Ahead = {}
+Ahead.__index = Ahead
+
+--- Drops it. Idempotent.
+function Ahead:close()
+  self.transfer:close()
+end
+
+--- Starts the first attempt of a call, to be handed to `perform` later. One that nobody asks for any more is cancelled
+--- when it is collected.
+---@param state LlamaCloud.State
+---@param call LlamaCloud.Call
+---@return LlamaCloud.Ahead? ahead nil when the gate is closed: then it would be in the way of others
+function request.start_ahead(state, call)
+  local now = loop.now()
+  if state.closed or not state.gate:is_open(now) then
+    return nil
+  end
+  local transfer = start(state, call, call.url, call.headers, now, now + call.total_timeout)
+  state.in_flight[transfer] = true
+  return setmetatable({ transfer = transfer, started = now }, Ahead)
+end
+
+-- Whether it is of use: not if it has timed out, for perhaps only because nobody has stepped it.
+local function is_fresh(ahead)
+  return not ahead.transfer:done() or ahead.transfer:outcome() ~= "timeout"
+end
+
 --- Sends a call until it succeeds or must not be sent again.
 ---@param state LlamaCloud.State
 ---@param call LlamaCloud.Call
+---@param ahead? LlamaCloud.Ahead of the same call; it is used up
 ---@return any value true for 204 and 205; nil when it failed
 ---@return LlamaCloud.Error? err
-function request.perform(state, call)
+function request.perform(state, call, ahead)
   local deadline = loop.now() + call.total_timeout
   local target, list = call.url, call.headers
   local attempts, retries, redirects = 0, 0, 0
@@ -292,15 +338,23 @@ function request.perform(state, call)
     return fail(errors.new { kind = "cancelled", message = "the client was closed", cause = cause })
   end
 
+  if ahead and not is_fresh(ahead) then
+    ahead:close()
+    ahead = nil
+  end
   while true do
-    local passed, why = pass_gate(state, deadline)
+    local passed, why = ahead, nil
+    if not ahead then
+      passed, why = pass_gate(state, deadline)
+    end
     if why == "timeout" then
       return fail(timed_out(call, last))
     elseif not passed then
       return closed(last)
     end
     attempts = attempts + 1
-    local ok, result = send(state, call, target, numbered(list, retries), attempts, deadline)
+    local ok, result = send(state, call, target, numbered(list, retries), attempts, deadline, ahead)
+    ahead = nil
     local now = loop.now()
     if ok then
       state.gate:accept(now)
