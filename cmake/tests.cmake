@@ -2,6 +2,7 @@
 #
 #   label     what
 #   plain     each spec file, and each chunk of spec/alloc under an allocator that fails
+#   host      the specs of the client inside a group, in llama_cloud.wrap and in each event loop
 #   asan      the same against a core built with AddressSanitizer and UndefinedBehaviorSanitizer
 #   valgrind  each spec file under memcheck
 #   package   what the shared object exports; the rock, installed into an empty tree
@@ -72,6 +73,24 @@ endforeach()
 foreach(file IN LISTS ALLOC_FILES)
   add_spec(plain alloc. "${file}" 300)
 endforeach()
+
+# The specs of the client, once more inside each thing that it may live in (spec/support/hosts.lua).
+# Copas 4 is rare: all of them are one test there, which is skipped where it is missing.
+set(HOST_OPTIONS --helper=spec/support/hosts.lua)
+set(CLIENT_SPECS ${SPEC_FILES})
+list(FILTER CLIENT_SPECS INCLUDE REGEX "/(3[0-5]|[45][0-9])_[^/]*$")
+foreach(host group wrap cqueues luv)
+  foreach(file IN LISTS CLIENT_SPECS)
+    spec_name("${file}" name)
+    set(test "host.${host}.${name}")
+    add_test(NAME "${test}" COMMAND "${RUN_SPEC}" plain "${file}" ${HOST_OPTIONS} WORKING_DIRECTORY "${SOURCE_DIR}")
+    set_tests_properties("${test}" PROPERTIES LABELS host TIMEOUT 300 SKIP_RETURN_CODE 77
+      ENVIRONMENT "LLAMA_CLOUD_BUILD=${CMAKE_CURRENT_BINARY_DIR};LLAMA_CLOUD_TEST_HOST=${host}")
+  endforeach()
+endforeach()
+add_test(NAME host.copas COMMAND "${RUN_SPEC}" plain ${CLIENT_SPECS} ${HOST_OPTIONS} WORKING_DIRECTORY "${SOURCE_DIR}")
+set_tests_properties(host.copas PROPERTIES LABELS host TIMEOUT 900 COST 900 SKIP_RETURN_CODE 77
+  ENVIRONMENT "LLAMA_CLOUD_BUILD=${CMAKE_CURRENT_BINARY_DIR};LLAMA_CLOUD_TEST_HOST=copas")
 
 # The sanitized core is built when its tests are run and not before: nobody else needs it. The
 # interpreter is not instrumented, so the runtime is preloaded (scripts/spec), and only GCC's is a shared
