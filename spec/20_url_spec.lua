@@ -83,6 +83,12 @@ describe("url.with_query", function()
     assert.equal("/a?x=1", url.with_query("/a?", "x=1"))
     assert.equal("/a?y=2&x=1", url.with_query("/a?y=2&", "x=1"))
   end)
+
+  it("does not put it into a fragment, where it would be lost", function()
+    assert.equal("/a?x=1", url.with_query("/a#f", "x=1"))
+    assert.equal("/a?y=2&x=1", url.with_query("/a?y=2#f?", "x=1"))
+    assert.equal("/a#f", url.with_query("/a#f", ""))
+  end)
 end)
 
 describe("url.without_query", function()

@@ -67,7 +67,7 @@ function url.query(values, order)
   return table.concat(parts, "&")
 end
 
---- Puts a query behind a URL that may have one already.
+--- Puts a query behind a URL that may have one already. A fragment, which is never sent, would swallow it, and goes.
 ---@param text string
 ---@param query string
 ---@return string
@@ -75,6 +75,7 @@ function url.with_query(text, query)
   if query == "" then
     return text
   end
+  text = text:gsub("#.*", "")
   if text:find("[?&]$") then
     return text .. query
   end
