@@ -175,7 +175,7 @@ local function compile(declaration)
     compiled.options[name] = type_name
   end
   compiled.options.reconcile = declaration.reconcile and "boolean"
-  compiled.options.fields = method == "GET" and "array" or nil
+  compiled.options.fields = method == "GET" and "names" or nil
   if declaration.pagination then
     compiled.options.prefetch = "boolean"
     compiled.options.concurrency = declaration.pagination.kind == "offset" and "count" or nil

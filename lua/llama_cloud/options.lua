@@ -121,6 +121,22 @@ local types = {
     end,
     "a table or a string",
   },
+  names = {
+    function(value)
+      if type(value) ~= "table" then
+        return false
+      end
+      local count = 0
+      for position, name in pairs(value) do
+        count = count + 1
+        if math.type(position) ~= "integer" or type(name) ~= "string" then
+          return false
+        end
+      end
+      return count == #value
+    end,
+    "an array of names",
+  },
   date = {
     function(value)
       return type(value) == "string" or type(value) == "number" and value == value and math.abs(value) < 2 ^ 53
