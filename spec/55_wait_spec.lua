@@ -567,6 +567,19 @@ describe("client.batches:wait, asked for results,", function()
     assert.is_true(s:count() > 2)
   end)
 
+  it("decodes only the fields that are wanted, and those that it needs", function()
+    local s <close>, client = start(batches, { "COMPLETED", full })
+    local given = quick { fields = { "results" } }
+    local batch = assert(client.batches:wait("bat-1", expand, given))
+    local created_at = "2026-01-01T00:00:00.000Z"
+    assert.same({ id = "bat-1", status = "COMPLETED", created_at = created_at, results = results }, batch)
+    assert.same({ "results" }, given.fields)
+    raises_here("unknown option 'fields'", function()
+      client.beta.batch:wait("bjb-1", nil, { fields = { "id" } })
+    end)
+    assert.equal(2, s:count())
+  end)
+
   it("refuses what cannot be expanded", function()
     local s <close>, client = start(batches, { "COMPLETED" })
     raises_here("parameter 'expand' must be an array, not string", function()

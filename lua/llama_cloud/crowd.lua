@@ -137,8 +137,9 @@ local function sweep(many, entries)
     unseen[entry.id] = entry
   end
   local list <close> = many.list(narrowed(many.rule, entries), math.max(many.pace.deadline - loop.now(), 0.001))
+  local page, err
   while cost < left do
-    local page, err = list:next_page()
+    page, err = list:next_page()
     if err and not stumble(many, err) then
       return {}
     elseif not page then
@@ -157,7 +158,7 @@ local function sweep(many, entries)
     cost = cost + (left < before and 1 or FRUITLESS)
     many.cause, many.stumbled = nil, false
   end
-  if pages > 0 and many.sweep_pages ~= math.huge then
+  if not err then
     many.sweep_pages = #entries - left > pages and pages or math.huge
   end
   local rest = {}
@@ -303,6 +304,7 @@ end
 function crowd.method(api, waiting)
   return {
     ids = 1,
+    options = polling.more_options(waiting),
     prepare = function(state, ids, params, given)
       local subjects, problem = take_apart(ids[1])
       if not subjects then
@@ -325,7 +327,9 @@ function crowd.method(api, waiting)
           narrow[name] = value
         end
         local each = { timeout = given.timeout, max_retries = given.max_retries, headers = given.headers }
-        each.total_timeout = total_timeout
+        each.fields = polling.fields(waiting, given.fields)
+        -- no page ahead of its time: a sweep ends as soon as it has seen its batches
+        each.total_timeout, each.prefetch = total_timeout, false
         return assert(api.list(state, {}, narrow, each))
       end
       return function()

@@ -364,6 +364,18 @@ local function options_of_polls(given)
   return result
 end
 
+--- The option `fields` of each poll: what the caller wants, and what waiting itself needs.
+---@param waiting table
+---@param fields? string[]
+---@return string[]?
+function polling.fields(waiting, fields)
+  if not fields then
+    return nil
+  end
+  local list = { "id", "status", "created_at", waiting.sweep.directory_field }
+  return table.move(fields, 1, #fields, #list + 1, list)
+end
+
 --- Makes what is polled out of the arguments of wait or watch. Nil and the problem, which is the caller's fault.
 ---@param api table the resource's own calls: api.get(state, ids, params, given) -> call | nil, problem
 ---@param waiting table the declaration
@@ -375,6 +387,7 @@ end
 ---@return string? problem
 function polling.plan(api, waiting, state, id, params, given)
   local each = options_of_polls(given)
+  each.fields = polling.fields(waiting, given.fields)
   -- with all the params first, so that a fault in any of them is found
   local call, problem = api.get(state, { id }, params, each)
   if not call then
@@ -393,6 +406,13 @@ function polling.plan(api, waiting, state, id, params, given)
     plan.call, plan.final = api.get(state, { id }, shared, each), call
   end
   return plan
+end
+
+--- The options that waiting has for some resources only: `fields` are those of the answer, which must be what is waited for.
+---@param waiting table
+---@return table<string, string>
+function polling.more_options(waiting)
+  return { fields = not waiting.subject and "array" or nil }
 end
 
 --- The methods of waiting, as endpoint.lua takes them: each with the number of its arguments before params, and what makes
@@ -433,10 +453,15 @@ function polling.methods(api, waiting)
     end
   end
 
+  local options = polling.more_options(waiting)
+  local options_of_run = polling.more_options(waiting)
+  for name, type_name in pairs(waiting.run_options or {}) do
+    options_of_run[name] = type_name
+  end
   return {
-    wait = { ids = 1, prepare = prepare_with(polling.wait) },
-    watch = { ids = 1, prepare = prepare_with(polling.watch) },
-    run = { ids = 0, prepare = prepare_run, options = waiting.run_options },
+    wait = { ids = 1, prepare = prepare_with(polling.wait), options = options },
+    watch = { ids = 1, prepare = prepare_with(polling.watch), options = options },
+    run = { ids = 0, prepare = prepare_run, options = options_of_run },
   }
 end
 

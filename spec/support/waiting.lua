@@ -25,6 +25,7 @@ waiting.patience = math.min(waiting.slowdown, 5)
 ---@field cancelled string
 ---@field subject fun(id: string, status: string, fields?: table): table as it stands in a list
 ---@field answer fun(id: string, status: string, fields?: table): table as its own GET answers
+---@field directory string the field that names the directory, and the parameter that narrows a list by it
 ---@field creation table params of create
 ---@field required string one of them that it cannot do without
 
@@ -52,6 +53,7 @@ waiting.resources = {
     cancelled = "CANCELLED",
     subject = subject,
     answer = subject,
+    directory = "source_directory_id",
     creation = {
       source_directory_id = "dir-1",
       config = { job = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" } },
@@ -74,6 +76,7 @@ waiting.resources = {
     answer = function(id, status, fields)
       return { job = subject(id, status, fields), progress_percentage = 50 }
     end,
+    directory = "directory_id",
     creation = { directory_id = "dir-1", job_config = { job_name = "parse_raw_file_job" } },
     required = "job_config",
   },
@@ -96,6 +99,166 @@ function waiting.start(resource, statuses, options)
   end
   local s = server.start(answers)
   return s, lists.client(s, options)
+end
+
+-- A service whose batches or jobs end after they were looked at (fetched or listed) so many times.
+local SERVICE = [[
+  local cjson = require("cjson")
+  local items, by_id, looks, lists = {}, {}, {}, 0
+
+  local function add(item)
+    items[#items + 1] = item
+    by_id[item.id] = item
+  end
+
+  for index = 1, args.foreign or 0 do
+    add { id = "foreign-" .. index, ends = math.huge, created_at = "2026-06-01T00:00:00.000Z" }
+  end
+  for _, item in ipairs(args.items) do
+    add(item)
+  end
+
+  local function show(item, query)
+    if not query.expand then
+      looks[item.id] = (looks[item.id] or 0) + 1
+    end
+    return {
+      id = item.id,
+      project_id = "prj-1",
+      status = (looks[item.id] or math.huge) >= (item.ends or args.ends) and (item.fate or args.completed) or args.running,
+      created_at = item.created_at,
+      [args.directory] = item.directory,
+      results = query.expand and { { source_directory_file_id = "dfl-1" } } or nil,
+    }
+  end
+
+  local function list(query)
+    local found, shown = {}, {}
+    local since, directory = query.created_at_on_or_after, query[args.directory]
+    for _, item in ipairs(items) do
+      if not item.hidden
+        and (not since or item.created_at >= since)
+        and (not directory or item.directory == directory)
+      then
+        found[#found + 1] = item
+      end
+    end
+    local from = math.tointeger(tonumber(query.page_token or query.offset or 0))
+    local till = math.min(#found, from + math.tointeger(tonumber(query.page_size or query.limit)))
+    for index = from + 1, till do
+      shown[#shown + 1] = cjson.encode(show(found[index], query))
+    end
+    return ('{"items":[%s],"next_page_token":%s,"total_size":%s}'):format(
+      table.concat(shown, ","),
+      args.cursor and till < #found and ('"%d"'):format(till) or "null",
+      args.cursor and "null" or #found
+    )
+  end
+
+  return function(connection, request)
+    local query = {}
+    for name, value in (request.query or ""):gmatch("([^&=]+)=([^&]*)") do
+      query[name] = value:gsub("%%(%x%x)", function(digits)
+        return string.char(tonumber(digits, 16))
+      end)
+    end
+    if request.path == args.path then
+      lists = lists + 1
+      local failure = args.lists and (args.lists[lists] or args.lists.every)
+      if args.list_delay then
+        connection:sleep(args.list_delay)
+      end
+      if failure then
+        return connection:json(failure, '{"detail":"no list"}', { ["Retry-After"] = args.retry_after })
+      end
+      return connection:json(200, list(query))
+    end
+    local item = by_id[request.path:match("[^/]*$")]
+    if not item then
+      return connection:json(404, '{"detail":"not here"}')
+    elseif item.delay then
+      connection:sleep(item.delay)
+    end
+    local shown = show(item, query)
+    connection:json(200, cjson.encode(args.subject and { [args.subject] = shown } or shown))
+  end
+]]
+
+--- Starts a service that holds items: { id, ends: at the how-manieth look it has ended, fate, created_at, directory,
+--- hidden: not in lists, delay: of its GETs }. `options`: ends (of all items), foreign (so many newer ones that are not
+--- ours), lists ({ [n] = status of the nth list, every = of all }), retry_after and list_delay (of lists).
+---@param resource spec.waiting.resource
+---@param items table[]
+---@param options? table
+---@return table server
+---@return LlamaCloud.Client
+function waiting.service(resource, items, options)
+  local args = {
+    items = items,
+    ends = 3,
+    path = resource.path,
+    running = resource.running,
+    completed = resource.completed,
+    directory = resource.directory,
+    cursor = resource.name == "batches",
+    subject = resource.name ~= "batches" and "job" or nil,
+  }
+  for name, value in pairs(options or {}) do
+    args[name] = value
+  end
+  for index, item in ipairs(items) do
+    item.created_at = item.created_at or ("2026-01-01T00:%02d:%02d.000Z"):format(index // 60 % 60, index % 60)
+  end
+  local s = server.start(SERVICE, { args = args })
+  return s, lists.client(s)
+end
+
+--- Some items for a service: "id-1" … "id-<count>".
+---@param count integer
+---@param fields? table
+---@return table[]
+function waiting.items(count, fields)
+  local items = {}
+  for index = 1, count do
+    items[index] = { id = "id-" .. index }
+    for name, value in pairs(fields or {}) do
+      items[index][name] = value
+    end
+  end
+  return items
+end
+
+--- Items as create returns them.
+---@param resource spec.waiting.resource
+---@param items table[]
+---@return table[]
+function waiting.created(resource, items)
+  local batches = {}
+  for index, item in ipairs(items) do
+    local fields = { created_at = item.created_at, [resource.directory] = item.directory }
+    batches[index] = resource.subject(item.id, resource.pending, fields)
+  end
+  return batches
+end
+
+--- How many lists, GETs of one, and GETs of one in full a service has seen.
+---@param resource spec.waiting.resource
+---@param s table
+---@return integer lists
+---@return integer singles
+---@return integer finals
+function waiting.counts(resource, s)
+  local listed, singles, finals = 0, 0, 0
+  for _, request in ipairs(s:requests()) do
+    if request.path == resource.path then
+      listed = listed + 1
+    elseif (request.query or ""):find("expand=", 1, true) then
+      finals = finals + 1
+    else
+      singles = singles + 1
+    end
+  end
+  return listed, singles, finals
 end
 
 --- Options that poll quickly, with these besides.

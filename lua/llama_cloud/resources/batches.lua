@@ -62,6 +62,14 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field get fun(self, batch_id: string, params?: LlamaCloud.BatchGetParams, options?: LlamaCloud.Options): LlamaCloud.Batch?, LlamaCloud.Error?
 ---@field cancel fun(self, batch_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.Batch?, LlamaCloud.Error?
 ---@field list fun(self, params?: LlamaCloud.BatchListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field wait fun(self, batch_id: string, params?: LlamaCloud.BatchGetParams, options?: LlamaCloud.WaitOptions): LlamaCloud.Batch?, LlamaCloud.Error?
+---@field run fun(self, params: LlamaCloud.BatchCreateParams, options?: LlamaCloud.BatchRunOptions): LlamaCloud.Batch?, LlamaCloud.Error?
+---@field watch fun(self, batch_id: string, params?: LlamaCloud.BatchGetParams, options?: LlamaCloud.WaitOptions): fun(): LlamaCloud.Batch?
+---@field wait_all fun(self, ids: (string|LlamaCloud.Batch)[], params?: LlamaCloud.BatchGetParams, options?: LlamaCloud.WaitOptions): fun(): string?, LlamaCloud.Batch?, LlamaCloud.Error?
+
+---@class LlamaCloud.BatchRunOptions: LlamaCloud.WaitOptions
+---@field expand? string[] as of get, of the batch in the end
+---@field reconcile? boolean as of create
 
 local scope = { { "organization_id", "string" }, { "project_id", "string" } }
 

@@ -108,6 +108,10 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field list fun(self, params?: LlamaCloud.BatchJobListParams, options?: LlamaCloud.Options): LlamaCloud.List
 ---@field get_status fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.BatchJobProgress?, LlamaCloud.Error?
 ---@field cancel fun(self, job_id: string, params?: LlamaCloud.BatchJobCancelParams, options?: LlamaCloud.Options): LlamaCloud.BatchJobCancelled?, LlamaCloud.Error?
+---@field wait fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): LlamaCloud.BatchJob?, LlamaCloud.Error?
+---@field run fun(self, params: LlamaCloud.BatchJobCreateParams, options?: LlamaCloud.WaitOptions): LlamaCloud.BatchJob?, LlamaCloud.Error?
+---@field watch fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): fun(): LlamaCloud.BatchJob?
+---@field wait_all fun(self, ids: (string|LlamaCloud.BatchJob)[], params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): fun(): string?, LlamaCloud.BatchJob?, LlamaCloud.Error?
 
 local scope = { { "organization_id", "string" }, { "project_id", "string" } }
 local namespace = { { "temporal_namespace", "string", wire = "temporal-namespace" } }
