@@ -212,7 +212,7 @@ describe("the time of an attempt", function()
   end)
 
   it("or slow", function()
-    s = server.start { { body = ("x"):rep(1000), bytes_per_second = 100 } }
+    s = server.start { { body = ("x"):rep(100000), bytes_per_second = 100 } }
     local transfer = timed_out({ url = s:url(), timeout = 0.4 * slowdown }, 0.4 * slowdown)
     assert.equal(200, transfer:status())
     assert.is_true(#transfer:body() > 0)

@@ -218,7 +218,7 @@ describe("the transport and its process:", function()
           assert(token:done())
         end
         if how == "transports" then t:close() other:close() end
-        if how == "use" then assert(t:step()) assert(t:next()) t:timer(1) end
+        if how == "use" then assert(t:step()) assert(t:next()) t:timer(1):close() end
       end })
       if how == "error" then
         local transfer <close> = t:start { method = "GET", url = url .. "60" }

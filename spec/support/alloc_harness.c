@@ -12,7 +12,8 @@
    without a failure, must end well: so a chunk checks its results with assert. What the chunk must not do is
    hide errors of memory as something else. Memory outside the allocator is for a leak checker to look after.
    The chunk gets its arguments as `...` and `arg`, and finds modules as any program does (LUA_PATH,
-   LUA_CPATH). */
+   LUA_CPATH). Where only a part of it is to meet failures, it calls the global function `failing(false)`
+   before and `failing(true)` at the part's begin. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -91,10 +92,20 @@ static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
   return moved;
 }
 
-/* Loads the libraries and the chunk and runs it. Gets a program as light userdata. */
+/* The chunk's `failing(on)`: whether allocations may fail from here on. */
+static int set_failing(lua_State *L) {
+  pool *p = lua_touserdata(L, lua_upvalueindex(1));
+  p->armed = lua_toboolean(L, 1);
+  return 0;
+}
+
+/* Loads the libraries and the chunk and runs it. Gets a program and a pool as light userdata. */
 static int run_protected(lua_State *L) {
   const program *run = lua_touserdata(L, 1);
   luaL_openlibs(L);
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, set_failing, 1);
+  lua_setglobal(L, "failing");
   lua_createtable(L, run->argc, 1);
   lua_pushstring(L, run->path);
   lua_rawseti(L, -2, 0);
@@ -154,7 +165,8 @@ static outcome run_once(const program *run, pool *p) {
   if (L) {
     lua_pushcfunction(L, run_protected);
     lua_pushlightuserdata(L, (void *)(uintptr_t)run);
-    int status = lua_pcall(L, 1, 0, 0);
+    lua_pushlightuserdata(L, p);
+    int status = lua_pcall(L, 2, 0, 0);
     p->armed = false;
     result = judge(L, p, status);
     lua_settop(L, 0);

@@ -1,0 +1,31 @@
+-- Runs a chunk of spec/alloc by the harness, beside one server for all its runs, whose URL is the chunk's argument.
+--
+--   scripts/lua spec/support/run_alloc.lua HARNESS CHUNK
+
+local server = require("spec.support.server")
+
+local harness, chunk = arg[1], arg[2]
+
+-- Two pages of two batches, by token or by offset; any other GET is a batch; a POST is answered with its own body.
+local s <close> = server.start [[
+local batch = '{"id":"bat-1","status":"RUNNING","config":{"job":{"type":"parse_v2","configuration_id":"cfg-1"}},"n":[]}'
+return function(connection, request)
+  local query = request.query or ""
+  if request.method == "POST" then
+    connection:json(200, request.body)
+  elseif request.path:find("/batches$") then
+    local more = query:find("page_token=") == nil
+    connection:json(200, ('{"items":[%s,%s],"next_page_token":%s}'):format(batch, batch, more and '"two"' or "null"))
+  elseif request.path:find("batch%-processing$") then
+    connection:json(200, ('{"items":[%s],"total_size":1}'):format(batch))
+  else
+    connection:json(200, batch, { ["X-Request-Id"] = "1" })
+  end
+end]]
+
+local function quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local _, _, status = os.execute(quote(harness) .. " " .. quote(chunk) .. " " .. s:url())
+os.exit(status, true)
