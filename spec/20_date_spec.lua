@@ -41,10 +41,13 @@ describe("date.parse", function()
   end)
 
   it("agrees with os.date on every day of 130 years", function()
+    local wrong
     for day = -3650, 44000 do
       local time = day * 86400
-      assert.equal(time, date.parse(os.date("!%Y-%m-%d", time)))
+      local text = os.date("!%Y-%m-%d", time)
+      wrong = wrong or date.parse(text) ~= time and text
     end
+    assert.is_false(wrong)
   end)
 
   it("does not depend on the locale's decimal point", function()
@@ -122,10 +125,13 @@ describe("date.parse_http", function()
   end)
 
   it("agrees with os.date on every month", function()
+    local wrong
     for month = 0, 1200 do
       local time = month * 2629746
-      assert.equal(time, date.parse_http(os.date("!%a, %d %b %Y %H:%M:%S GMT", time)))
+      local text = os.date("!%a, %d %b %Y %H:%M:%S GMT", time)
+      wrong = wrong or date.parse_http(text) ~= time and text
     end
+    assert.is_false(wrong)
   end)
 
   it("returns nil for everything else", function()
