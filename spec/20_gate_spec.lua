@@ -124,15 +124,39 @@ local function simulate(limiter, callers, calls, retry_after, limit)
 end
 
 describe("a gate", function()
-  it("lets everything pass until the first refusal", function()
+  it("lets fifty pass before the first answer, two more for each answer, and soon everything", function()
     local g = gate.new()
-    for i = 1, 1000 do
+    local tickets = {}
+    for i = 1, 60 do
       local delay, ticket = g:enter(i * 1e-6)
-      assert.equal(0, delay)
-      assert.is_nil(ticket)
+      assert.equal(i > 50, delay > 0)
+      tickets[#tickets + 1] = ticket
     end
-    g:accept(1)
-    assert.equal(0, (g:enter(1)))
+    assert.equal(10, #tickets)
+    assert.is_false(g:try(0.001))
+    g:accept(0.1)
+    assert.equal(0, (g:enter(0.1, tickets[1])))
+    assert.equal(0, (g:enter(0.1, tickets[2])))
+    assert.is_true(g:enter(0.1, tickets[3]) > 0)
+    assert.equal(0, (g:enter(1.1, tickets[3]))) -- answers that do not come are not waited for
+    for i = 4, 10 do
+      assert.equal(0, (g:enter(1.1, tickets[i])))
+    end
+    for i = 1, 500 do
+      g:accept(1.2 + i * 1e-6)
+    end
+    for i = 1, 10000 do
+      assert.equal(0, (g:enter(1.3 + i * 1e-6)))
+    end
+    assert.is_true(g:try(1.4))
+  end)
+
+  it("lets nothing pass that is not urgent while anybody has to wait", function()
+    local g = gate.new()
+    assert.is_true(g:try(0))
+    g:refuse(1, 2, 0)
+    assert.is_false(g:try(2))
+    assert.is_false(g:try(10))
   end)
 
   it("is closed to all for as long as the service asked", function()

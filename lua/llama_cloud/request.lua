@@ -98,7 +98,7 @@ end
 
 -- What was received, as a value. Nil and an error object when it is not what the call returns.
 local function decode(state, call, transfer, status)
-  if status == 204 or status == 205 then
+  if (status == 204 or status == 205) and call.returns ~= "page" then
     return true
   end
   local response_headers
@@ -296,7 +296,7 @@ end
 ---@return LlamaCloud.Ahead? ahead nil when the gate is closed: then it would be in the way of others
 function request.start_ahead(state, call)
   local now = loop.now()
-  if state.closed or not state.gate:is_open(now) then
+  if state.closed or not state.gate:try(now) then
     return nil
   end
   local transfer = start(state, call, call.url, call.headers, now, now + call.total_timeout)
