@@ -5,6 +5,7 @@
 #   host      the specs of the client inside a group, in llama_cloud.wrap and in each event loop
 #   asan      the same against a core built with AddressSanitizer and UndefinedBehaviorSanitizer
 #   valgrind  each spec file under memcheck
+#   fuzz      each fuzz target for a few seconds (scripts/fuzz runs them for longer)
 #   package   what the shared object exports; the rock, installed into an empty tree
 #   lint      formatters and linters, each skipped where the tool is missing
 #
@@ -128,6 +129,9 @@ if(VALGRIND)
 else()
   message(STATUS "No valgrind tests: valgrind was not found")
 endif()
+
+add_test(NAME fuzz.short COMMAND "${SOURCE_DIR}/scripts/fuzz" 20)
+set_tests_properties(fuzz.short PROPERTIES LABELS fuzz SKIP_RETURN_CODE 77 TIMEOUT 600 COST 1000)
 
 add_test(NAME package.exports COMMAND "${SOURCE_DIR}/spec/packaging/exports" $<TARGET_FILE:core>)
 add_test(NAME package.rock COMMAND "${SOURCE_DIR}/spec/packaging/rock")

@@ -1,0 +1,170 @@
+--- The decoder, held against lua-cjson and against itself. An input is one document or several, with the byte 0x1E (the
+--- record separator of RFC 7464, which no document can hold) between them: what the decoder remembers of one must not
+--- show in the next.
+
+local fuzz = ...
+local cjson = require("cjson").new()
+local compare = require("fuzz.compare")
+local core = require("llama_cloud.core")
+local states = require("fuzz.states")
+
+local MOST_DOCUMENTS = 8
+local VETERAN_DOCUMENTS = 256 -- after so many, the state that sees them all begins anew
+
+cjson.decode_invalid_numbers(false)
+cjson.decode_max_depth(1000)
+
+-- Why we may refuse what lua-cjson takes, which is laxer than RFC 8259.
+local stricter = {
+  "^invalid UTF%-8",
+  "^a control character",
+  "^a number out of range",
+  "^a number with a leading zero",
+  "^more arrays and objects",
+  "^expected a digit after",
+  "^lone surrogate",
+}
+
+local function may_refuse(message)
+  for _, pattern in ipairs(stricter) do
+    if message:find(pattern) then
+      return true
+    end
+  end
+  return false
+end
+
+-- A text up to any place in it that is not at fault must fail at its end, or not at all.
+local function check_prefix(text, length)
+  local prefix = text:sub(1, length)
+  local _, message, offset = fuzz.decode(prefix)
+  if message and offset ~= length + 1 then
+    compare.fail("the first %s bytes of %s fail at %s: %s", length, text, offset, message)
+  end
+end
+
+local function check_fault(text, value, message, offset)
+  if value ~= nil or type(message) ~= "string" or math.type(offset) ~= "integer" then
+    compare.fail("%s gives %s, %s, %s", text, value, message, offset)
+  elseif offset < 1 or offset > #text + 1 or tonumber(message:match(" at byte (%d+)$")) ~= offset then
+    compare.fail("%s fails outside of itself: %s (%s)", text, message, offset)
+  elseif message:find("[\0-\31\127-\255]") then
+    compare.fail("the message is not plain: %s", message)
+  end
+  check_prefix(text, offset - 1)
+end
+
+local function check_against_cjson(text, value, message)
+  if text:find("\0", 1, true) then
+    return -- where lua-cjson takes a text to end
+  end
+  local accepted, theirs = pcall(cjson.decode, text)
+  if message then
+    if accepted and not may_refuse(message) then
+      compare.fail("%s is refused: %s", text, message)
+    end
+  elseif not accepted then
+    compare.fail("%s is taken, and lua-cjson says %s", text, theirs)
+  elseif not compare.alike(value, theirs) then
+    compare.fail("%s differs: %s and %s", text, core.encode(value), core.encode(theirs))
+  end
+end
+
+local options = { null = true }
+
+-- Of the outermost object, every other key, and one that it has not: nothing else may come, and nothing may be different.
+local function check_fields(text, value)
+  local names = {}
+  for key in pairs(value) do
+    names[#names + 1] = key
+  end
+  table.sort(names)
+  local wanted = { "no such key" }
+  for i = 1, #names, 2 do
+    wanted[#wanted + 1] = names[i]
+  end
+  local part, message = fuzz.decode(text, { fields = wanted })
+  if message then
+    compare.fail("of %s some fields cannot be decoded: %s", text, message)
+  end
+  local expected = {}
+  for _, name in ipairs(wanted) do
+    expected[name] = value[name]
+  end
+  if not compare.same(part, expected) then
+    compare.fail("of %s some fields are %s and not %s", text, core.encode(part), core.encode(expected))
+  end
+end
+
+-- Decodes one document; returns what came of it, for comparison with another state's work.
+local function decode(text)
+  local value, message, offset = fuzz.decode(text, options)
+  local plain, plain_message = fuzz.decode(text)
+  if message ~= plain_message then
+    compare.fail("nulls make a difference to %s: %s and %s", text, message, plain_message)
+  elseif not message and not compare.same(compare.without_nulls(value), plain) then
+    compare.fail("nulls are not all that differs in %s: %s and %s", text, core.encode(value), core.encode(plain))
+  elseif type(value) == "table" and text:find("^[ \t\r\n]*{") then
+    check_fields(text, plain)
+  end
+  return value, message, offset
+end
+
+local function check_same(text, what, value, message, value2, message2)
+  if message ~= message2 or not compare.same(value, value2) then
+    compare.fail(
+      what .. " makes a difference to %s: %s (%s) and %s (%s)",
+      text,
+      message == nil and core.encode(value) or nil,
+      message,
+      message2 == nil and core.encode(value2) or nil,
+      message2
+    )
+  end
+end
+
+-- A state that has seen the documents of many inputs, and what they were: that is the input to report.
+local veteran, history
+
+local function check_veteran(text, value, message)
+  if not veteran or #history == VETERAN_DOCUMENTS then
+    veteran, history = {}, {}
+  end
+  history[#history + 1] = text
+  local mine = states.take()
+  states.put(veteran)
+  local ok, problem = pcall(function()
+    check_same(text, "a long life", value, message, decode(text))
+  end)
+  veteran = states.take()
+  states.put(mine)
+  if not ok then
+    local file = assert(io.open("veteran-" .. tostring(#history), "wb"))
+    file:write(table.concat(history, "\x1E"))
+    file:close()
+    error(problem, 0)
+  end
+end
+
+return function(input)
+  states.take()
+  local seen = 0
+  for text in (input .. "\x1E"):gmatch("([^\x1E]*)\x1E") do
+    seen = seen + 1
+    if seen > MOST_DOCUMENTS then
+      break
+    end
+    local value, message, offset = decode(text)
+    if message then
+      check_fault(text, value, message, offset)
+    else
+      check_prefix(text, #text // 2)
+      check_prefix(text, math.max(0, #text - 1))
+    end
+    check_against_cjson(text, value, message)
+    local shared = states.take()
+    check_same(text, "an earlier document", value, message, decode(text))
+    check_veteran(text, value, message)
+    states.put(shared)
+  end
+end
