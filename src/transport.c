@@ -55,6 +55,7 @@ struct transport {
   size_t heap_length, heap_capacity;
   CURL **pool; /* idle easy handles: a reset one is cheaper than a new one */
   size_t pool_length, pool_capacity;
+  transport *next_kept; /* in the list `kept` */
 };
 
 /* ---- once per process ---- */
@@ -62,6 +63,7 @@ struct transport {
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static volatile unsigned fork_generation; /* how many forks lie between the first process and this one */
 static CURLcode global_result;
+static transport *kept; /* what a forked process has freed but for libcurl's part, which is not its own */
 
 static void count_fork(void) { fork_generation++; }
 
@@ -403,11 +405,17 @@ void transport_free(transport *t) {
     abandon(t->heap[t->heap_length - 1]);
   while (t->pool_length > 0)
     curl_easy_cleanup(t->pool[--t->pool_length]);
-  if (t->multi != NULL && !transport_forked(t))
-    curl_multi_cleanup(t->multi);
-  poller_free(t->poller);
   free(t->pool);
   free(t->heap);
+  if (transport_forked(t)) {
+    poller_free(t->poller);
+    t->next_kept = kept;
+    kept = t;
+    return;
+  }
+  if (t->multi != NULL)
+    curl_multi_cleanup(t->multi); /* calls on_socket */
+  poller_free(t->poller);
   free(t);
 }
 
