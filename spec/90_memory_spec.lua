@@ -1,0 +1,83 @@
+-- How much memory a program needs that goes through a long list.
+
+local process = require("spec.support.process")
+local sandbox = require("spec.support.sandbox")
+
+local BATCHES = 100000
+local JOBS = 20000
+local MOST = 4096 -- KiB more than an idle program
+
+-- Prints the peak of the resident memory, in KiB, when the module is loaded, and again after what `%s` does.
+local PROGRAM = [[
+local function peak()
+  for line in io.lines("/proc/self/status") do
+    local kib = line:match("^VmHWM:%%s*(%%d+)")
+    if kib then return kib end
+  end
+end
+local llama_cloud = require("llama_cloud")
+local url = ...
+print(peak())
+local client = llama_cloud.new { api_key = "llx-1", base_url = url, proxy = "" }
+local count = 0
+%s
+print(peak())
+print(count)
+]]
+
+describe("the memory of a program", function()
+  local s
+
+  if process.instrumented then
+    pending("is not what it is otherwise under a sanitizer or valgrind")
+    return
+  end
+
+  setup(function()
+    s = sandbox.start { batches = BATCHES, jobs = JOBS }
+  end)
+
+  teardown(function()
+    s:stop()
+  end)
+
+  -- Runs the chunk and returns how much its peak exceeds the idle program's, and how many things it counted.
+  local function growth(name, chunk)
+    local output, well = process.run(PROGRAM:format(chunk), { args = { s:url() } })
+    assert.is_true(well, output)
+    local idle, busy, count = output:match("^(%d+)\n(%d+)\n(%d+)\n$")
+    assert.is_truthy(idle, output)
+    print(("%s: %d KiB more than the %d KiB of an idle program"):format(name, busy - idle, idle))
+    return busy - idle, tonumber(count)
+  end
+
+  it("hardly grows with a list of 100,000 batches", function()
+    local kib, count = growth("100,000 batches", [[
+      for batch in client.batches:list { page_size = 100 } do
+        count = count + (batch.id and 1 or 0)
+      end]])
+    assert.equal(BATCHES, count)
+    assert.is_true(kib <= MOST)
+  end)
+
+  it("hardly grows with 100 lists that are broken off", function()
+    local kib, count = growth("100 lists broken off", [[
+      for _ = 1, 100 do
+        for batch in client.batches:list { page_size = 100 } do
+          count = count + (batch.id and 1 or 0)
+          break
+        end
+      end]])
+    assert.equal(100, count)
+    assert.is_true(kib <= MOST)
+  end)
+
+  it("hardly grows with a list of 20,000 batch jobs", function()
+    local kib, count = growth("20,000 batch jobs", [[
+      for job in client.beta.batch:list { limit = 100 } do
+        count = count + (job.id and 1 or 0)
+      end]])
+    assert.equal(JOBS, count)
+    assert.is_true(kib <= MOST)
+  end)
+end)
