@@ -470,6 +470,7 @@ describe("a transport", function()
         return taken == count
       end)
       assert.same({ 0, 0 }, { t:count() })
+      assert.equal("response", (tokens[count]:outcome()))
     end)
   end)
 

@@ -72,9 +72,9 @@ describe("a request", function()
   end)
 
   it("can be HEAD", function()
-    local head = server.start [[
+    local head = server.start([[
       return function(connection) connection:raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n") end
-    ]]
+    ]])
     local transfer = support.send(t, { method = "HEAD", url = head:url() })
     assert.equal("response", (transfer:outcome()))
     assert.equal("", transfer:body())
@@ -83,33 +83,34 @@ describe("a request", function()
   end)
 
   it("has the headers that it was given, in order, and no header of ours but for HTTP itself", function()
-    local request = seen {
-      headers = { "X-One", "1", "x-Two", "a, b", "X-One", "again", "X-Number", 7, "X-Empty", "", "X-Blank", " \t", "Accept", "a/b" },
-    }
-    local host = "127.0.0.1:" .. s.port
-    assert.same({
-      { "Host", host },
+    local expected = {
       { "X-One", "1" },
       { "x-Two", "a, b" },
       { "X-One", "again" },
-      { "X-Number", "7" },
       { "X-Empty", "" },
-      { "X-Blank", "" },
+      { "X-Blank", " \t" },
       { "Accept", "a/b" },
-    }, (function()
-      local others = {}
-      for _, header in ipairs(request.header_list) do
-        if header[1] ~= "Accept-Encoding" then
-          others[#others + 1] = header
-        end
+    }
+    local headers = {}
+    for _, header in ipairs(expected) do
+      table.move(header, 1, 2, #headers + 1, headers)
+    end
+    local request = seen { headers = headers }
+    expected[5][2] = ""
+    table.insert(expected, 1, { "Host", "127.0.0.1:" .. s.port })
+    local found = {}
+    for _, header in ipairs(request.header_list) do
+      if header[1] ~= "Accept-Encoding" then
+        found[#found + 1] = header
       end
-      return others
-    end)())
+    end
+    assert.same(expected, found)
     assert.matches("gzip", request.headers["accept-encoding"])
   end)
 
   it("leaves out headers that libcurl would send", function()
-    local request = seen { method = "POST", body = "x", headers = { "Content-Type", false, "Accept", false, "Host", false } }
+    local headers = { "Content-Type", false, "Accept", false, "Host", false }
+    local request = seen { method = "POST", body = "x", headers = headers }
     assert.is_nil(request.headers["content-type"])
     assert.is_nil(request.headers.accept)
     assert.is_nil(request.headers.host)
@@ -167,7 +168,15 @@ describe("a request", function()
   end)
 
   it("is refused for what no second attempt would change", function()
-    for _, url in ipairs { "", "http://", "http://a b/", "ftp://127.0.0.1/", "file:///etc/passwd", "nothing://x", "http://[/" } do
+    for _, url in ipairs {
+      "",
+      "http://",
+      "http://a b/",
+      "ftp://127.0.0.1/",
+      "file:///etc/passwd",
+      "nothing://x",
+      "http://[/",
+    } do
       local transfer = support.send(t, { url = url })
       local kind, message = transfer:outcome()
       assert.equal("refused", kind, url)

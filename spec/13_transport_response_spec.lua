@@ -67,7 +67,11 @@ describe("a response", function()
   end)
 
   it("may have no body", function()
-    for _, head in ipairs { "204 No Content\r\n", "304 Not Modified\r\nContent-Length: 7\r\n", "200 OK\r\nContent-Length: 0\r\n" } do
+    for _, head in ipairs {
+      "204 No Content\r\n",
+      "304 Not Modified\r\nContent-Length: 7\r\n",
+      "200 OK\r\nContent-Length: 0\r\n",
+    } do
       assert.equal("", response("HTTP/1.1 " .. head .. "\r\n"):body())
     end
   end)
@@ -78,9 +82,9 @@ describe("a response", function()
   end)
 
   it("may come in pieces", function()
-    s = server.start [[return function(connection)
+    s = server.start([[return function(connection)
       connection:chunked(200, {}, { "one ", "two ", "three" }, 0.02)
-    end]]
+    end]])
     assert.equal("one two three", support.send(t, { url = s:url() }):body())
     s:stop()
     s = server.start { { body = ("0123456789"):rep(20), bytes_per_second = 2000 } }
@@ -183,7 +187,10 @@ describe("a response", function()
         assert.equal("too_large", (transfer:outcome()))
         assert.is_true(transfer:sent())
       end
-      assert.equal("too_large", (receive("HTTP/1.1 200 OK\r\nX: " .. ("v"):rep(1 << 20), { method = "POST", body = "x" }):outcome()))
+      assert.equal(
+        "too_large",
+        (receive("HTTP/1.1 200 OK\r\nX: " .. ("v"):rep(1 << 20), { method = "POST", body = "x" }):outcome())
+      )
     end)
   end)
 
@@ -211,8 +218,14 @@ describe("a response", function()
     it("of which none may be allowed", function()
       assert.equal("", response("HTTP/1.1 204 No Content\r\n\r\n", { max_response_bytes = 0 }):body())
       assert.equal("too_large", (receive(chunked, { max_response_bytes = 0 }):outcome()))
-      assert.equal("too_large", (receive("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", { max_response_bytes = 0 }):outcome()))
-      assert.equal("too_large", (receive("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", { max_response_bytes = 0.5 }):outcome()))
+      assert.equal(
+        "too_large",
+        (receive("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", { max_response_bytes = 0 }):outcome())
+      )
+      assert.equal(
+        "too_large",
+        (receive("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", { max_response_bytes = 0.5 }):outcome())
+      )
     end)
 
     it("counted after decompression", function()
@@ -281,7 +294,8 @@ describe("a response", function()
 
   describe("is decoded", function()
     it("straight from where it arrived", function()
-      local transfer = response('HTTP/1.1 200 OK\r\n\r\n {"id":"bat-1","n":12,"none":null,"list":[],"big":9007199254740993}')
+      local transfer =
+        response('HTTP/1.1 200 OK\r\n\r\n {"id":"bat-1","n":12,"none":null,"list":[],"big":9007199254740993}')
       local value = transfer:decode()
       assert.same({ id = "bat-1", n = 12, list = {}, big = 9007199254740993 }, value)
       assert.equal("integer", math.type(value.n))

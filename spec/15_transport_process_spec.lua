@@ -20,10 +20,10 @@ describe("the transport and its process:", function()
   local s
 
   before_each(function()
-    s = server.start [[return function(connection, request)
+    s = server.start([[return function(connection, request)
       connection:sleep(tonumber(request.path:match("[%d.]+")) or 0)
       connection:json(200, "{}")
-    end]]
+    end]])
   end)
 
   after_each(function()
@@ -33,8 +33,7 @@ describe("the transport and its process:", function()
   describe("a signal", function()
     it("ends a wait early, and Ctrl-C a wait of two hours", function()
       local begin = core.now()
-      local output, well, status = process.run(
-        CHILD .. [[
+      local output, well, status = process.run(CHILD .. [[
         local transfer = t:start { method = "GET", url = ... }
         local timer = t:timer(7200)
         io.write("waiting\n")
@@ -42,9 +41,7 @@ describe("the transport and its process:", function()
         while true do
           io.write(tostring(t:wait(7200)), "\n")
           t:step()
-        end]],
-        { args = { s:url("/7200") }, before = ("(sleep %g; kill -INT $$) &"):format(slowdown) }
-      )
+        end]], { args = { s:url("/7200") }, before = ("(sleep %g; kill -INT $$) &"):format(slowdown) })
       assert.is_true(core.now() - begin < 30 * slowdown)
       assert.is_false(well)
       assert.equal(1, status)
@@ -268,32 +265,32 @@ describe("the transport and its process:", function()
 
     it("does hang", function()
       -- otherwise the rest of these would hold for nothing
-      local output = hanging [[
+      local output = hanging([[
         local transfer = t:start { method = "GET", url = "http://name.example/" }
         while elapsed() < 3 and not transfer:done() do t:wait(3 - elapsed()) t:step() end
-        print(transfer:done())]]
+        print(transfer:done())]])
       assert.equal("false\n", output)
     end)
 
     it("does not hold up the loading of the module", function()
       -- as curl_version(3) would do, for this machine's own name
-      hanging [[require("llama_cloud")]]
+      hanging([[require("llama_cloud")]])
     end)
 
     it("does not hold up a time-out, nor the exit of the program", function()
-      local output = hanging [[
+      local output = hanging([[
         for _, limit in ipairs { "timeout", "connect_timeout", "deadline" } do
           begin = core.now()
           local transfer = t:start { method = "GET", url = "http://name.example/", [limit] = 0.3 }
           finish(transfer)
           print((transfer:outcome()), elapsed() >= 0.29, elapsed() < 5, transfer:sent())
           transfer:close()
-        end]]
+        end]])
       assert.equal(("timeout\ttrue\ttrue\tfalse\n"):rep(3), output)
     end)
 
     it("does not hold up a cancel, a close or the collector", function()
-      local output = hanging [[
+      local output = hanging([[
         local function start()
           local transfer = t:start { method = "GET", url = "http://name.example/" }
           for _ = 1, 5 do t:wait(0.02) t:step() end
@@ -313,7 +310,7 @@ describe("the transport and its process:", function()
         print((t:count()), elapsed() < 2)
         start()
         t:close()
-        print(elapsed() < 2)]]
+        print(elapsed() < 2)]])
       assert.equal("cancelled\ttrue\ntrue\n0\ttrue\ntrue\n", output)
     end)
 
@@ -326,10 +323,10 @@ describe("the transport and its process:", function()
     end)
 
     it("does not hold up a program that ends with lookups under way", function()
-      hanging [[
+      hanging([[
         for i = 1, 5 do t:start { method = "GET", url = ("http://name-%d.example/"):format(i) } end
         for _ = 1, 5 do t:wait(0.02) t:step() end
-        os.exit(true, true)]]
+        os.exit(true, true)]])
     end)
   end)
 end)

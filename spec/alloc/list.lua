@@ -20,7 +20,7 @@ for batch in client.batches:list { page_size = 2 } do
 end
 check(count == 4)
 
-for batch in client.batches:list() do
+for batch in client.batches:list() do -- luacheck: ignore 512
   check(batch.id == "bat-1")
   break
 end

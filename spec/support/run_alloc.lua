@@ -1,14 +1,17 @@
 -- Runs a chunk of spec/alloc by the harness, beside one server for all its runs, whose URL is the chunk's argument.
 --
---   scripts/lua spec/support/run_alloc.lua HARNESS CHUNK
+--   scripts/lua spec/support/run_alloc.lua HARNESS CHUNK [-core|-curl]
 
 local server = require("spec.support.server")
 
-local harness, chunk = arg[1], arg[2]
+local harness, chunk, source = arg[1], arg[2], arg[3] or ""
 
--- Two pages of two batches, by token or by offset; any other GET is a batch; a POST is answered with its own body.
-local s <close> = server.start [[
-local batch = '{"id":"bat-1","status":"RUNNING","config":{"job":{"type":"parse_v2","configuration_id":"cfg-1"}},"n":[]}'
+-- Two pages of two batches, by token or by offset; any other GET is a batch, where "bat-wait" ends at every other look
+-- and "bat-failed" has failed; a POST is answered with its own body.
+local s <close> = server.start([[
+local form = '{"id":"%s","status":"%s","config":{"job":{"type":"parse_v2","configuration_id":"cfg-1"}},"n":[]}'
+local batch = form:format("bat-1", "RUNNING")
+local looks = 0
 return function(connection, request)
   local query = request.query or ""
   if request.method == "POST" then
@@ -18,14 +21,19 @@ return function(connection, request)
     connection:json(200, ('{"items":[%s,%s],"next_page_token":%s}'):format(batch, batch, more and '"two"' or "null"))
   elseif request.path:find("batch%-processing$") then
     connection:json(200, ('{"items":[%s],"total_size":1}'):format(batch))
+  elseif request.path:find("bat%-wait") then
+    looks = looks + 1
+    connection:json(200, form:format("bat-wait", looks % 2 == 0 and "COMPLETED" or "RUNNING"))
+  elseif request.path:find("bat%-failed") then
+    connection:json(200, form:format("bat-failed", "FAILED"))
   else
     connection:json(200, batch, { ["X-Request-Id"] = "1" })
   end
-end]]
+end]])
 
 local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
-local _, _, status = os.execute(quote(harness) .. " " .. quote(chunk) .. " " .. s:url())
+local _, _, status = os.execute(("%s %s %s %s"):format(quote(harness), source, quote(chunk), s:url()))
 os.exit(status, true)
