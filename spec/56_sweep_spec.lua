@@ -7,7 +7,10 @@ local waiting = require("spec.support.waiting")
 
 local quick = waiting.quick
 local counts, created, items, service = waiting.counts, waiting.created, waiting.items, waiting.service
-local slowdown = waiting.slowdown
+local slowdown, patience = waiting.slowdown, waiting.patience
+
+-- For rounds with GETs, which must have been answered when the next begins.
+local apart = quick { polling_interval = 0.08 * patience }
 
 -- How many delivered, and how many of those with an error.
 local function drain(all)
@@ -56,7 +59,7 @@ for _, resource in ipairs(waiting.resources) do
       local all = of(client):wait_all(ids_of(held), nil, quick { polling_interval = 1 })
       assert.equal(#held, (drain(all)))
       local listed, single = counts(resource, s)
-      assert.equal(#held, single)
+      assert.is_true(single >= #held and single < 1.1 * #held, single)
       assert.is_true(listed >= 2 * #held / 100 and listed <= 4 * #held / 100, listed)
     end)
 
@@ -72,7 +75,7 @@ for _, resource in ipairs(waiting.resources) do
       local held = items(150)
       held[1].ends, held[2].ends = 6, 6
       local s <close>, client = service(resource, held)
-      assert.equal(150, (drain(of(client):wait_all(created(resource, held), nil, quick()))))
+      assert.equal(150, (drain(of(client):wait_all(created(resource, held), nil, apart))))
       assert.same({ 6, 6, 0 }, { counts(resource, s) })
     end)
 
@@ -95,7 +98,7 @@ for _, resource in ipairs(waiting.resources) do
     it("gives up a list in which too many others come first, for good", function()
       local held = items(40)
       local s <close>, client = service(resource, held, { foreign = 10000 })
-      assert.equal(40, (drain(of(client):wait_all(created(resource, held), nil, quick()))))
+      assert.equal(40, (drain(of(client):wait_all(created(resource, held), nil, apart))))
       assert.same({ 10, 120, 0 }, { counts(resource, s) }) -- a quarter of the first round's GETs was tried
     end)
 
@@ -118,7 +121,7 @@ for _, resource in ipairs(waiting.resources) do
       local s <close>, client = service(resource, held)
       local ours = created(resource, held)
       ours = table.move(ours, 1, 100, 1, { [101] = ours[5001] })
-      assert.equal(101, (drain(of(client):wait_all(ours, nil, quick()))))
+      assert.equal(101, (drain(of(client):wait_all(ours, nil, apart))))
       assert.same({ 3, 3, 0 }, { counts(resource, s) })
     end)
 
@@ -126,14 +129,14 @@ for _, resource in ipairs(waiting.resources) do
       local held = items(20)
       held[4].hidden, held[9].hidden = true, true
       local s <close>, client = service(resource, held)
-      assert.equal(20, (drain(of(client):wait_all(created(resource, held), nil, quick()))))
+      assert.equal(20, (drain(of(client):wait_all(created(resource, held), nil, apart))))
       assert.same({ 3, 6, 0 }, { counts(resource, s) })
     end)
 
     it("gives up a list that shows none", function()
       local held = items(20, { hidden = true })
       local s <close>, client = service(resource, held)
-      assert.equal(20, (drain(of(client):wait_all(created(resource, held), nil, quick()))))
+      assert.equal(20, (drain(of(client):wait_all(created(resource, held), nil, apart))))
       assert.same({ 1, 60, 0 }, { counts(resource, s) })
     end)
 
@@ -141,7 +144,7 @@ for _, resource in ipairs(waiting.resources) do
       for _, status in ipairs { 422, 400, 403, 404 } do
         local held = items(5)
         local s <close>, client = service(resource, held, { lists = { every = status } })
-        assert.same({ 5, 0 }, { drain(of(client):wait_all(created(resource, held), nil, quick())) })
+        assert.same({ 5, 0 }, { drain(of(client):wait_all(created(resource, held), nil, apart)) })
         assert.same({ 1, 15, 0 }, { counts(resource, s) })
       end
     end)
@@ -156,7 +159,7 @@ for _, resource in ipairs(waiting.resources) do
     it("gets each by itself after two such errors on end", function()
       local held = items(5, { ends = 5 })
       local s <close>, client = service(resource, held, { lists = { [1] = 503, [2] = 503, [4] = 503, [5] = 503 } })
-      assert.same({ 5, 0 }, { drain(of(client):wait_all(created(resource, held), nil, quick())) })
+      assert.same({ 5, 0 }, { drain(of(client):wait_all(created(resource, held), nil, apart)) })
       -- list 3 works, lists 1 and 4 are let pass; 2 and 5 are made up for singly
       local listed, single = counts(resource, s)
       assert.equal(10, single)

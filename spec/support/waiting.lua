@@ -137,7 +137,7 @@ local SERVICE = [[
     local since, directory = query.created_at_on_or_after, query[args.directory]
     for _, item in ipairs(items) do
       if not item.hidden
-        and (not since or item.created_at >= since)
+        and (not since or item.created_at:gsub("Z", "") >= since:gsub("Z", ""))
         and (not directory or item.directory == directory)
       then
         found[#found + 1] = item
