@@ -507,6 +507,20 @@ describe("close", function()
     assert.is_truthy(tostring(kept):find("closed", 1, true))
   end)
 
+  it("ends a call that has not sent its next request yet", function()
+    local client
+    local s <close> = server.start { { status = 302, headers = { Location = "/y" } } }
+    client = support.client(s, {
+      log = function()
+        client:close()
+      end,
+    })
+    local value, err = client:get("/x", { max_retries = 5 })
+    assert.is_nil(value)
+    assert.equal("cancelled", err.kind)
+    assert.is_true(s:count() <= 1)
+  end)
+
   it("ends a call that pauses before its next attempt", function()
     local client
     local s <close> = server.start { { status = 500 } }
