@@ -156,15 +156,15 @@ local function find_host(co)
   end
 end
 
--- What watches the descriptor in a scope. Where the application has ended it (by closing all handles, say), who counted
--- for it will not be woken by that host any more, and who comes gets another.
+-- What watches the descriptor in a scope. Where the application has ended that (by closing all handles, say), it is made
+-- again for those who still wait.
 local function watch_in(host, scope)
   local watch = watches[scope]
-  if not watch or watch.unwatch and watch.alive and not watch.alive() then
+  if not watch then
     watch = { count = 0 }
     watches[scope] = watch
   end
-  if not watch.unwatch then
+  if not watch.unwatch or watch.alive and not watch.alive() then
     watch.unwatch, watch.alive = host.watch(loop.transport():fd(), loop.dispatch, scope)
   end
   return watch

@@ -77,7 +77,7 @@ function runners.luv(body, outcome)
   local uv = require("luv")
   llama_cloud().use_loop("luv")
   local watchdog = uv.new_timer()
-  watchdog:start(math.ceil(hosts.limit * 1000), 0, function() end)
+  watchdog:start(math.ceil(hosts.limit * 1000), 10, function() end)
   local ok, err = pcall(function()
     require("llama_cloud.loop.luv").spawn(body)
     until_ended(outcome, function()
@@ -139,6 +139,55 @@ function hosts.run(name, body)
   end, outcome)
   if not outcome.ok then
     error(outcome.error, 0)
+  end
+end
+
+--- Defines a spec in each of these hosts that is there; body(host) runs inside.
+---@param names string[]
+---@param name string
+---@param body fun(host: string)
+function hosts.in_each(names, name, body)
+  local it = require("busted").it
+  for _, host in ipairs(names) do
+    if not hosts.missing(host) then
+      it(name .. ", in " .. host, function()
+        hosts.run(host, function()
+          body(host)
+        end)
+      end)
+    end
+  end
+end
+
+--- Starts a coroutine of the event loop that runs this.
+---@param host string
+---@param f fun()
+function hosts.start(host, f)
+  if host == "luv" then
+    require("llama_cloud.loop.luv").spawn(f)
+  elseif host == "cqueues" then
+    require("cqueues").running():wrap(f)
+  else
+    require("copas").addthread(f)
+  end
+end
+
+--- Sleeps by the event loop's own means.
+---@param host string
+---@param seconds number
+function hosts.sleep(host, seconds)
+  if host == "luv" then
+    local co = coroutine.running()
+    local timer = require("luv").new_timer()
+    timer:start(math.ceil(seconds * 1000), 0, function()
+      timer:close()
+      coroutine.resume(co)
+    end)
+    coroutine.yield()
+  elseif host == "cqueues" then
+    require("cqueues").sleep(seconds)
+  else
+    require("copas").pause(seconds)
   end
 end
 
