@@ -55,7 +55,7 @@ else
   print("No batch is started: name a directory to start one over its files.")
 end
 
--- A list asks for its next page when the loop gets there. Leaving the loop closes it.
+-- A list asks for pages as the loop goes on. Leaving the loop closes it.
 print("\nThe newest batches")
 local count, by_status = 0, {}
 for batch in client.batches:list { page_size = 50 } do

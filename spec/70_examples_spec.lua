@@ -104,7 +104,9 @@ describe("examples/quickstart.lua", function()
     end
 
     assert.equal(1, requests(s, "POST /api/v2/batches"))
-    assert.equal(4, requests(s, "GET /api/v2/batches"))
+    -- Of the fifth page, which may be on its way already, nothing is shown.
+    local pages = requests(s, "GET /api/v2/batches")
+    assert.is_true(pages == 4 or pages == 5, pages)
     assert.equal(4, requests(s, "GET /api/v1/beta/batch-processing"))
     assert.is_true(requests(s, "GET /api/v2/batches/{batch_id}") >= 2)
     assert.equal(s:stats().requests, s:stats().statuses["200"])
