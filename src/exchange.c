@@ -28,12 +28,24 @@ static size_t refuse(exchange *x, outcome failure, const char *reason) {
 
 static const char body_too_large[] = "the response's body exceeds max_response_bytes";
 
+/* Makes room for a body whose length the server tells. A lie, or compression, only costs time: no more than
+   EXPECTED_MOST is believed before it arrives. */
+static void expect_body(exchange *x) {
+  enum { EXPECTED_MOST = 1024 * 1024 };
+  curl_off_t length = -1;
+  curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+  if (length > 0)
+    (void)buffer_reserve(&x->body, length < EXPECTED_MOST ? (size_t)length : EXPECTED_MOST);
+}
+
 /* CURLOPT_WRITEFUNCTION: the body, decompressed. */
 static size_t on_body(char *data, size_t size, size_t count, void *user) {
   exchange *x = user;
   size_t length = size * count; /* size is 1 */
   if (length > x->max_response_bytes - x->body.length)
     return refuse(x, OUTCOME_TOO_LARGE, body_too_large);
+  if (x->body.data == NULL)
+    expect_body(x);
   if (!buffer_append(&x->body, data, length))
     return refuse(x, OUTCOME_NO_MEMORY, "");
   return length;
@@ -205,6 +217,7 @@ static curl_off_t bound(size_t size) {
 
 CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   CURLcode code = CURLE_OK;
+  x->easy = easy;
 #define SET(option, value)                                                                                   \
   if (code == CURLE_OK)                                                                                      \
   code = curl_easy_setopt(easy, option, value)

@@ -49,6 +49,7 @@ typedef struct exchange {
   double timeout, connect_timeout;
   size_t max_response_bytes;
   /* the attempt */
+  CURL *easy;          /* whose callbacks refer to this; not to be touched but by them */
   size_t position;     /* how much of the body libcurl has read */
   bool asked;          /* whether it ever asked for the body */
   size_t header_bytes; /* of all responses: interim ones, trailers */

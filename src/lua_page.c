@@ -284,4 +284,6 @@ void lua_page_open(lua_State *L) {
   lua_pop(L, 1);
   lua_pushcfunction(L, core_page);
   lua_setfield(L, -2, "page");
+  lua_pushcfunction(L, page_next); /* for a loop that cannot afford looking the method up */
+  lua_setfield(L, -2, "next_of_page");
 }

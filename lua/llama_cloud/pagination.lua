@@ -11,7 +11,9 @@ local pagination = {}
 local MAX_EMPTY_PAGES = 100 -- in a row
 local DEFAULT_CONCURRENCY = 8 -- pages of an offset list under way at once
 
-local STEP_EVERY = 16 -- items, while a page is on its way
+local STEP_EVERY = 16 -- items, while a page is on its way; a power of two
+
+local next_of_page = core.next_of_page
 
 ---@class LlamaCloud.Page the envelope of a list, decoded
 ---@field items table[]
@@ -227,31 +229,33 @@ local function exclusive(list, level)
   return advance(list)
 end
 
--- The next item of the current page; nil when it has no more; nil and an error.
-local function item_of_page(list)
-  local page, index = list.page, list.index + 1
-  if index == 2 then
-    look_ahead(list) -- not before: who takes one item pays for one request
-  elseif index % STEP_EVERY == 0 and next(list.ahead) then
+-- What is done between the items of a page: the next page is asked for at the second item, not before, so that who takes
+-- one item pays for one request; and while it is on its way the transport is stepped now and then.
+local function between_items(list)
+  if list.index == 2 then
+    look_ahead(list)
+  elseif next(list.ahead) then
     loop.dispatch()
   end
-  local item, message = page:next(list.decoding)
-  if item then
-    list.index = index
-    return item
-  elseif message then
-    return nonsense(list, ("item %d: %s"):format(index, message))
-  end
-  return nil
 end
+
+local STEP_MASK = STEP_EVERY - 1
 
 -- The next item; nil at the end; nil and an error.
 local function take(list)
   while true do
-    if list.page then
-      local item, err = item_of_page(list)
-      if item or err then
-        return item, err
+    local page = list.page
+    if page then
+      local index = list.index + 1
+      list.index = index
+      if index & STEP_MASK == 2 then
+        between_items(list)
+      end
+      local item, message = next_of_page(page, list.decoding)
+      if item then
+        return item
+      elseif message then
+        return nonsense(list, ("item %d: %s"):format(index, message))
       end
     end
     local more, err = exclusive(list, 4)
@@ -264,10 +268,11 @@ end
 -- The next item; nil at the end. Raises.
 local function next_item(list)
   local item, err = take(list)
-  if err then
+  if item then
+    return item
+  elseif err then
     error(err, 0)
   end
-  return item
 end
 
 List.__call = next_item
