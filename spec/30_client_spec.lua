@@ -370,6 +370,24 @@ describe("default headers", function()
 end)
 
 describe("a default query", function()
+  it("copies the tables of its options, which are checked once", function()
+    local s <close> = server.start { { body = '{"id":"x"}' } }
+    local headers, query = { ["X-Mine"] = "1" }, { q = "1" }
+    local client = llama_cloud.new {
+      api_key = "k",
+      base_url = s:url(),
+      proxy = "",
+      default_headers = headers,
+      default_query = query,
+    }
+    headers["X-Mine"], headers["X-Other"], query.q = "2\r\nX-Evil: 1", "3", "4"
+    assert(client.batches:get("x", {}, { headers = { ["X-Call"] = "5" } }))
+    local request = s:requests()[1]
+    assert.equal("1", request.headers["x-mine"])
+    assert.is_nil(request.headers["x-other"])
+    assert.equal("q=1", request.query)
+  end)
+
   it("goes with every call, under the call's own", function()
     local client = llama_cloud.new { api_key = "k", default_query = { a = "1", b = { "x", "y" }, c = "3" } }
     local request = intercepted(function()

@@ -123,6 +123,14 @@ local function parse_base(name, text)
   return parts
 end
 
+local function copied(source)
+  local copy = {}
+  for name, value in pairs(source or {}) do
+    copy[name] = value
+  end
+  return copy
+end
+
 -- Fills a state's options. The problem, or nil.
 local function resolve(state, given)
   local resolved = {}
@@ -136,8 +144,9 @@ local function resolve(state, given)
   if resolved.base_url == "" then
     resolved.base_url = nil
   end
-  resolved.default_query = resolved.default_query or {}
-  resolved.default_headers = resolved.default_headers or {}
+  -- copies, for what is checked here must not change afterwards
+  resolved.default_query = copied(resolved.default_query)
+  resolved.default_headers = copied(resolved.default_headers)
   resolved.api_key = resolved.api_key or environment("LLAMA_CLOUD_API_KEY") or environment("LLAMA_PARSE_API_KEY")
   if resolved.region and resolved.base_url then
     return "give either region or base_url, not both"
