@@ -79,7 +79,7 @@ local function visit(many, entry)
   if batch then
     update(many, entry, batch)
   elseif goes_on then
-    entry.cause = err
+    entry.cause = polling.latest(many.pace, entry.cause, err)
     put_off(many, err)
   else
     err.batch = entry.batch

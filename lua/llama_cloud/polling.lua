@@ -163,6 +163,15 @@ function polling.overdue(plan, batch, cause, seconds)
   return errors.new { kind = "timeout", message = message, batch = batch, cause = cause }
 end
 
+--- What went wrong last. A poll that was cut short by the end of the wait says less than what went wrong before it.
+---@param pace LlamaCloud.Pace
+---@param before? LlamaCloud.Error
+---@param err LlamaCloud.Error
+---@return LlamaCloud.Error
+function polling.latest(pace, before, err)
+  return before and err.kind == "timeout" and loop.now() >= pace.deadline and before or err
+end
+
 --- Polls once.
 ---@param plan LlamaCloud.PollPlan
 ---@param call LlamaCloud.Call
@@ -234,7 +243,7 @@ local function follow(plan, pace)
         return polling.conclude(plan, batch, pace)
       end
     elseif goes_on then
-      cause = err
+      cause = polling.latest(pace, cause, err)
     else
       err.batch = last
       return nil, err
@@ -332,7 +341,7 @@ function Watch.__call(self)
         return batch
       end
     elseif goes_on then
-      cause = err
+      cause = polling.latest(self.pace, cause, err)
     else
       err.batch = plan.last
       give_up(self, err)
