@@ -4,6 +4,7 @@
 #   plain     each spec file, and each chunk of spec/alloc under an allocator that fails
 #   host      the specs of the client inside a group, in llama_cloud.wrap and in each event loop
 #   asan      the same against a core built with AddressSanitizer and UndefinedBehaviorSanitizer
+#   memory    each chunk of spec/alloc while allocations of the core's own code, or of libcurl, fail
 #   valgrind  each spec file under memcheck
 #   fuzz      each fuzz target for a few seconds (scripts/fuzz runs them for longer)
 #   package   what the shared object exports; the rock, installed into an empty tree
@@ -33,7 +34,10 @@ function(add_spec mode kind file timeout)
   if(name MATCHES "^90_")
     set_tests_properties("${test}" PROPERTIES RUN_SERIAL ON)
   endif()
-  if(mode STREQUAL "asan")
+  if(mode STREQUAL "core" OR mode STREQUAL "curl")
+    set_tests_properties("${test}" PROPERTIES LABELS memory)
+  endif()
+  if(mode MATCHES "^(asan|core|curl)$")
     set_tests_properties("${test}" PROPERTIES FIXTURES_REQUIRED asan)
   endif()
 endfunction()
@@ -57,8 +61,8 @@ if(NOT LUA54_LIBRARY)
 endif()
 add_harness(alloc_harness)
 
-# What specs load (spec/support/process.lua finds them): a library to preload, and a module for Lua.
-foreach(name slow_getaddrinfo fork)
+# What specs load (spec/support/process.lua finds them): libraries to preload, and modules for Lua.
+foreach(name slow_getaddrinfo failing fork)
   add_library(spec_${name} MODULE spec/support/${name}.c)
   llama_cloud_compile(spec_${name})
   target_include_directories(spec_${name} SYSTEM PRIVATE ${LUA54_INCLUDE_DIR})
@@ -100,14 +104,20 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   set(SANITIZE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1)
   llama_cloud_core(core_asan "${CMAKE_CURRENT_BINARY_DIR}/asan")
   add_harness(alloc_harness_asan)
-  foreach(target core_asan alloc_harness_asan)
+  # Once more with a shim before malloc, which makes allocations fail.
+  llama_cloud_core(core_shim "${CMAKE_CURRENT_BINARY_DIR}/asan/shim")
+  target_sources(core_shim PRIVATE spec/support/malloc_shim.c)
+  foreach(function malloc calloc realloc free strdup curl_global_init)
+    target_link_options(core_shim PRIVATE "-Wl,--wrap=${function}")
+  endforeach()
+  foreach(target core_asan core_shim alloc_harness_asan)
     target_compile_options(${target} PRIVATE ${SANITIZE})
     target_link_options(${target} PRIVATE ${SANITIZE})
     set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
   endforeach()
   set_target_properties(alloc_harness_asan PROPERTIES
     OUTPUT_NAME alloc_harness RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/asan")
-  add_custom_target(asan DEPENDS core_asan alloc_harness_asan)
+  add_custom_target(asan DEPENDS core_asan core_shim alloc_harness_asan)
 
   add_test(NAME asan.build COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_CURRENT_BINARY_DIR}" --target asan)
   set_tests_properties(asan.build PROPERTIES LABELS asan FIXTURES_SETUP asan TIMEOUT 600 COST 10000)
@@ -116,6 +126,8 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   endforeach()
   foreach(file IN LISTS ALLOC_FILES)
     add_spec(asan alloc. "${file}" 600)
+    add_spec(core alloc. "${file}" 600)
+    add_spec(curl alloc. "${file}" 600)
   endforeach()
 else()
   message(STATUS "No sanitizer tests: they need GCC, and the compiler is ${CMAKE_C_COMPILER_ID}")

@@ -524,6 +524,28 @@ describe("a transport", function()
       long:stop()
     end)
 
+    it("takes the body away while it is decoded", function()
+      local items = {}
+      for i = 1, 5000 do
+        items[i] = ('{"id":"%d"}'):format(i)
+      end
+      local long = server.start { { body = '{"items":[' .. table.concat(items, ",") .. "]}" } }
+      local transfer = support.send(t, { url = long:url() })
+      local message
+      finalizing(function()
+        local taken
+        taken, message = pcall(transfer.page, transfer)
+        if taken then
+          message:close()
+        end
+      end, function()
+        local value = assert(transfer:decode())
+        assert.matches("while it is read", message)
+        assert.equal("5000", value.items[5000].id)
+      end)
+      long:stop()
+    end)
+
     it("closes a transfer while its headers are read", function()
       local headers = {}
       for i = 1, 1000 do

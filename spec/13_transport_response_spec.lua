@@ -142,9 +142,8 @@ describe("a response", function()
     end)
 
     it("none of which are trailers", function()
-      local transfer = response(
-        "HTTP/1.1 200 OK\r\nX-One: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-One: 2\r\nRetry-After: 9\r\n\r\n"
-      )
+      local head = "HTTP/1.1 200 OK\r\nX-One: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+      local transfer = response(head .. "2\r\n{}\r\n0\r\nX-One: 2\r\nRetry-After: 9\r\n\r\n")
       assert.same({ ["x-one"] = "1", ["transfer-encoding"] = "chunked" }, transfer:headers())
       assert.equal("{}", transfer:body())
     end)
@@ -229,7 +228,7 @@ describe("a response", function()
     end)
 
     it("counted after decompression", function()
-      local bomb = gzip("head -c 200000000 /dev/zero")
+      local bomb = gzip("head -c 50000000 /dev/zero")
       assert.is_true(#bomb < 1000000)
       local head = ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"):format(#bomb)
       local transfer = receive(head .. bomb, { max_response_bytes = 1000000 })

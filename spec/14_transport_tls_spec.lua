@@ -130,6 +130,25 @@ describe("HTTPS", function()
     assert.is_false(transfer:sent())
   end)
 
+  it("survives a peer that goes away while it is written to", function()
+    -- a write to it would end the process by SIGPIPE, if nobody saw to it
+    local going = [[
+      return print, function(connection)
+        connection:receive()
+        connection:reset()
+      end]]
+    for _, tls in ipairs { set.good, false } do
+      s = server.start(going, { tls = tls or nil })
+      for _ = 1, 5 do
+        local body = ("x"):rep(20000000)
+        local transfer = support.send(t, { url = s:url(), ca_file = set.ca, method = "POST", body = body })
+        assert.equal("connection", (transfer:outcome()))
+      end
+      s:stop()
+    end
+    s = nil
+  end)
+
   it("needs TLS 1.2", function()
     local command = ("timeout 60 openssl s_server -accept 127.0.0.1:0 -www -cert %s -key %s %s"):format(
       set.good.certificate,

@@ -305,7 +305,7 @@ static bool memory_is_left(void) {
 static outcome excess(exchange *x, CURLcode code) {
   if (code == CURLE_OUT_OF_MEMORY && !memory_is_left())
     return OUTCOME_NO_MEMORY;
-  if (x->sent) {
+  if (x->sent && (code != CURLE_OUT_OF_MEMORY || !x->head_complete)) {
     x->reason = "a line of the response's headers or trailers is too long";
     return OUTCOME_TOO_LARGE;
   }

@@ -427,7 +427,12 @@ static int transfer_l_decode(lua_State *L) {
 /* transfer:page() -> page | nil, message[, offset]: the body as a page of a list, which takes it over. */
 static int transfer_l_page(lua_State *L) {
   int n;
+  lua_token *h;
   lua_settop(L, 1);
+  check_ended(L);
+  h = lua_touserdata(L, 1);
+  if (h->pinned > 0)
+    return luaL_error(L, "attempt to take the body of a transfer while it is read");
   n = lua_page_push(L, transfer_take_body(pin(L)));
   unpin(L);
   return n;

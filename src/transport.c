@@ -339,13 +339,32 @@ static void admit(transport *t) {
   }
 }
 
-/* Ends every transfer inside the multi, for which of them would never end is not known. */
-static void fail_active(transport *t) {
+/* Makes an empty multi in place of the old one, if there is one. False: no memory, and the old one stays. */
+static bool renew_multi(transport *t) {
+  CURLM *multi = curl_multi_init();
+  if (multi == NULL)
+    return false;
+  if (t->multi != NULL)
+    curl_multi_cleanup(t->multi); /* calls on_socket */
+  t->multi = multi;
+  t->curl_due = POLLER_NEVER;
+  curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+  curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, t);
+  curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+  curl_multi_setopt(multi, CURLMOPT_TIMERDATA, t);
+  curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, t->limit > LONG_MAX ? LONG_MAX : (long)t->limit);
+  return true;
+}
+
+/* Ends every transfer inside the multi, for which of them would never end is not known, and the multi with
+   them: once it has run out of memory, what it remembers of a socket can make it divide by zero (7.88). */
+static void recover(transport *t) {
   while (t->active.first != NULL) {
     transfer *x = (transfer *)t->active.first;
     leave_multi(t, x);
     finish_transfer(t, x, OUTCOME_NO_MEMORY, NULL);
   }
+  t->failed = !renew_multi(t);
 }
 
 /* Lets libcurl act on one socket, or on its timer. */
@@ -368,15 +387,10 @@ transport *transport_new(void) {
   t->generation = fork_generation;
   t->curl_due = POLLER_NEVER;
   t->poller = poller_new();
-  t->multi = curl_multi_init();
-  if (t->poller == NULL || t->multi == NULL) {
+  if (t->poller == NULL || !renew_multi(t)) {
     transport_free(t);
     return NULL;
   }
-  curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-  curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t);
-  curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-  curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t);
   transport_set_concurrency(t, DEFAULT_CONCURRENCY);
   return t;
 }
@@ -430,7 +444,7 @@ void transport_step(transport *t) {
   int left;
   int64_t now;
   int n = poller_take(t->poller, events, BATCH);
-  for (int i = 0; i < n; i++) {
+  for (int i = 0; i < n && !t->failed; i++) {
     int flags = 0;
     if (events[i].ready & POLLER_READ)
       flags |= CURL_CSELECT_IN;
@@ -441,7 +455,7 @@ void transport_step(transport *t) {
     act(t, events[i].fd, flags);
   }
   now = poller_now();
-  if (t->curl_due <= now) {
+  if (t->curl_due <= now && !t->failed) {
     t->curl_due = POLLER_NEVER;
     act(t, CURL_SOCKET_TIMEOUT, 0);
   }
@@ -464,11 +478,10 @@ void transport_step(transport *t) {
       finish(t, k);
     }
   }
-  if (t->failed) {
-    t->failed = false;
-    fail_active(t);
-  }
-  admit(t);
+  if (t->failed)
+    recover(t);
+  if (!t->failed)
+    admit(t);
   rearm(t);
 }
 

@@ -1,0 +1,97 @@
+/* To be preloaded: makes the n-th allocation, or the n-th socket that epoll is to watch, fail. As a Lua
+   module of the same file it is told which. */
+
+#define _GNU_SOURCE /* RTLD_NEXT */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+
+EXPORTED int luaopen_failing(lua_State *L);
+
+static long allocations_left = LONG_MAX;
+static long watches_left = LONG_MAX;
+
+/* Whether this one fails. Only the one does. */
+static int fails(long *left) { return *left != LONG_MAX && --*left == 0; }
+
+/* The function of that name which this library stands before. */
+static void next(const char *name, void *function) {
+  void *symbol = dlsym(RTLD_NEXT, name);
+  memcpy(function, &symbol, sizeof symbol);
+}
+
+EXPORTED void *malloc(size_t size) {
+  static void *(*original)(size_t);
+  if (!original)
+    next("malloc", &original);
+  if (!fails(&allocations_left))
+    return original(size);
+  errno = ENOMEM;
+  return NULL;
+}
+
+EXPORTED void *calloc(size_t count, size_t size) {
+  static void *(*original)(size_t, size_t);
+  if (!original)
+    next("calloc", &original);
+  if (!fails(&allocations_left))
+    return original(count, size);
+  errno = ENOMEM;
+  return NULL;
+}
+
+EXPORTED void *realloc(void *block, size_t size) {
+  static void *(*original)(void *, size_t);
+  if (!original)
+    next("realloc", &original);
+  if (!fails(&allocations_left))
+    return original(block, size);
+  errno = ENOMEM;
+  return NULL;
+}
+
+EXPORTED int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
+  static int (*original)(int, int, int, struct epoll_event *);
+  if (!original)
+    next("epoll_ctl", &original);
+  if (operation != EPOLL_CTL_ADD || !fails(&watches_left))
+    return original(epoll, operation, fd, event);
+  errno = ENOSPC;
+  return -1;
+}
+
+/* failing.allocation(n): from now on the n-th one; nil: none. Returns how many the last count had left, or
+   nil if it was reached. */
+static int failing_allocation(lua_State *L) {
+  lua_Integer n = luaL_optinteger(L, 1, LONG_MAX);
+  long left = allocations_left;
+  allocations_left = LONG_MAX;
+  if (left > 0 && left != LONG_MAX)
+    lua_pushinteger(L, left);
+  else
+    lua_pushnil(L);
+  allocations_left = (long)n;
+  return 1;
+}
+
+/* failing.watch(n): the n-th socket from now on. */
+static int failing_watch(lua_State *L) {
+  watches_left = (long)luaL_checkinteger(L, 1);
+  return 0;
+}
+
+int luaopen_failing(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"allocation", failing_allocation}, {"watch", failing_watch}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+  return 1;
+}
