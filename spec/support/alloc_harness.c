@@ -1,7 +1,10 @@
 /* Runs a Lua chunk under an allocator that fails at the n-th allocation, for n = 1, 2, 3, … until a run meets
    no failure:
 
-     alloc_harness chunk.lua [argument …]
+     alloc_harness [-core | -curl] chunk.lua [argument …]
+
+   It is Lua's allocations that fail, or, with a core that was linked with malloc_shim.c, those of the core's
+   own code or of libcurl.
 
    Each n is tried twice, in a fresh state each time: with that one allocation failing, so that everything
    after it finds a state from which one step is missing; and with every allocation failing from there on
@@ -10,16 +13,23 @@
 
    A run must end well or with an error about memory, and give back all memory of its state. The last run,
    without a failure, must end well: so a chunk checks its results with assert. What the chunk must not do is
-   hide errors of memory as something else. Memory outside the allocator is for a leak checker to look after.
+   hide errors of memory as something else; only what libcurl makes of one may be called anything. If it sets
+   the global function `afterwards`, that is called after the run, whatever came of it, when nothing fails any
+   more, and must end well: one failure must not spoil what comes later. All blocks of the core must have been
+   given back in the end, and libcurl's must not become more from run to run; other memory is for a leak
+   checker to look after.
    The chunk gets its arguments as `...` and `arg`, and finds modules as any program does (LUA_PATH,
    LUA_CPATH). Where only a part of it is to meet failures, it calls the global function `failing(false)`
    before and `failing(true)` at the part's begin. */
+
+#include "malloc_shim.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -29,10 +39,14 @@
  * square. */
 #define MOST_ALLOCATIONS 1000000L
 
+/* A run that takes so many seconds hangs. */
+#define MOST_SECONDS 120
+
 typedef enum failing { FAIL_ONCE, FAIL_ON } failing;
 
 /* What the allocator of one state knows. */
 typedef struct pool {
+  allocator who; /* whose allocations fail */
   failing mode;
   bool armed;     /* failures happen only while the chunk runs */
   bool failed;    /* one has happened */
@@ -49,6 +63,10 @@ typedef struct program {
   int argc;
   char **argv;
 } program;
+
+/* The pool of the run that goes on, for the shim to find, and how many blocks each holds. */
+static pool *current;
+static long blocks[ALLOCATORS];
 
 typedef enum outcome { RAN_WELL, RAN_OUT_OF_MEMORY, RAN_WRONG } outcome;
 
@@ -67,10 +85,18 @@ static bool fails(pool *p, void *block, size_t size) {
   if (p->count != p->fail_at)
     return false;
   p->failed = true;
-  p->retry_due = p->mode == FAIL_ONCE;
+  p->retry_due = p->mode == FAIL_ONCE && p->who == ALLOCATOR_LUA;
   p->block = block;
   p->size = size;
   return true;
+}
+
+__attribute__((visibility("default"))) bool alloc_harness_fails(allocator who) {
+  return current != NULL && current->who == who && fails(current, NULL, 0);
+}
+
+__attribute__((visibility("default"))) void alloc_harness_count(allocator who, int change) {
+  blocks[who] += change;
 }
 
 /* The state's lua_Alloc. Lua counts on it that a block can shrink. */
@@ -83,7 +109,7 @@ static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
     p->outstanding -= old_size;
     return NULL;
   }
-  if (new_size > old_size && fails(p, block, new_size))
+  if (new_size > old_size && p->who == ALLOCATOR_LUA && fails(p, block, new_size))
     return NULL;
   void *moved = realloc(block, new_size);
   if (!moved)
@@ -132,7 +158,7 @@ static int describe(lua_State *L) {
 /* Whether a message is about memory. lua_checkstack does not tell that from an overflow of Lua's stack. */
 static bool about_memory(const char *message) {
   return strstr(message, "not enough memory") || strstr(message, "stack overflow") ||
-         strstr(message, "out of memory");
+         strstr(message, "out of memory") || strstr(message, "no memory");
 }
 
 /* Collects all garbage and with it runs finalizers, which is where a broken state would show. */
@@ -151,16 +177,42 @@ static outcome judge(lua_State *L, pool *p, int status) {
   lua_pcall(L, 1, 1, 0);
   const char *message =
       lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error that cannot be described";
-  if (p->failed && (status == LUA_ERRMEM || about_memory(message)))
+  if (p->failed && (status == LUA_ERRMEM || p->who == ALLOCATOR_CURL || about_memory(message)))
     return RAN_OUT_OF_MEMORY;
   fprintf(stderr, "allocation %ld: %s\n", p->fail_at, message);
   return RAN_WRONG;
+}
+
+/* Calls the chunk's `afterwards`, if it has set one. */
+static bool goes_on(lua_State *L, const pool *p) {
+  if (lua_getglobal(L, "afterwards") != LUA_TFUNCTION) {
+    lua_pop(L, 1);
+    return true;
+  }
+  if (lua_pcall(L, 0, 0, 0) == LUA_OK)
+    return true;
+  fprintf(stderr, "after a failure at allocation %ld: %s\n", p->fail_at, luaL_tolstring(L, -1, NULL));
+  return false;
+}
+
+/* Whether the core has given all back, and libcurl no more is out than after the first run. */
+static bool is_balanced(const pool *p) {
+  static long curl_blocks = -1;
+  if (curl_blocks < 0 || blocks[ALLOCATOR_CURL] < curl_blocks)
+    curl_blocks = blocks[ALLOCATOR_CURL];
+  if (blocks[ALLOCATOR_CORE] == 0 && blocks[ALLOCATOR_CURL] == curl_blocks)
+    return true;
+  fprintf(stderr, "allocation %ld: blocks not given back: %ld of the core's, %ld of libcurl's\n", p->fail_at,
+          blocks[ALLOCATOR_CORE], blocks[ALLOCATOR_CURL] - curl_blocks);
+  return false;
 }
 
 /* Runs the chunk once in a state of its own. */
 static outcome run_once(const program *run, pool *p) {
   outcome result = RAN_OUT_OF_MEMORY;
   p->armed = true;
+  current = p;
+  alarm(MOST_SECONDS);
   lua_State *L = lua_newstate(allocate, p);
   if (L) {
     lua_pushcfunction(L, run_protected);
@@ -169,6 +221,8 @@ static outcome run_once(const program *run, pool *p) {
     int status = lua_pcall(L, 2, 0, 0);
     p->armed = false;
     result = judge(L, p, status);
+    if (!goes_on(L, p))
+      result = RAN_WRONG;
     lua_settop(L, 0);
     lua_pushcfunction(L, collect);
     if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
@@ -184,12 +238,20 @@ static outcome run_once(const program *run, pool *p) {
     fprintf(stderr, "allocation %ld: %zu bytes not given back\n", p->fail_at, p->outstanding);
     result = RAN_WRONG;
   }
-  return result;
+  alarm(0);
+  current = NULL;
+  return is_balanced(p) ? result : RAN_WRONG;
 }
 
 int main(int argc, char **argv) {
+  allocator who = ALLOCATOR_LUA;
+  if (argc > 1 && (strcmp(argv[1], "-core") == 0 || strcmp(argv[1], "-curl") == 0)) {
+    who = strcmp(argv[1], "-core") == 0 ? ALLOCATOR_CORE : ALLOCATOR_CURL;
+    argc--;
+    argv++;
+  }
   if (argc < 2) {
-    fprintf(stderr, "usage: %s chunk.lua [argument ...]\n", argv[0]);
+    fputs("usage: alloc_harness [-core | -curl] chunk.lua [argument ...]\n", stderr);
     return 2;
   }
   const program run = {.path = argv[1], .argc = argc - 2, .argv = argv + 2};
@@ -197,7 +259,7 @@ int main(int argc, char **argv) {
   for (long n = 1; n <= MOST_ALLOCATIONS; n++) {
     bool reached = false;
     for (int mode = FAIL_ONCE; mode <= FAIL_ON; mode++) {
-      pool p = {.mode = (failing)mode, .fail_at = n};
+      pool p = {.who = who, .mode = (failing)mode, .fail_at = n};
       outcome result = run_once(&run, &p);
       reached = reached || p.failed;
       all_well = all_well && result != RAN_WRONG;
