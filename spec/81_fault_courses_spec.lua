@@ -2,6 +2,7 @@
 -- wrong. What else a list or a connection may meet is in 31_retry_spec.lua (kept connections that are closed as soon as
 -- they are used) and 40_pagination_ends_spec.lua (tokens, empty pages, totals).
 
+local certificates = require("spec.support.certificates")
 local client_support = require("spec.support.client")
 local core = require("llama_cloud.core")
 local lists = require("spec.support.lists")
@@ -126,6 +127,63 @@ describe("a server that", function()
       llama_cloud.sleep(scaled(0.15))
     end
     assert.equal(4, s:connections())
+  end)
+
+  for _, scheme in ipairs { "http", "https" } do
+    for delay, when in pairs { [0] = "at once", [0.02] = "a little later" } do
+      it(
+        ("sends more than was asked for, %s, does not answer the next request with it (%s)"):format(when, scheme),
+        function()
+          if scheme == "https" and not certificates.available() then
+            return pending("the openssl program or its Lua module is missing")
+          end
+          local set = scheme == "https" and certificates.make()
+          local s <close> = server.start(
+            [[
+            local FORGED = 'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"id":"forged"}'
+            return function(c, r)
+              c:json(200, ('{"id":"%s"}'):format(r.method))
+              if args > 0 then
+                c:sleep(args)
+              end
+              c:raw(FORGED)
+            end
+          ]],
+            { args = delay, tls = set and set.good }
+          )
+          local client = client_support.client(s, { ca_file = set and set.ca or nil, total_timeout = scaled(20) })
+          for _ = 1, 3 do
+            local batch, err = client.batches:get("bat-1")
+            assert.equal("GET", batch and batch.id or err)
+            llama_cloud.sleep(scaled(0.15)) -- what is not there yet cannot be told from an answer
+            batch, err = client.batches:create(client_support.BATCH)
+            assert.equal("POST", batch and batch.id or err)
+            llama_cloud.sleep(scaled(0.15))
+          end
+          assert.equal(6, s:count())
+          if set then
+            set:remove()
+          end
+        end
+      )
+    end
+  end
+
+  it("says 408 to a kept connection that is idle, and closes it, loses no creation", function()
+    local s <close> = server.start([[
+      return function(c)
+        c:json(200, '{"id":"x"}')
+        c:sleep(0.02)
+        c:raw("HTTP/1.0 408 Request Time-out\r\nConnection: close\r\n\r\n")
+        c:close()
+      end
+    ]])
+    local client = client_support.client(s)
+    for i = 1, 4 do
+      assert.equal("x", assert(client.batches:create(client_support.BATCH)).id)
+      assert.equal(i, s:count())
+      llama_cloud.sleep(scaled(0.15))
+    end
   end)
 
   it("fails for a while and then hangs: the wait tells what failed, not that its own end came", function()

@@ -117,17 +117,22 @@ static int on_request(void *user, char *address, char *local_address, int port, 
   (void)address;
   (void)local_address;
   (void)port;
-  (void)local_port;
   if (!may_repeat(x))
     return CURL_PREREQFUNC_ABORT;
+  if (!x->opened && idle_has_input(x->idle, local_port)) {
+    x->stale = true;
+    return CURL_PREREQFUNC_ABORT;
+  }
   x->position = 0;
   return CURL_PREREQFUNC_OK;
 }
 
 /* CURLOPT_SOCKOPTFUNCTION: programs that the user's script starts get none of our connections. */
 static int on_new_socket(void *user, curl_socket_t fd, curlsocktype purpose) {
-  (void)user;
+  exchange *x = user;
   (void)purpose;
+  x->opened = true;
+  idle_note(x->idle, fd, 0);
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   return CURL_SOCKOPT_OK;
 }
@@ -235,6 +240,7 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET(CURLOPT_SOCKOPTFUNCTION, on_new_socket);
+  SET(CURLOPT_SOCKOPTDATA, x);
   SET(CURLOPT_PREREQFUNCTION, on_request);
   SET(CURLOPT_PREREQDATA, x);
   SET(CURLOPT_WRITEFUNCTION, on_body);
@@ -251,6 +257,8 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   /* without TLS there is no HTTP/2 to wait for, and libcurl would not know so before the first response */
   if (strncasecmp(x->url, "https:", 6) == 0)
     SET(CURLOPT_PIPEWAIT, 1L);
+  if (x->fresh)
+    SET(CURLOPT_FRESH_CONNECT, 1L);
   if (timeout < HUGE_VAL)
     SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
   if (x->proxy != NULL)
@@ -283,12 +291,33 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
 
 /* ---- the result ---- */
 
+/* Notes the connection if it is kept and of HTTP/1. With HTTP/2 the server may send something at any time. */
+static void note_connection(exchange *x, CURL *easy) {
+  curl_socket_t fd = CURL_SOCKET_BAD;
+  long version = CURL_HTTP_VERSION_NONE, port = 0;
+  curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
+  curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+  curl_easy_getinfo(easy, CURLINFO_LOCAL_PORT, &port);
+  if (fd != CURL_SOCKET_BAD)
+    idle_note(x->idle, fd, version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1 ? port : 0);
+}
+
 void exchange_collect(exchange *x, CURL *easy) {
   long sent = 0;
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &x->status);
   curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &sent);
   /* a request with a body is whole only when the body went too; one without is whole with its headers */
   x->sent = x->has_body ? x->asked : sent > 0;
+  note_connection(x, easy);
+}
+
+bool exchange_renew(exchange *x) {
+  if (!x->stale)
+    return false;
+  x->stale = false;
+  x->fresh = true;
+  x->message[0] = '\0';
+  return true;
 }
 
 /* Whether memory is there for what libcurl may have asked for. Volatile, or the compiler would know that it

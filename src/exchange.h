@@ -7,6 +7,7 @@
 #define LLAMA_CLOUD_EXCHANGE_H
 
 #include "buffer.h"
+#include "idle.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
@@ -48,7 +49,11 @@ typedef struct exchange {
   bool has_body, verify, repeatable;
   double timeout, connect_timeout;
   size_t max_response_bytes;
+  idle *idle; /* the kept connections of the multi that the attempt is made in */
+  bool fresh; /* takes a new connection */
   /* the attempt */
+  bool opened;         /* a connection for it */
+  bool stale;          /* ended before it began: the connection that it was given holds something already */
   CURL *easy;          /* whose callbacks refer to this; not to be touched but by them */
   size_t position;     /* how much of the body libcurl has read */
   bool asked;          /* whether it ever asked for the body */
@@ -81,6 +86,10 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout);
 
 /* Keeps what libcurl knows of an attempt that is over; to be called while the handle still has it. */
 void exchange_collect(exchange *x, CURL *easy);
+
+/* Makes an attempt that ended because of a stale connection ready to be made once more, on a new one; nothing
+   of it was sent. False: it ended for another reason. */
+bool exchange_renew(exchange *x);
 
 /* Notes how it ended: by libcurl's code, after exchange_collect if the attempt has begun, or by our own
    decision. */

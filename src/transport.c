@@ -53,6 +53,7 @@ struct transport {
   size_t pending, running, limit;
   token **heap; /* timers, and queued transfers with a deadline; the earliest first */
   size_t heap_length, heap_capacity;
+  idle idle;   /* kept connections */
   CURL **pool; /* idle easy handles: a reset one is cheaper than a new one */
   size_t pool_length, pool_capacity;
   transport *next_kept; /* in the list `kept` */
@@ -86,6 +87,16 @@ static void list_append(token_list *list, token *k) {
   else
     list->first = k;
   list->last = k;
+}
+
+static void list_prepend(token_list *list, token *k) {
+  k->prev = NULL;
+  k->next = list->first;
+  if (list->first != NULL)
+    list->first->prev = k;
+  else
+    list->last = k;
+  list->first = k;
 }
 
 static void list_remove(token_list *list, token *k) {
@@ -296,6 +307,16 @@ static void conclude(transport *t, transfer *x, CURLcode code) {
   finish(t, &x->base);
 }
 
+/* Puts a transfer that has left the multi before all others in the queue; without memory it ends. */
+static void queue_again(transport *t, transfer *x) {
+  if (x->base.due != POLLER_NEVER && !heap_insert(t, &x->base)) {
+    conclude(t, x, CURLE_OUT_OF_MEMORY);
+    return;
+  }
+  x->base.state = TOKEN_QUEUED;
+  list_prepend(&t->queue, &x->base);
+}
+
 /* The deadline of a transfer has passed before it was sent. */
 static void expire(transport *t, transfer *x) {
   finish_transfer(t, x, OUTCOME_TIMEOUT, "total_timeout passed while the request was queued");
@@ -319,6 +340,7 @@ static void admit(transport *t) {
       if (left < timeout)
         timeout = left;
     }
+    x->exchange.idle = &t->idle;
     easy = borrow_easy(t);
     if (easy != NULL)
       code = exchange_configure(&x->exchange, easy, timeout);
@@ -419,6 +441,7 @@ void transport_free(transport *t) {
     abandon(t->heap[t->heap_length - 1]);
   while (t->pool_length > 0)
     curl_easy_cleanup(t->pool[--t->pool_length]);
+  idle_free(&t->idle);
   free(t->pool);
   free(t->heap);
   if (transport_forked(t)) {
@@ -466,7 +489,10 @@ void transport_step(transport *t) {
       continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&x);
     leave_multi(t, x);
-    conclude(t, x, code);
+    if (exchange_renew(&x->exchange))
+      queue_again(t, x);
+    else
+      conclude(t, x, code);
   }
   while (t->heap_length > 0 && t->heap[0]->due <= now) {
     token *k = t->heap[0];
