@@ -142,6 +142,49 @@ function hosts.run(name, body)
   end
 end
 
+--- Runs a body inside a host, and then the host's own loop until that ends by itself. Raises what the body raised.
+---@param name string
+---@param body fun()
+function hosts.loop(name, body)
+  local ok, err
+  local function guarded()
+    ok, err = pcall(body)
+  end
+  if name == "cqueues" then
+    local controller = require("cqueues").new()
+    controller:wrap(guarded)
+    assert(controller:loop(hosts.limit))
+    assert(controller:empty(), "the controller's loop did not end")
+  elseif name == "luv" then
+    local uv = require("luv")
+    llama_cloud().use_loop("luv")
+    local watchdog = uv.new_timer()
+    watchdog:start(math.ceil(hosts.limit * 1000), 0, uv.stop)
+    watchdog:unref()
+    require("llama_cloud.loop.luv").spawn(guarded)
+    uv.run()
+    watchdog:close()
+    uv.run("nowait")
+    llama_cloud().use_loop(nil)
+    assert(not uv.loop_alive(), "uv.run did not end")
+  elseif name == "copas" then
+    local copas = require("copas")
+    local watchdog = core.now() + hosts.limit
+    copas.addthread(guarded)
+    copas.running = true
+    while not copas.finished() do -- what copas.loop does
+      assert(core.now() < watchdog, "the loop of Copas did not end")
+      copas.step(1)
+    end
+    copas.running = false
+  else
+    return hosts.run(name, body)
+  end
+  if not ok then
+    error(err, 0)
+  end
+end
+
 --- Defines a spec in each of these hosts that is there; body(host) runs inside.
 ---@param names string[]
 ---@param name string

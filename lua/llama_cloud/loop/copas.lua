@@ -1,5 +1,5 @@
---- Host: Copas 4. A coroutine is parked by copas.pauseforever; one Copas thread watches the descriptor, through an object
---- that looks to Copas like a socket.
+--- Host: Copas 4. A coroutine is parked by copas.pauseforever; an object that looks to Copas like a server's socket watches
+--- the descriptor.
 
 local copas = require("copas")
 
@@ -68,59 +68,49 @@ function host.wake(co)
   end
 end
 
-function host.watch(fd, on_readable)
-  local ready, closed, ended = false, false, false
-  -- Copas asks a "socket" to receive, waits until it is readable when that times out, and asks again.
-  local socket = {
-    getfd = function()
-      return fd
-    end,
-    dirty = function()
-      return false
-    end,
-    settimeout = function() end,
-    close = function()
-      closed = true
-    end,
-    receive = function()
-      if closed then
-        return nil, "closed"
-      elseif ready then
-        ready = false
-        return true
-      end
-      ready = true
-      return nil, "timeout"
-    end,
-  }
-  local function attend()
-    while not closed do
-      ready = false
-      copas.receive(socket)
-      if not closed then
-        on_readable()
-      end
+local servers = {} -- descriptor -> what watches it; used again, for Copas never forgets a server
+
+-- By this, Copas tells a TCP server from a UDP one.
+local like_tcp = {
+  __tostring = function()
+    return "tcp{server}: llama_cloud"
+  end,
+}
+
+-- Copas asks a "server" to accept when it is readable. A thread that reads would not do: copas.cancelall drops threads
+-- without a word.
+local function new_server(fd)
+  local server = { closed = true }
+  function server.getfd()
+    return fd
+  end
+  function server.dirty()
+    return false
+  end
+  function server.settimeout() end
+  function server.close()
+    server.closed = true
+  end
+  function server.accept()
+    local ok, err = pcall(server.on_readable)
+    if not ok then
+      copas.addthread(error, err, 0) -- where Copas reports errors, and goes on
     end
   end
-  copas.addthread(function()
-    -- copas.cancelall drops threads
-    local _ = setmetatable({}, {
-      __gc = function()
-        ended = true
-      end,
-    })
-    local ok, err = pcall(attend)
-    ended = true
-    if not ok then
-      error(err, 0)
-    end
-  end)
+  return setmetatable(server, like_tcp)
+end
+
+function host.watch(fd, on_readable)
+  local server = servers[fd] or new_server(fd)
+  servers[fd] = server
+  server.on_readable, server.closed = on_readable, false
+  copas.addserver(server, function() end)
   return function()
-    if not closed then
-      copas.close(socket)
+    if not server.closed then
+      copas.removeserver(server)
     end
   end, function()
-    return not closed and not ended
+    return not server.closed
   end
 end
 
