@@ -2,6 +2,7 @@
 
 local core = require("llama_cloud.core")
 local documents = require("bench.documents")
+local process = require("spec.support.process")
 
 -- All items of a page, and what ended it.
 local function items_of(page, options)
@@ -145,6 +146,30 @@ describe("a page", function()
     end
     collectgarbage("setpause", 200)
     assert.is_true(closed > 0)
+  end)
+end)
+
+describe("a Lua state that closes", function()
+  it("may decode in finalizers that run after those of the decoder", function()
+    local output, well = process.run([[
+      local core = require("llama_cloud.core")
+      keep = setmetatable({}, {
+        __gc = function()
+          assert(core.decode('[{"a":"\\u0041"}]')[1].a == "A")
+          assert(core.decode('{"a":1,"b":2}', { fields = { "a" } }).b == nil)
+          assert(core.page('{"items":[{}]}'):next())
+          io.write("decoded")
+        end,
+      })
+      core.decode("{}")
+      core.decode("{}", { fields = {} })
+    ]])
+    assert.equal("decoded", output)
+    assert.is_true(well)
+  end)
+
+  it("hides the finalizer of pages", function()
+    assert.is_false(getmetatable(assert(core.page("{}"))))
   end)
 end)
 

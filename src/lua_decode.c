@@ -87,6 +87,7 @@ static int state_gc(lua_State *L) {
   free(state->frames);
   state->frames = NULL;
   state->frame_capacity = 0;
+  state->taken = true; /* the registry still has it when later finalizers of a closing state decode */
   return 0;
 }
 

@@ -279,6 +279,8 @@ static int core_page(lua_State *L) {
 void lua_page_open(lua_State *L) {
   luaL_newmetatable(L, PAGE);
   luaL_setfuncs(L, page_metamethods, 0);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable"); /* __gc is the collector's alone */
   luaL_newlib(L, page_methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
