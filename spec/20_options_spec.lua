@@ -22,6 +22,34 @@ describe("options.unknown", function()
     assert.equal("unknown parameter ''", complaint(""))
   end)
 
+  it("names the one or two that contain it, where none is near", function()
+    local more = { max_items = 1, max_interval = 1, polling_interval = 1, api_key = 1 }
+    assert.equal("unknown option 'key' (did you mean 'api_key'?)", options.unknown("option", "key", more))
+    assert.equal("unknown option 'Items' (did you mean 'max_items'?)", options.unknown("option", "Items", more))
+    assert.equal(
+      "unknown option 'interval' (did you mean 'max_interval' or 'polling_interval'?)",
+      options.unknown("option", "interval", more)
+    )
+    assert.equal("unknown option 'al'", options.unknown("option", "al", more))
+    assert.equal(
+      "unknown option 'foo'",
+      options.unknown("option", "foo", { foo_first = 1, foo_second = 1, foo_third = 1 })
+    )
+  end)
+
+  it("tells where a name belongs that is in the wrong table", function()
+    local others = { timeout = "seconds" }
+    assert.equal(
+      "unknown parameter 'timeout': it is an option, and options are in a table after that of the parameters",
+      options.check("parameter", { timeout = 1 }, { status = "string" }, others)
+    )
+    assert.equal(
+      "unknown option 'status': it is a parameter, and parameters are in a table before that of the options",
+      options.check("option", { status = 1 }, others, { status = "string" })
+    )
+    assert.equal("unknown option 'colour'", options.check("option", { colour = 1 }, others, { status = "string" }))
+  end)
+
   it("takes the first in the alphabet of two that are equally near", function()
     assert.equal("unknown option 'ac' (did you mean 'aa'?)", options.unknown("option", "ac", { ab = 1, aa = 1 }))
   end)

@@ -24,7 +24,7 @@ local function distance(a, b)
   return above[#b]
 end
 
--- The known name that is nearest to an unknown one, if any is near.
+-- The known name that is nearest to an unknown one, if any is near, quoted; or the one or two that contain it.
 local function nearest(name, known)
   local best, least = nil, math.huge
   for candidate in pairs(known) do
@@ -33,20 +33,40 @@ local function nearest(name, known)
       best, least = candidate, d
     end
   end
-  return least <= math.max(2, #name // 3) and best or nil
+  if least <= math.max(2, #name // 3) then
+    return ("'%s'"):format(best)
+  end
+  local around = {}
+  for candidate in pairs(known) do
+    if #name > 2 and candidate:find(name:lower(), 1, true) then
+      around[#around + 1] = ("'%s'"):format(candidate)
+    end
+  end
+  table.sort(around)
+  return #around > 0 and #around < 3 and table.concat(around, " or ") or nil
 end
+
+local places = {
+  parameter = "it is an option, and options are in a table after that of the parameters",
+  option = "it is a parameter, and parameters are in a table before that of the options",
+}
 
 --- The complaint about a name that does not exist.
 ---@param what string "parameter" or "option"
 ---@param name any
 ---@param known table<string, any>
+---@param others? table<string, any> the names of the other kind that the same call takes
 ---@return string
-function options.unknown(what, name, known)
+function options.unknown(what, name, known, others)
   if type(name) ~= "string" then
     return ("%ss are named, as in { name = value }; a %s is not a name"):format(what, type(name))
   end
+  local complaint = ("unknown %s '%s'"):format(what, name)
+  if others and others[name] then
+    return ("%s: %s"):format(complaint, places[what])
+  end
   local near = nearest(name, known)
-  return ("unknown %s '%s'"):format(what, name) .. (near and (" (did you mean '%s'?)"):format(near) or "")
+  return near and ("%s (did you mean %s?)"):format(complaint, near) or complaint
 end
 
 -- Each type: its test, how it is called in a complaint, and whether it is about numbers.
@@ -179,15 +199,16 @@ end
 ---@param what string "parameter" or "option"
 ---@param given any the table
 ---@param declared table<string, string> name to type
+---@param others? table<string, any> the names of the other kind that the same call takes
 ---@return string? problem
-function options.check(what, given, declared)
+function options.check(what, given, declared, others)
   if type(given) ~= "table" then
     return ("%ss must be a table, not %s"):format(what, type(given))
   end
   for name, value in pairs(given) do
     local type_name = declared[name]
     if not type_name then
-      return options.unknown(what, name, declared)
+      return options.unknown(what, name, declared, others)
     end
     local problem = options.mismatch(what, name, value, type_name)
     if problem then
