@@ -206,6 +206,39 @@ describe("a list", function()
       assert.equal(2, s:count())
     end)
 
+    it("are what makes an array of it: it is none itself", function()
+      local s <close>, client = start { "{}" }
+      local list = client.batches:list()
+      local problem = "a list is not an array: loop with `for item in list do`, or get one from list:all()"
+      local here = "40_pagination_spec%.lua:%d+: a list is not an array"
+      assert.matches(
+        here,
+        select(
+          2,
+          pcall(function()
+            local _ = #list
+          end)
+        )
+      )
+      assert.matches(
+        here,
+        select(
+          2,
+          pcall(function()
+            local _ = list[1]
+          end)
+        )
+      )
+      local _, message = pcall(function()
+        for _ in ipairs(list) do
+          error("there is nothing")
+        end
+      end)
+      assert.equal(problem, message)
+      assert.is_nil(list.items)
+      assert.equal(0, s:count())
+    end)
+
     it("refuses what it does not know", function()
       local s <close>, client = start { "{}" }
       local list = client.batches:list()

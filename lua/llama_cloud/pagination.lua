@@ -385,6 +385,21 @@ end
 
 List.__close = List.close
 
+-- ipairs and # would find nothing, without a word.
+local function no_array()
+  error("a list is not an array: loop with `for item in list do`, or get one from list:all()", 2)
+end
+
+List.__len = no_array
+
+setmetatable(List, {
+  __index = function(_, key)
+    if math.type(key) == "integer" then
+      return no_array() -- a tail call: the position in the message is the caller's
+    end
+  end,
+})
+
 function List:__tostring()
   local condition = self.failure and "failed" or self.closed and "closed" or self.ended and "at its last page" or "open"
   return ("llama_cloud.list (%s, %d pages)"):format(condition, self.pages_seen)
