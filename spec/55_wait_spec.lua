@@ -345,6 +345,17 @@ for _, resource in ipairs(waiting.resources) do
       assert.is_true(s:count() > 1)
     end)
 
+    it("names what went wrong itself, not that a poll with its retries ran out of time", function()
+      local s <close>, client = start(resource, { { status = 503, body = '{"detail":"moving house"}' } })
+      local options = { total_timeout = 0.3 * patience, max_retries = 5 }
+      local err = select(2, of(client):wait("bat-1", nil, options))
+      assert.equal("timeout", err.cause.kind)
+      assert.equal("internal_server", err.cause.cause.kind)
+      assert.matches(" s; the last error was: 503: moving house$", err.message)
+      assert.is_nil(err.message:find("total_timeout", 1, true))
+      assert.is_true(s:count() > 0)
+    end)
+
     it("forgets an error after which it has seen the batch again", function()
       local s <close>, client = start(resource, { { status = 503 }, running })
       local err = select(2, of(client):wait("bat-1", nil, quick { total_timeout = 0.3 * patience }))

@@ -1,5 +1,5 @@
---- Waiting for one batch or job by polling: wait, run, watch (wait_all is in crowd.lua). What is polled, and which statuses end the wait, is
---- declared by the resource:
+--- Waiting for one batch or job by polling: wait, run, watch (wait_all is in crowd.lua). What is polled, and which statuses
+--- end the wait, is declared by the resource:
 ---   noun       what it is called in messages
 ---   get        the method that gets one; `subject`: where in the answer it is, if it is not the answer itself
 ---   complete   the statuses that mean success
@@ -157,8 +157,13 @@ function polling.overdue(plan, batch, cause, seconds)
     state = "was still " .. batch.status:gsub("%%", "%%%%") .. " after %g s"
   end
   local message = ("%s %s " .. state):format(waiting.noun, plan.id, seconds)
-  if cause then
-    message = ("%s; the last error was: %s"):format(message, cause.message)
+  -- that a poll ran out of time says less than why
+  local reason = cause
+  while reason and reason.kind == "timeout" and reason.cause do
+    reason = reason.cause
+  end
+  if reason then
+    message = ("%s; the last error was: %s"):format(message, reason.message)
   end
   return errors.new { kind = "timeout", message = message, batch = batch, cause = cause }
 end
