@@ -133,7 +133,7 @@ describe("llama_cloud.wrap", function()
   it("refuses what is no function", function()
     support.raises_here(function()
       wrap {}
-    end, "a function is needed, not a table")
+    end, "a function is needed, not table")
   end)
 
   it("cannot be called by itself", function()

@@ -52,7 +52,7 @@ end
 
 local function check_function(f)
   if type(f) ~= "function" then
-    error(("a function is needed, not a %s"):format(type(f)), 3)
+    error(("a function is needed, not %s"):format(type(f)), 3)
   end
 end
 
