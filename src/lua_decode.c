@@ -520,7 +520,7 @@ static bool decode_value(decoder *d) {
     }
     /* A value is complete, and with it perhaps the containers around it. */
     for (;;) {
-      if (d->depth == 0)
+      if (d->top == NULL)
         return true;
       bool in_array = d->top->length >= 0;
       if (in_array)
