@@ -159,6 +159,11 @@ local function resolve(state, given)
     state.base_url_from = "LLAMA_CLOUD_BASE_URL"
     resolved.base_url = environment("LLAMA_CLOUD_BASE_URL") or regions.us
   end
+  for _, name in ipairs { "proxy", "ca_file" } do
+    if (resolved[name] or ""):find("[\r\n%z]") then
+      return name .. " contains a line break or NUL"
+    end
+  end
   local problem = endpoint.bad_query(resolved.default_query)
   return problem and "default_query: " .. problem
 end
@@ -246,8 +251,17 @@ local function prepare_log(state)
       target = nil
     end
   end
+  -- who gives the key as a header, with or without its scheme, means it to be as secret
+  local secrets = { state.options.api_key }
+  for _, set in ipairs { state.environment_headers, state.options.default_headers } do
+    for header, value in pairs(set) do
+      if header:lower() == "authorization" and value then
+        secrets[#secrets + 1] = tostring(value):match("%S+%s*$")
+      end
+    end
+  end
   local problem
-  state.log, problem = log.new(target, { state.options.api_key })
+  state.log, problem = log.new(target, secrets)
   return problem and ("%s %s"):format(name, problem)
 end
 

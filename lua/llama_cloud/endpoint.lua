@@ -98,17 +98,23 @@ local function bad_id(name, id)
   end
 end
 
--- Whether a value can stand in a query; null can, for it is left out.
+-- Whether a value can stand in a query; null can, for it is left out. No parameter of the API has lines: a line break is
+-- a file that was read with its last one, say.
 local function is_scalar(value)
   if type(value) == "number" then
     return value == value and math.abs(value) < math.huge
+  elseif type(value) == "string" then
+    return not value:find("[\r\n%z]")
   end
-  return type(value) == "string" or type(value) == "boolean" or value == core.null
+  return type(value) == "boolean" or value == core.null
 end
 
 -- A value that cannot stand in a query, for a complaint.
 local function called(value)
-  return type(value) == "number" and tostring(value) or "a " .. type(value)
+  if type(value) == "string" then
+    return "hold a line break or NUL"
+  end
+  return "be " .. (type(value) == "number" and tostring(value) or "a " .. type(value))
 end
 
 -- What is wrong with the values of a query, or nil: each is a scalar or an array of scalars.
@@ -116,6 +122,8 @@ local function bad_query(query)
   for name, value in pairs(query) do
     if type(name) ~= "string" then
       return ("option 'query' has a name that is a %s"):format(type(name))
+    elseif not is_scalar(name) then
+      return "a query parameter's name holds a line break or NUL"
     elseif type(value) == "table" then
       local count = 0
       for _ in pairs(value) do
@@ -125,11 +133,11 @@ local function bad_query(query)
         if value[position] == nil then
           return ("query parameter '%s' cannot be a table that is not an array"):format(name)
         elseif not is_scalar(value[position]) then
-          return ("query parameter '%s' cannot hold %s"):format(name, called(value[position]))
+          return ("query parameter '%s' cannot %s"):format(name, called(value[position]):gsub("^be", "hold"))
         end
       end
     elseif not is_scalar(value) then
-      return ("query parameter '%s' cannot be %s"):format(name, called(value))
+      return ("query parameter '%s' cannot %s"):format(name, called(value))
     end
   end
 end

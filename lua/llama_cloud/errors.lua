@@ -56,6 +56,11 @@ local hints = {
   permission_denied = "the key's project or plan does not allow this",
 }
 
+-- A text on one line, without what a terminal would obey.
+local function plain(text)
+  return (text:gsub("%c+", " "))
+end
+
 function Error:__tostring()
   local context = {}
   if self.method and self.url then
@@ -68,13 +73,14 @@ function Error:__tostring()
     context[#context + 1] = "request id " .. self.request_id
   end
   local text = ("llama_cloud: %s: %s"):format(self.kind, self.message)
-  return #context > 0 and ("%s (%s)"):format(text, table.concat(context, ", ")) or text
+  return plain(#context > 0 and ("%s (%s)"):format(text, table.concat(context, ", ")) or text)
 end
 
---- Makes an error object of the given fields; kind and message are required.
+--- Makes an error object of the given fields; kind and message are required. The message may be the service's words.
 ---@param fields table
 ---@return LlamaCloud.Error
 function errors.new(fields)
+  fields.message = plain(fields.message)
   return setmetatable(fields, Error)
 end
 

@@ -1,5 +1,7 @@
 --- Where messages go: nowhere, to standard error, or to a function of the application's.
 
+local core = require("llama_cloud.core")
+
 local log = {}
 
 local ranks = { debug = 1, info = 2, warn = 3 }
@@ -23,8 +25,9 @@ local function to_stderr(level, message, fields)
     end
     parts[#parts + 1] = (" %s=%s"):format(name, tostring(value))
   end
-  parts[#parts + 1] = "\n"
-  io.stderr:write(table.concat(parts))
+  -- what a server sends is not to steer a terminal
+  local line = table.concat(parts):gsub("[\0-\8\11-\31\127]", "?")
+  io.stderr:write(line, "\n")
 end
 
 ---@alias LlamaCloud.LogLevel "debug"|"info"|"warn"
@@ -72,9 +75,9 @@ local function clean(secrets, value)
   if type(value) == "table" then
     local copy = {}
     for key, member in pairs(value) do
-      copy[key] = clean(secrets, member)
+      copy[clean(secrets, key)] = clean(secrets, member)
     end
-    return copy
+    return getmetatable(value) == core.array and core.array(copy) or copy
   elseif type(value) ~= "string" then
     return value
   end

@@ -247,8 +247,10 @@ local function send(state, call, target, list, number, deadline, ahead)
     end
     attempt.kind, attempt.error = "decode", err
   elseif kind == "response" then
-    -- a service may quote the API key in its complaint about it
-    attempt.error = errors.from_response(status, state.log:clean(attempt.headers), state.log:clean(transfer:body()))
+    -- a service may quote the API key in its complaint about it; and then once more, for JSON can write it in other ways
+    local err = errors.from_response(status, state.log:clean(attempt.headers), state.log:clean(transfer:body()))
+    err.message, err.body = state.log:clean(err.message), state.log:clean(err.body)
+    attempt.error = err
   else
     if kind == "cancelled" then
       message = "the client was closed"
