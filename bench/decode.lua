@@ -1,10 +1,11 @@
---- How fast JSON becomes Lua tables, against lua-cjson (and dkjson where it is installed).
----   scripts/lua bench/decode.lua [ROUNDS]
----   scripts/lua bench/decode.lua once DOCUMENT DECODER COUNT    for callgrind: COUNT decodes and nothing else
+--- How fast JSON becomes Lua tables, against lua-cjson, and against dkjson where it is installed.
+---   decode.lua [ROUNDS]
+---   decode.lua once DOCUMENT DECODER COUNT    for callgrind: COUNT decodes and nothing else
 
 local cjson = require("cjson")
 local core = require("llama_cloud.core")
 local documents = require("bench.documents")
+local results = require("bench.results")
 local statistics = require("bench.statistics")
 
 local all = {
@@ -20,48 +21,82 @@ local all = {
   { "numbers", documents.numbers },
 }
 
+local function decode(text)
+  return assert(core.decode(text))
+end
+
+-- As a list reads a page: one item after the other, none of them kept.
+local function by_item(options)
+  return function(text)
+    local page <close> = assert(core.page(text))
+    local next_item, count = page.next, 0
+    while next_item(page, options) do
+      count = count + 1
+    end
+    assert(count == 100)
+  end
+end
+
 local decoders = {
-  ["llama_cloud"] = function(text)
-    return assert(core.decode(text))
-  end,
-  ["lua-cjson"] = cjson.decode,
+  { "llama_cloud", decode },
+  { "lua-cjson", cjson.decode },
+}
+local found, dkjson = pcall(require, "dkjson")
+if found then
+  decoders[#decoders + 1] = { "dkjson", dkjson.decode }
+end
+
+-- Further ways to read one of the documents.
+local further = {
+  ["v2 page"] = {
+    { "item by item", by_item() },
+    { "fields", by_item { fields = { "id", "status" } } },
+  },
 }
 
 if arg[1] == "once" then
+  local text, chosen
   for _, document in ipairs(all) do
     if document[1] == arg[2] then
-      local text, decode = document[2](document[3]), decoders[arg[3]]
-      for _ = 1, tonumber(arg[4]) do
-        if decode then
-          decode(text)
-        end
-      end
+      text = document[2](document[3])
     end
+  end
+  for _, decoder in ipairs(table.move(further["v2 page"], 1, 2, #decoders + 1, decoders)) do
+    if decoder[1] == arg[3] then
+      chosen = decoder[2]
+    end
+  end
+  for _ = 1, tonumber(arg[4]) do
+    chosen(text)
   end
   return
 end
 
-local rounds = tonumber(arg[1]) or 7
-print(("%-20s %10s %14s %14s %8s"):format("document", "bytes", "lua-cjson ms", "llama_cloud ms", "faster"))
+-- Short rounds and many: what else the machine does comes and goes in between.
+local rounds = 3 * (tonumber(arg[1]) or 5)
+local file = results.open("decode")
 for _, document in ipairs(all) do
   local text = document[2](document[3])
   local contenders = {}
-  for name, decode in pairs(decoders) do
+  local function add(decoder)
     contenders[#contenders + 1] = {
-      name = name,
+      name = decoder[1],
       run = function()
-        decode(text)
+        decoder[2](text)
       end,
     }
   end
-  local medians = statistics.compare(contenders, rounds, 0.1)
-  print(
-    ("%-20s %10d %14.3f %14.3f %8.2f"):format(
-      document[1],
-      #text,
-      medians["lua-cjson"] * 1000,
-      medians["llama_cloud"] * 1000,
-      medians["lua-cjson"] / medians["llama_cloud"]
-    )
-  )
+  for _, decoder in ipairs(decoders) do
+    add(decoder)
+  end
+  for _, decoder in ipairs(further[document[1]] or {}) do
+    add(decoder)
+  end
+  local times = statistics.compare(contenders, rounds, 0.03)
+  for _, contender in ipairs(contenders) do
+    for round, seconds in ipairs(times[contender.name]) do
+      file:add { what = document[1], name = contender.name, round = round, cpu = seconds, bytes = #text }
+    end
+  end
+  io.stderr:write(("decode: %s\n"):format(document[1]))
 end

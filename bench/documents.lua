@@ -35,14 +35,16 @@ end
 
 local statuses = { "PENDING", "RUNNING", "COMPLETED", "COMPLETED", "COMPLETED", "FAILED", "CANCELLED", "THROTTLED" }
 
-local function v2_batch(random, project, results)
-  return ('{"id":"bat-%s","project_id":"%s","source_directory_id":"dir-%s","config":{"job":{"type":"parse_v2",'
-    .. '"configuration_id":"cfg-%s"}},"status":"%s","created_at":"%s","updated_at":"%s","results":%s}'):format(
+local function v2_batch(random, project, results, status)
+  return (
+    '{"id":"bat-%s","project_id":"%s","source_directory_id":"dir-%s","config":{"job":{"type":"parse_v2",'
+    .. '"configuration_id":"cfg-%s"}},"status":"%s","created_at":"%s","updated_at":"%s","results":%s}'
+  ):format(
     uuid(random),
     project,
     uuid(random),
     uuid(random),
-    statuses[1 + random(#statuses)],
+    status or statuses[1 + random(#statuses)],
     date(random),
     date(random),
     results or "null"
@@ -50,10 +52,12 @@ local function v2_batch(random, project, results)
 end
 
 local function v1_job(random, project)
-  return ('{"id":"bjb-%s","job_type":"parse","project_id":"%s","status":"completed","total_items":%d,'
+  return (
+    '{"id":"bjb-%s","job_type":"parse","project_id":"%s","status":"completed","total_items":%d,'
     .. '"completed_at":"%s","created_at":"%s","directory_id":"dir-%s","effective_at":"%s","error_message":null,'
     .. '"failed_items":%d,"job_record_id":"%s","processed_items":%d,"skipped_items":%d,"started_at":"%s",'
-    .. '"updated_at":"%s","workflow_id":"%s"}'):format(
+    .. '"updated_at":"%s","workflow_id":"%s"}'
+  ):format(
     uuid(random),
     project,
     random(1000),
@@ -95,6 +99,13 @@ function documents.v2_page(count, seed)
   end)
 end
 
+--- A batch that runs, as a poll gets it.
+---@return string
+function documents.running_batch()
+  local random = random_source(7)
+  return v2_batch(random, "prj-" .. uuid(random), nil, "RUNNING")
+end
+
 --- A page of v1 batch jobs.
 ---@param count? integer 100
 ---@return string
@@ -113,8 +124,10 @@ function documents.results(count)
   local random = random_source(3)
   local results = {}
   for i = 1, count do
-    results[i] = ('{"source_directory_file_id":"dfl-%s","job_reference":{"type":"parse_v2","id":"pjb-%s"},'
-      .. '"error_message":null}'):format(uuid(random), uuid(random))
+    results[i] = (
+      '{"source_directory_file_id":"dfl-%s","job_reference":{"type":"parse_v2","id":"pjb-%s"},'
+      .. '"error_message":null}'
+    ):format(uuid(random), uuid(random))
   end
   return v2_batch(random, "prj-" .. uuid(random), "[" .. table.concat(results, ",") .. "]")
 end
@@ -125,7 +138,10 @@ function documents.escapes()
   local random = random_source(4)
   local parts = {}
   for i = 1, 2000 do
-    parts[i] = ('"line %d\\nquote \\"%d\\" tab\\t\\u00e9\\u4e2d\\ud83d\\ude00 back\\\\slash\\/"'):format(i, random(1000))
+    parts[i] = ('"line %d\\nquote \\"%d\\" tab\\t\\u00e9\\u4e2d\\ud83d\\ude00 back\\\\slash\\/"'):format(
+      i,
+      random(1000)
+    )
   end
   return "[" .. table.concat(parts, ",") .. "]"
 end

@@ -1,30 +1,36 @@
---- Writes the pages of a list as files for nginx, each naming the next: pages.lua DIRECTORY PAGES ITEMS_PER_PAGE KIND.
---- KIND v2: found by page_token; v1: found by offset.
+--- The pages of a list, as text: every page names the next one.
 
 local documents = require("bench.documents")
 
-local directory, pages, size, kind = arg[1], tonumber(arg[2]), tonumber(arg[3]), arg[4]
-for number = 1, pages do
-  local text
-  if kind == "v2" then
-    text = documents.v2_page(size, number)
-    local token = number < pages and ('"%d"'):format(number + 1) or "null"
-    text =
-      text:gsub('"next_page_token":"[^"]*","total_size":%d+', ('"next_page_token":%s,"total_size":null'):format(token))
-  else
-    text = documents.v1_page(size)
-    text = text:gsub(
-      '"next_page_token":"[^"]*","total_size":%d+',
-      ('"next_page_token":null,"total_size":%d'):format(pages * size)
-    )
+local pages = {}
+
+--- Page `number` of a list of v2 batches. The token of a page is its number.
+---@param number integer from 1
+---@param count integer how many pages there are
+---@param size integer items per page
+---@return string
+function pages.v2(number, count, size)
+  local token = number < count and ('"%d"'):format(number + 1) or "null"
+  local text = documents.v2_page(size, number)
+  return (
+    text:gsub('"next_page_token":"[^"]*","total_size":%d+', ('"next_page_token":%s,"total_size":null'):format(token))
+  )
+end
+
+--- A page of a list of v1 jobs, which is found by its offset.
+---@param first integer the offset: a multiple of size
+---@param count integer how many pages there are
+---@param size integer items per page
+---@return string
+function pages.v1(first, count, size)
+  local total = count * size
+  if first >= total then
+    return ('{"items":[],"next_page_token":null,"total_size":%d}'):format(total)
   end
-  local name = kind == "v2" and number or (number - 1) * size
-  local file = assert(io.open(("%s/%d.json"):format(directory, name), "wb"))
-  file:write(text)
-  file:close()
+  local text = documents.v1_page(size)
+  return (
+    text:gsub('"next_page_token":"[^"]*","total_size":%d+', ('"next_page_token":null,"total_size":%d'):format(total))
+  )
 end
-if kind == "v1" then
-  local file = assert(io.open(("%s/%d.json"):format(directory, pages * size), "wb"))
-  file:write(('{"items":[],"next_page_token":null,"total_size":%d}'):format(pages * size))
-  file:close()
-end
+
+return pages

@@ -1,0 +1,22 @@
+// The same as ours.lua with the official TypeScript SDK: sdk.mjs URL [SECONDS]; BENCH_SDK is where npm installed it.
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+
+const resolve = createRequire(`${process.env.BENCH_SDK}/package.json`).resolve;
+const { default: LlamaCloud } = await import(pathToFileURL(resolve("@llamaindex/llama-cloud")).href);
+
+const [, , baseURL, work] = process.argv;
+const milliseconds = work ? 1000 * Number(work) : 0;
+const client = new LlamaCloud({ apiKey: "key", baseURL });
+let count = 0;
+let ids = 0;
+for await (const batch of client.batches.list({ page_size: 100 })) {
+  count += 1;
+  ids += batch.id.length;
+  if (milliseconds) {
+    const done = performance.now() + milliseconds;
+    while (performance.now() < done);
+  }
+}
+if (ids !== 40 * count) throw new Error("the batches are not what they should be");
+console.log(count);

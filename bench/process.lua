@@ -1,0 +1,63 @@
+--- Measures whole programs: CPU time, wall time and peak memory of the process, start-up included.
+
+local cjson = require("cjson")
+
+local process = {}
+
+-- What a program may take at most.
+local SECONDS = 180
+
+local function quoted(word)
+  return "'" .. tostring(word):gsub("'", "'\\''") .. "'"
+end
+
+--- A command line for the shell.
+---@param words any[]
+---@return string
+function process.command_line(words)
+  local parts = {}
+  for i, word in ipairs(words) do
+    parts[i] = quoted(word)
+  end
+  return table.concat(parts, " ")
+end
+
+--- Runs a command. Raises if it fails.
+---@param words any[]
+---@return { wall: number, user: number, system: number, cpu: number, peak_kib: integer } cost
+---@return string output
+function process.measure(words)
+  local measure = os.getenv("BENCH_TOOLS") .. "/measure"
+  local pipe = assert(io.popen(process.command_line { measure, SECONDS, table.unpack(words) }))
+  local text = pipe:read("a")
+  pipe:close()
+  local output, line = text:match("^(.-)([^\n]*)\n$")
+  local cost = cjson.decode((assert(line, "nothing came from " .. measure)))
+  if cost.status ~= 0 then
+    error(("%s failed with status %d"):format(table.concat(words, " "), cost.status), 0)
+  end
+  cost.status, cost.cpu = nil, cost.user + cost.system
+  return cost, output
+end
+
+--- Runs programs in turn, round after round, beginning with another one each time.
+---@param results table where the measurements go
+---@param what string what they all do
+---@param contenders { name: string, command: any[], output: any? }[] output: what each must print
+---@param rounds integer
+function process.compare(results, what, contenders, rounds)
+  for round = 1, rounds do
+    for i = 1, #contenders do
+      local contender = contenders[(i + round) % #contenders + 1]
+      local cost, output = process.measure(contender.command)
+      if contender.output and output ~= contender.output .. "\n" then
+        error(("%s printed %q instead of %q"):format(contender.name, output, contender.output), 0)
+      end
+      cost.what, cost.name, cost.round = what, contender.name, round
+      results:add(cost)
+    end
+    io.stderr:write(("%s: round %d of %d\n"):format(what, round, rounds))
+  end
+end
+
+return process
