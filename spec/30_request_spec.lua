@@ -235,7 +235,7 @@ describe("an answer of a declared endpoint", function()
   local strange = {
     ["empty"] = { "", "the response is empty instead of JSON" },
     ["HTML"] = { "<html><body>Sign in</body></html>", "it begins: <html><body>Sign in</body></html>" },
-    ["invalid JSON"] = { '{"id": bat}', "the response is not valid JSON: " },
+    ["invalid JSON"] = { '{"id": bat}', "expected a value after ':' but found 'b' at byte 8; it begins: " },
     ["a cut object"] = { '{"id": "bat-1", "status": "RUN', "the response is not valid JSON: " },
     ["text after an object"] = { '{"id":"bat-1"} x', "at byte 16" },
     ["null"] = { "null", "the response is JSON, but not an object; it begins: null" },

@@ -109,14 +109,14 @@ local function decode(state, call, transfer, status)
       return transfer:body()
     end
   end
-  local value, message, offset
+  local value, message
   if call.returns == "page" then
-    value, message, offset = transfer:page()
+    value, message = transfer:page()
     if value then
       return value
     end
   else
-    value, message, offset = transfer:decode(call.decoding)
+    value, message = transfer:decode(call.decoding)
     if not message and (call.returns == "any" or request.is_object(value)) then
       return value
     end
@@ -126,7 +126,7 @@ local function decode(state, call, transfer, status)
   if body == "" then
     message = "the response is empty instead of JSON"
   elseif message then
-    message = ("the response is not valid JSON: %s at byte %d"):format(message, offset)
+    message = "the response is not valid JSON: " .. message
   else
     message = "the response is JSON, but not an object"
   end
