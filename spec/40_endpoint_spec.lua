@@ -377,6 +377,29 @@ describe("an endpoint", function()
       assert.equal(0, s:count())
     end)
 
+    it("parameters among the options, and options among the parameters, and tells where they belong", function()
+      local s <close>, client = start()
+      local batches, jobs = client.batches, client.beta.batch
+      local parameter =
+        "unknown parameter '%s': it is an option, and options are in a table after that of the parameters"
+      local option = "unknown option '%s': it is a parameter, and parameters are in a table before that of the options"
+      assert.equal(parameter:format("timeout"), complaint(batches, "get", "x", { timeout = 1 }))
+      assert.equal(parameter:format("fields"), complaint(batches, "list", { fields = { "id" } }))
+      assert.equal(parameter:format("concurrency"), complaint(jobs, "list", { concurrency = 4 }))
+      assert.equal("unknown parameter 'concurrency'", complaint(batches, "list", { concurrency = 4 }))
+      assert.equal(option:format("expand"), complaint(batches, "get", "x", nil, { expand = { "results" } }))
+      for _, method in ipairs { "wait", "watch", "wait_all" } do
+        local subject = method == "wait_all" and { "x" } or "x"
+        assert.equal(parameter:format("backoff"), complaint(batches, method, subject, { backoff = "constant" }))
+        assert.equal(option:format("expand"), complaint(batches, method, subject, {}, { expand = { "results" } }))
+      end
+      local creation = { source_directory_id = "dir-1", config = {}, expand = { "results" } }
+      assert.equal(parameter:format("expand"), complaint(batches, "run", creation))
+      creation.expand = nil
+      assert.equal(option:format("config"), complaint(batches, "run", creation, { config = {} }))
+      assert.equal(0, s:count())
+    end)
+
     it("options that do not exist, and options of the wrong type", function()
       local s <close>, client = start()
       local function of(options)

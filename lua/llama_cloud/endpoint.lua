@@ -247,8 +247,8 @@ end
 
 -- Why the arguments cannot be sent, or nil.
 local function problem_with(compiled, params, given)
-  local problem = options.check("parameter", params, compiled.types)
-    or options.check("option", given, compiled.options)
+  local problem = options.check("parameter", params, compiled.types, compiled.options)
+    or options.check("option", given, compiled.options, compiled.types)
     or given.headers and headers.check(given.headers)
   if problem then
     return problem
@@ -444,11 +444,14 @@ local function waiting_methods(waiting, members)
   }
   local methods = polling.methods(api, waiting)
   methods.wait_all = crowd.method(api, waiting)
-  for _, method in pairs(methods) do
+  for name, method in pairs(methods) do
     local types = extended(extended(call_options, polling.options), method.options)
+    local parameters = members[name == "run" and waiting.create or waiting.get].types
     local prepare = method.prepare
     method.prepare = function(state, ids, params, given)
-      local problem = options.check("option", given, types) or polling.check(given)
+      local problem = options.check("parameter", params, parameters, types)
+        or options.check("option", given, types, parameters)
+        or polling.check(given)
       if problem then
         return nil, problem
       end
