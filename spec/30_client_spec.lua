@@ -136,6 +136,9 @@ describe("a client's options", function()
       llama_cloud.new { api_key = "k", apikey = "k" }
     end, "unknown option 'apikey' (did you mean 'api_key'?)")
     raises_here(function()
+      llama_cloud:new()
+    end, "call it with a dot: llama_cloud.new(…)")
+    raises_here(function()
       llama_cloud.new { "llx-secret" }
     end, "options are named")
   end)
@@ -617,7 +620,7 @@ describe("the log", function()
     support.with_environment({ LLAMA_CLOUD_LOG = "loud" }, function()
       raises_here(function()
         llama_cloud.new { api_key = "k" }
-      end, 'LLAMA_CLOUD_LOG must be a function, "debug", "info" or "warn"')
+      end, 'LLAMA_CLOUD_LOG must be "debug", "info" or "warn", not \'loud\'')
     end)
   end)
 end)

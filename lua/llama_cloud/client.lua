@@ -249,6 +249,8 @@ local function prepare_log(state)
     target, name = environment("LLAMA_CLOUD_LOG"), "LLAMA_CLOUD_LOG"
     if silent[target] then
       target = nil
+    elseif target and not log.is_level(target) then
+      return ('%s must be "debug", "info" or "warn", not \'%s\''):format(name, target)
     end
   end
   -- who gives the key as a header, with or without its scheme, means it to be as secret
@@ -267,7 +269,9 @@ end
 
 -- Makes a state. Nil and the problem.
 local function new_state(given, shared)
-  if type(given) ~= "table" then
+  if rawequal(given, package.loaded.llama_cloud) then
+    return nil, "call it with a dot: llama_cloud.new(…)"
+  elseif type(given) ~= "table" then
     return nil, ("options must be a table, not %s"):format(type(given))
   end
   local problem = options.check("option", given, declared)

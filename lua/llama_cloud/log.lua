@@ -41,6 +41,13 @@ Log.__index = Log
 
 local MIN_SECRET = 6 -- bytes; what is shorter is no secret, and would be found in ordinary words
 
+--- Whether a value names a level.
+---@param value any
+---@return boolean
+function log.is_level(value)
+  return ranks[value] ~= nil
+end
+
 --- Makes a log out of the client's option.
 ---@param target? LlamaCloud.LogLevel|fun(level: LlamaCloud.LogLevel, message: string, fields?: table) nil: nowhere
 ---@param secrets string[] what must never be written
