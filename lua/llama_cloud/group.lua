@@ -10,12 +10,14 @@ local group = {}
 -- coroutines get their turn.
 local SLICE = 0.005
 
+local NOBODY = {} -- waits for a task that has ended
+
 local current -- the task that is running
 
 ---@class LlamaCloud.Task
 ---@field private group LlamaCloud.Group
 ---@field private co thread
----@field private state "pending"|"done"|"failed"|"cancelled"
+---@field private state "starting"|"pending"|"done"|"failed"|"cancelled"
 ---@field private values? table what the function returned
 ---@field private error? any what it raised
 ---@field private queued boolean
@@ -74,20 +76,25 @@ end
 
 loop.on_unblocked = attend_root -- whoever was blocked may have taken the timer
 
---- Puts the task into the queue of those that can go on; loop.signal calls this.
-function Task:make_ready()
-  if self.queued or self.state ~= "pending" then
-    return
-  end
-  self.queued = true
-  local owner = self.group
-  owner.last = owner.last + 1
-  owner[owner.last] = self
+-- Tells whoever drives a group that a task can go on.
+local function wake_driver(owner)
   if owner.waiter then
     loop.signal(owner.waiter)
   elseif owner == root then
     attend_root()
   end
+end
+
+--- Puts the task into the queue of those that can go on; loop.signal calls this.
+function Task:make_ready()
+  if self.queued or self.state ~= "pending" then
+    return
+  end
+  local owner = self.group
+  owner[owner.last + 1] = self -- first, for it needs memory
+  owner.last = owner.last + 1
+  self.queued = true
+  wake_driver(owner)
 end
 
 -- The group's first failure that nobody has asked for.
@@ -105,24 +112,22 @@ local function finish(task, state)
   task.state = state
   owner.tasks[task] = nil
   owner.live = owner.live - 1
-  if state == "failed" and not task.observed then
-    owner.failures[#owner.failures + 1] = task
-    update_failure(owner)
-  end
   local watchers = task.watchers
-  task.watchers, task.awaited_by = {}, {}
+  task.watchers, task.awaited_by = NOBODY, NOBODY
   for _, waiter in ipairs(watchers) do
     loop.signal(waiter)
   end
   if owner.live == 0 and owner.waiter then
     loop.signal(owner.waiter)
   end
+  if state == "failed" and not task.observed then -- last, for it needs memory
+    owner.failures[#owner.failures + 1] = task
+    update_failure(owner)
+  end
 end
 
--- Runs a task until it waits or ends.
-local function resume(task)
-  local before = current
-  current = task
+-- Goes on with a task, and takes note of whether it waits, or how it has ended.
+local function go_on(task, before)
   local results = table.pack(coroutine.resume(task.co))
   current = before
   if coroutine.status(task.co) == "suspended" then
@@ -146,6 +151,24 @@ local function resume(task)
   end
 end
 
+-- Runs a task until it waits or ends. Where there is no memory to take note of what came of it, the task fails by that,
+-- rather than stay pending for ever.
+local function resume(task)
+  local before = current
+  current = task
+  local ok, err = pcall(go_on, task, before)
+  current = before
+  if ok then
+    return
+  elseif task.state ~= "pending" then
+    error(err, 0) -- a host could not be told
+  end
+  task.ending = true
+  coroutine.close(task.co)
+  task.error = err
+  finish(task, "failed")
+end
+
 --- Starts a task; it runs when the group is driven.
 ---@param f function
 ---@param ... any its arguments
@@ -154,8 +177,8 @@ function Group:spawn(f, ...)
   local arguments = table.pack(...)
   local task = setmetatable({
     group = self,
-    state = "pending",
-    queued = false,
+    state = "starting",
+    queued = true,
     observed = false,
     watchers = {},
     awaited_by = {},
@@ -163,10 +186,14 @@ function Group:spawn(f, ...)
       return f(table.unpack(arguments, 1, arguments.n))
     end),
   }, Task)
+  -- whatever of this fails for lack of memory, what was done before it does no harm
   loop.tasks[task.co] = task
+  self[self.last + 1] = task
   self.tasks[task] = true
+  self.last = self.last + 1
   self.live = self.live + 1
-  task:make_ready()
+  task.state = "pending"
+  wake_driver(self)
   return task
 end
 

@@ -15,7 +15,8 @@
    without a failure, must end well: so a chunk checks its results with assert. What the chunk must not do is
    hide errors of memory as something else; only what libcurl makes of one may be called anything. If it sets
    the global function `afterwards`, that is called after the run, whatever came of it, when nothing fails any
-   more, and must end well: one failure must not spoil what comes later. All blocks of the core must have been
+   more, and must end well: one failure must not spoil what comes later. After a failure of libcurl it may be
+   called twice, for curl_easy_reset cannot say that it has failed, and the handle's next use suffers. All blocks of the core must have been
    given back in the end, and libcurl's must not become more from run to run; other memory is for a leak
    checker to look after.
    The chunk gets its arguments as `...` and `arg`, and finds modules as any program does (LUA_PATH,
@@ -185,12 +186,11 @@ static outcome judge(lua_State *L, pool *p, int status) {
 
 /* Calls the chunk's `afterwards`, if it has set one. */
 static bool goes_on(lua_State *L, const pool *p) {
-  if (lua_getglobal(L, "afterwards") != LUA_TFUNCTION) {
-    lua_pop(L, 1);
-    return true;
+  for (int attempts = p->who == ALLOCATOR_CURL ? 2 : 1; attempts > 0; attempts--) {
+    lua_settop(L, 0);
+    if (lua_getglobal(L, "afterwards") != LUA_TFUNCTION || lua_pcall(L, 0, 0, 0) == LUA_OK)
+      return true;
   }
-  if (lua_pcall(L, 0, 0, 0) == LUA_OK)
-    return true;
   fprintf(stderr, "after a failure at allocation %ld: %s\n", p->fail_at, luaL_tolstring(L, -1, NULL));
   return false;
 }

@@ -6,7 +6,7 @@ local server = require("spec.support.server")
 
 local harness, chunk, source = arg[1], arg[2], arg[3] or ""
 
--- Two pages of two batches, by token or by offset; any other GET is a batch, where "bat-wait" ends at every other look
+-- Two pages of two batches, by token or by offset; any other GET is a batch, where "bat-wait" has ended at every other look
 -- and "bat-failed" has failed; a POST is answered with its own body.
 local s <close> = server.start([[
 local form = '{"id":"%s","status":"%s","config":{"job":{"type":"parse_v2","configuration_id":"cfg-1"}},"n":[]}'
@@ -23,7 +23,8 @@ return function(connection, request)
     connection:json(200, ('{"items":[%s],"total_size":1}'):format(batch))
   elseif request.path:find("bat%-wait") then
     looks = looks + 1
-    connection:json(200, form:format("bat-wait", looks % 2 == 0 and "COMPLETED" or "RUNNING"))
+    local over = looks % 2 == 0 or query:find("expand=")
+    connection:json(200, form:format("bat-wait", over and "COMPLETED" or "RUNNING"))
   elseif request.path:find("bat%-failed") then
     connection:json(200, form:format("bat-failed", "FAILED"))
   else
