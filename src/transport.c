@@ -6,6 +6,7 @@
 #include "transport.h"
 
 #include "poller.h"
+#include "timers.h"
 
 #include <curl/curl.h>
 #include <limits.h>
@@ -17,15 +18,12 @@
 #define DEFAULT_CONCURRENCY 128
 
 struct token {
+  timed timed; /* when a timer goes off, when a transfer's deadline passes; first, so that it is the token */
   transport *owner;   /* NULL while idle and once taken */
   token *prev, *next; /* in the queue, the active or the finished list */
   token_state state;
   bool is_transfer;
-  int64_t due;       /* when a timer goes off, when a transfer's deadline passes */
-  size_t heap_index; /* NOT_IN_HEAP, or where `due` is in the owner's heap */
 };
-
-#define NOT_IN_HEAP SIZE_MAX
 
 typedef struct transfer {
   token base;
@@ -51,10 +49,9 @@ struct transport {
   bool failed;         /* libcurl or the poller could not get memory: some transfer may never end */
   token_list queue, active, finished;
   size_t pending, running, limit;
-  token **heap; /* timers, and queued transfers with a deadline; the earliest first */
-  size_t heap_length, heap_capacity;
-  idle idle;   /* kept connections */
-  CURL **pool; /* idle easy handles: a reset one is cheaper than a new one */
+  timers timers; /* the tokens that are timers, and queued transfers with a deadline */
+  idle idle;     /* kept connections */
+  CURL **pool;   /* idle easy handles: a reset one is cheaper than a new one */
   size_t pool_length, pool_capacity;
   transport *next_kept; /* in the list `kept` */
 };
@@ -111,67 +108,6 @@ static void list_remove(token_list *list, token *k) {
   k->prev = k->next = NULL;
 }
 
-/* ---- the timer heap: a binary heap by `due`; every token knows its place ---- */
-
-static void heap_put(transport *t, size_t i, token *k) {
-  t->heap[i] = k;
-  k->heap_index = i;
-}
-
-static void heap_up(transport *t, size_t i) {
-  token *k = t->heap[i];
-  while (i > 0 && t->heap[(i - 1) / 2]->due > k->due) {
-    heap_put(t, i, t->heap[(i - 1) / 2]);
-    i = (i - 1) / 2;
-  }
-  heap_put(t, i, k);
-}
-
-static void heap_down(transport *t, size_t i) {
-  token *k = t->heap[i];
-  for (;;) {
-    size_t child = 2 * i + 1;
-    if (child >= t->heap_length)
-      break;
-    if (child + 1 < t->heap_length && t->heap[child + 1]->due < t->heap[child]->due)
-      child++;
-    if (t->heap[child]->due >= k->due)
-      break;
-    heap_put(t, i, t->heap[child]);
-    i = child;
-  }
-  heap_put(t, i, k);
-}
-
-/* False: no memory, nothing changed. */
-static bool heap_insert(transport *t, token *k) {
-  if (t->heap_length == t->heap_capacity) {
-    size_t capacity = t->heap_capacity != 0 ? t->heap_capacity * 2 : 16;
-    token **heap = realloc(t->heap, capacity * sizeof(token *));
-    if (heap == NULL)
-      return false;
-    t->heap = heap;
-    t->heap_capacity = capacity;
-  }
-  heap_put(t, t->heap_length++, k);
-  heap_up(t, k->heap_index);
-  return true;
-}
-
-static void heap_remove(transport *t, token *k) {
-  size_t i = k->heap_index;
-  token *last;
-  if (i == NOT_IN_HEAP)
-    return;
-  k->heap_index = NOT_IN_HEAP;
-  last = t->heap[--t->heap_length];
-  if (last == k)
-    return;
-  heap_put(t, i, last);
-  heap_up(t, i);
-  heap_down(t, last->heap_index);
-}
-
 /* ---- times ---- */
 
 /* The monotonic time that lies seconds ahead; POLLER_NEVER for one that is out of reach. */
@@ -187,8 +123,9 @@ static int64_t due_in(double seconds) {
 /* The descriptor's one timer: libcurl's, ours, and "something has ended". */
 static void rearm(transport *t) {
   int64_t due = t->curl_due;
-  if (t->heap_length > 0 && t->heap[0]->due < due)
-    due = t->heap[0]->due;
+  timed *first = timers_first(&t->timers);
+  if (first != NULL && first->due < due)
+    due = first->due;
   if (t->finished.first != NULL || t->failed)
     due = 0;
   poller_arm(t->poller, due);
@@ -298,7 +235,7 @@ static void detach(token *k) {
   default:
     return;
   }
-  heap_remove(t, k);
+  timers_remove(&t->timers, &k->timed);
 }
 
 /* Ends a transfer that libcurl is done with, or could not begin with. */
@@ -309,7 +246,7 @@ static void conclude(transport *t, transfer *x, CURLcode code) {
 
 /* Puts a transfer that has left the multi before all others in the queue; without memory it ends. */
 static void queue_again(transport *t, transfer *x) {
-  if (x->base.due != POLLER_NEVER && !heap_insert(t, &x->base)) {
+  if (x->base.timed.due != POLLER_NEVER && !timers_insert(&t->timers, &x->base.timed)) {
     conclude(t, x, CURLE_OUT_OF_MEMORY);
     return;
   }
@@ -330,9 +267,9 @@ static void admit(transport *t) {
     CURL *easy;
     CURLcode code = CURLE_OUT_OF_MEMORY;
     list_remove(&t->queue, &x->base);
-    heap_remove(t, &x->base);
-    if (x->base.due != POLLER_NEVER) {
-      double left = (double)(x->base.due - poller_now()) / NANOSECONDS;
+    timers_remove(&t->timers, &x->base.timed);
+    if (x->base.timed.due != POLLER_NEVER) {
+      double left = (double)(x->base.timed.due - poller_now()) / NANOSECONDS;
       if (left <= 0) {
         expire(t, x);
         continue;
@@ -437,13 +374,13 @@ void transport_free(transport *t) {
   abandon_list(&t->queue);
   abandon_list(&t->active);
   abandon_list(&t->finished);
-  while (t->heap_length > 0)
-    abandon(t->heap[t->heap_length - 1]);
+  for (timed *left; (left = timers_last(&t->timers)) != NULL;)
+    abandon((token *)left);
   while (t->pool_length > 0)
     curl_easy_cleanup(t->pool[--t->pool_length]);
   idle_free(&t->idle);
   free(t->pool);
-  free(t->heap);
+  timers_free(&t->timers);
   if (transport_forked(t)) {
     poller_free(t->poller);
     t->next_kept = kept;
@@ -494,9 +431,9 @@ void transport_step(transport *t) {
     else
       conclude(t, x, code);
   }
-  while (t->heap_length > 0 && t->heap[0]->due <= now) {
-    token *k = t->heap[0];
-    heap_remove(t, k);
+  for (timed *first; (first = timers_first(&t->timers)) != NULL && first->due <= now;) {
+    token *k = (token *)first;
+    timers_remove(&t->timers, &k->timed);
     if (k->is_transfer) {
       list_remove(&t->queue, k);
       expire(t, (transfer *)k);
@@ -549,7 +486,7 @@ token *transfer_new(const transfer_options *options) {
   if (x == NULL)
     return NULL;
   x->base.is_transfer = true;
-  x->base.heap_index = NOT_IN_HEAP;
+  x->base.timed.index = TIMED_NOWHERE;
   x->deadline = options->deadline;
   if (exchange_init(&x->exchange, options))
     return &x->base;
@@ -565,16 +502,16 @@ token *timer_new(double seconds) {
   timer *m = calloc(1, sizeof *m);
   if (m == NULL)
     return NULL;
-  m->base.heap_index = NOT_IN_HEAP;
+  m->base.timed.index = TIMED_NOWHERE;
   m->seconds = seconds;
   return &m->base;
 }
 
 bool transport_start(transport *t, token *k) {
   double seconds = k->is_transfer ? ((transfer *)k)->deadline : ((timer *)k)->seconds;
-  k->due = seconds < HUGE_VAL ? due_in(seconds) : POLLER_NEVER;
-  if (k->due != POLLER_NEVER || !k->is_transfer) {
-    if (!heap_insert(t, k))
+  k->timed.due = seconds < HUGE_VAL ? due_in(seconds) : POLLER_NEVER;
+  if (k->timed.due != POLLER_NEVER || !k->is_transfer) {
+    if (!timers_insert(&t->timers, &k->timed))
       return false;
   }
   k->owner = t;
