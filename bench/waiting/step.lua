@@ -67,16 +67,9 @@ local function frames(name, budget)
     task:cancel()
   end
   llama_cloud.step()
-  print(
-    ("  %d batches polled, %-15s longest %5.2f ms (%5.2f ms of CPU time), %.2f ms of CPU time a frame, %d polls"):format(
-      BATCHES,
-      name,
-      1000 * longest,
-      1000 * longest_cpu,
-      1000 * cpu_in_all / FRAMES,
-      polls
-    )
-  )
+  local line =
+    "  %d batches polled, %-11s longest %5.2f ms (%.2f ms of CPU time), %.2f ms of CPU time a frame, %d polls"
+  print(line:format(BATCHES, name, 1000 * longest, 1000 * longest_cpu, 1000 * cpu_in_all / FRAMES, polls))
 end
 
 frames("step(0.004)", BUDGET)
