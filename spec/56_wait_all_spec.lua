@@ -57,6 +57,16 @@ for _, resource in ipairs(waiting.resources) do
       assert.is_true(s:count() > 0)
     end)
 
+    it("takes arrays as Lua makes them", function()
+      local s <close>, client = service(resource, items(2, { ends = 1 }))
+      local arguments = { [-1] = "lua", [0] = "script", "id-1", "id-2" } -- as `arg`
+      assert.equal(2, #collect(of(client):wait_all(arguments, nil, quick())))
+      assert.equal(2, #collect(of(client):wait_all(table.pack("id-1", "id-2"), nil, quick())))
+      assert.equal(4, s:count())
+      assert.equal(0, #collect(of(client):wait_all({ [-1] = "lua", [0] = "script" }, nil, quick())))
+      assert.equal(4, s:count())
+    end)
+
     it("has nothing to do for none", function()
       local s <close>, client = service(resource, {})
       local pending = loop.transport():count()
@@ -304,7 +314,7 @@ for _, resource in ipairs(waiting.resources) do
       check("ids must be an array, not string", "id-1")
       check("ids must be an array of ids or batches, not one batch", { id = "id-1" })
       check("ids must be an array of ids or batches", { first = "id-1" })
-      check("ids must be an array of ids or batches", { "id-1", n = 1 })
+      check("ids must be an array of ids or batches", { "id-1", [2.5] = "id-2" })
       check("ids[2] must be an id or a batch, not number", { "id-1", 2 })
       check("ids[1] must be an id or a batch, not table", { { { id = "id-1" } } })
       check("ids[2] is nil, but ids[3] is not: an array has no holes", { "id-1", nil, "id-3" })

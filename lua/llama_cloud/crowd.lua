@@ -287,10 +287,10 @@ local function take_apart(ids)
     end
     subjects[position] = { id = id, batch = batch and type(batch.status) == "string" and batch or nil }
   end
-  for key in pairs(ids) do
-    if math.type(key) ~= "integer" then
+  for key in pairs(ids) do -- `arg` has keys below 1, and table.pack a field n: those are arrays too
+    if math.type(key) ~= "integer" and key ~= "n" then
       return nil, "ids must be an array of ids or batches"
-    elseif key < 1 or key > #subjects then
+    elseif key ~= "n" and key > #subjects then
       return nil, ("ids[%d] is nil, but ids[%d] is not: an array has no holes"):format(#subjects + 1, key)
     end
   end
