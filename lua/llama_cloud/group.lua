@@ -18,11 +18,11 @@ local current -- the task that is running
 ---@field private group LlamaCloud.Group
 ---@field private co thread
 ---@field private state "starting"|"pending"|"done"|"failed"|"cancelled"
----@field private values? table what the function returned
----@field private error? any what it raised
+---@field private values table|false what the function returned
+---@field private error any what it raised
 ---@field private queued boolean
----@field private cancelling? boolean it was cancelled while it ran
----@field private ending? boolean its to-be-closed variables are being closed
+---@field private cancelling boolean it was cancelled while it ran
+---@field private ending boolean its to-be-closed variables are being closed
 ---@field private observed boolean somebody has asked for the result, and so knows of a failure
 ---@field private watchers LlamaCloud.Waiter[] who waits for its end
 ---@field private awaited_by table<LlamaCloud.Task, true> the tasks among them
@@ -180,6 +180,10 @@ function Group:spawn(f, ...)
     state = "starting",
     queued = true,
     observed = false,
+    values = false, -- here already, so that nothing needs memory when it is set
+    error = false,
+    ending = false,
+    cancelling = false,
     watchers = {},
     awaited_by = {},
     co = coroutine.create(function()
@@ -362,12 +366,11 @@ function Task:cancel()
     self.cancelling = true
     return
   end
+  local err = errors.new { kind = "cancelled", message = "the task was cancelled", cause = false } -- first, for it needs memory
   self.ending = true
-  local ok, err = coroutine.close(self.co)
-  self.error = errors.new { kind = "cancelled", message = "the task was cancelled" }
-  if not ok then
-    self.error.cause = err
-  end
+  local ok, cause = coroutine.close(self.co)
+  err.cause = not ok and cause or nil
+  self.error = err
   finish(self, "cancelled")
 end
 
