@@ -6,4 +6,4 @@ max_line_length = 120
 max_comment_line_length = false
 
 files["spec/**/*_spec.lua"] = { std = "+busted" }
-files["spec/alloc/*.lua"] = { read_globals = { "failing" } }
+files["spec/alloc/*.lua"] = { read_globals = { "failing" }, globals = { "afterwards" } }

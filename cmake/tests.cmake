@@ -1,7 +1,8 @@
 # Every check of the project is a CTest test, so that one closing line counts them all.
 #
 #   label     what
-#   plain     each spec file, and each chunk of spec/alloc under an allocator that fails
+#   plain     each spec file, each chunk of spec/alloc under an allocator that fails, and each of spec/close, whose Lua
+#             state is closed at every step
 #   host      the specs of the client inside a group, in llama_cloud.wrap and in each event loop
 #   asan      the same against a core built with AddressSanitizer and UndefinedBehaviorSanitizer
 #   memory    each chunk of spec/alloc while allocations of the core's own code, or of libcurl, fail
@@ -42,9 +43,9 @@ function(add_spec mode kind file timeout)
   endif()
 endfunction()
 
-# An executable that embeds Lua with an allocator of its own.
-function(add_harness target)
-  add_executable(${target} spec/support/alloc_harness.c)
+# An executable that embeds Lua: spec/support/NAME.c.
+function(add_harness target name)
+  add_executable(${target} spec/support/${name}.c)
   llama_cloud_compile(${target})
   target_include_directories(${target} SYSTEM PRIVATE ${LUA54_INCLUDE_DIR})
   target_link_libraries(${target} PRIVATE ${LUA54_LIBRARY} ${CMAKE_DL_LIBS} m)
@@ -54,12 +55,15 @@ endfunction()
 
 file(GLOB SPEC_FILES CONFIGURE_DEPENDS "${SOURCE_DIR}/spec/*_spec.lua")
 file(GLOB ALLOC_FILES CONFIGURE_DEPENDS "${SOURCE_DIR}/spec/alloc/*.lua")
+file(GLOB CLOSE_FILES CONFIGURE_DEPENDS "${SOURCE_DIR}/spec/close/*.lua")
 
 if(NOT LUA54_LIBRARY)
   message(FATAL_ERROR "The tests embed Lua and liblua of Lua 5.4 was not found. Give it with "
     "-DLUA54_LIBRARY=/path/to/liblua, or build without tests: -DBUILD_TESTING=OFF")
 endif()
-add_harness(alloc_harness)
+foreach(name alloc_harness close_harness)
+  add_harness(${name} ${name})
+endforeach()
 
 # What specs load (spec/support/process.lua finds them): libraries to preload, and modules for Lua.
 foreach(name slow_getaddrinfo failing fork)
@@ -77,6 +81,9 @@ foreach(file IN LISTS SPEC_FILES)
 endforeach()
 foreach(file IN LISTS ALLOC_FILES)
   add_spec(plain alloc. "${file}" 300)
+endforeach()
+foreach(file IN LISTS CLOSE_FILES)
+  add_spec(plain close. "${file}" 300)
 endforeach()
 
 # The specs of the client, once more inside each thing that it may live in (spec/support/hosts.lua).
@@ -103,21 +110,23 @@ set_tests_properties(host.copas PROPERTIES LABELS host TIMEOUT 900 COST 900 SKIP
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   set(SANITIZE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1)
   llama_cloud_core(core_asan "${CMAKE_CURRENT_BINARY_DIR}/asan")
-  add_harness(alloc_harness_asan)
+  foreach(name alloc_harness close_harness)
+    add_harness(${name}_asan ${name})
+    set_target_properties(${name}_asan PROPERTIES
+      OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/asan")
+  endforeach()
   # Once more with a shim before malloc, which makes allocations fail.
   llama_cloud_core(core_shim "${CMAKE_CURRENT_BINARY_DIR}/asan/shim")
   target_sources(core_shim PRIVATE spec/support/malloc_shim.c)
   foreach(function malloc calloc realloc free strdup curl_global_init)
     target_link_options(core_shim PRIVATE "-Wl,--wrap=${function}")
   endforeach()
-  foreach(target core_asan core_shim alloc_harness_asan)
+  foreach(target core_asan core_shim alloc_harness_asan close_harness_asan)
     target_compile_options(${target} PRIVATE ${SANITIZE})
     target_link_options(${target} PRIVATE ${SANITIZE})
     set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
   endforeach()
-  set_target_properties(alloc_harness_asan PROPERTIES
-    OUTPUT_NAME alloc_harness RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/asan")
-  add_custom_target(asan DEPENDS core_asan core_shim alloc_harness_asan)
+  add_custom_target(asan DEPENDS core_asan core_shim alloc_harness_asan close_harness_asan)
 
   add_test(NAME asan.build COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_CURRENT_BINARY_DIR}" --target asan)
   set_tests_properties(asan.build PROPERTIES LABELS asan FIXTURES_SETUP asan TIMEOUT 600 COST 10000)
@@ -128,6 +137,9 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     add_spec(asan alloc. "${file}" 600)
     add_spec(core alloc. "${file}" 600)
     add_spec(curl alloc. "${file}" 600)
+  endforeach()
+  foreach(file IN LISTS CLOSE_FILES)
+    add_spec(asan close. "${file}" 600)
   endforeach()
 else()
   message(STATUS "No sanitizer tests: they need GCC, and the compiler is ${CMAKE_C_COMPILER_ID}")

@@ -48,7 +48,7 @@ list = other.batches:list()
 check(list() and list())
 list:close()
 check(list() == nil)
-for _ in other.batches:list() do
+for _ in other.batches:list() do -- luacheck: ignore 512
   break
 end
 
