@@ -4,8 +4,15 @@
 local program = require("spec.support.program")
 local sandbox = require("spec.support.sandbox")
 
-local FILES =
-  { "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/guide.md", "docs/reference.md", "docs/sandbox.md" }
+local FILES = {
+  "README.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  "docs/guide.md",
+  "docs/reference.md",
+  "docs/sandbox.md",
+  "docs/waiting.md",
+}
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
