@@ -6,6 +6,7 @@ local hosts = require("spec.support.hosts")
 local llama_cloud = require("llama_cloud")
 local loop = require("llama_cloud.loop")
 local support = require("spec.support.client")
+local slowdown = tonumber(os.getenv("LLAMA_CLOUD_TEST_SLOWDOWN")) or 1
 
 local run, spawn, sleep = llama_cloud.run, llama_cloud.spawn, llama_cloud.sleep
 
@@ -120,7 +121,7 @@ describe("cqueues", function()
     local order = {}
     local a, b = cqueues.new(), cqueues.new()
     a:wrap(function()
-      sleep(0.02)
+      sleep(0.02 * slowdown)
       order[#order + 1] = "a"
       local inner = cqueues.new()
       inner:wrap(function()
@@ -132,7 +133,7 @@ describe("cqueues", function()
       order[#order + 1] = "a again"
     end)
     b:wrap(function()
-      sleep(0.01)
+      sleep(0.01 * slowdown)
       order[#order + 1] = "b"
     end)
     local deadline = core.now() + 10

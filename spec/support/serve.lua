@@ -371,7 +371,7 @@ end
 local request_count, connection_count = 0, 0
 
 local function serve(connection)
-  if tls_context and not connection.socket:starttls(tls_context, 10) then
+  if tls_context and not connection.socket:starttls(tls_context, 60) then
     return
   end
   if on_connection then
