@@ -5,6 +5,7 @@
 #             state is closed at every step
 #   host      the specs of the client inside a group, in llama_cloud.wrap and in each event loop
 #   asan      the same against a core built with AddressSanitizer and UndefinedBehaviorSanitizer
+#   threads   two Lua states in two threads, under ThreadSanitizer
 #   memory    each chunk of spec/alloc while allocations of the core's own code, or of libcurl, fail
 #   valgrind  each spec file under memcheck
 #   fuzz      each fuzz target for a few seconds (scripts/fuzz runs them for longer)
@@ -40,6 +41,8 @@ function(add_spec mode kind file timeout)
   endif()
   if(mode MATCHES "^(asan|core|curl)$")
     set_tests_properties("${test}" PROPERTIES FIXTURES_REQUIRED asan)
+  elseif(mode STREQUAL "threads")
+    set_tests_properties("${test}" PROPERTIES FIXTURES_REQUIRED tsan)
   endif()
 endfunction()
 
@@ -141,6 +144,23 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   foreach(file IN LISTS CLOSE_FILES)
     add_spec(asan close. "${file}" 600)
   endforeach()
+
+  # Two Lua states in two threads; and a race that must be reported, lest silence means nothing.
+  set(SANITIZE_THREADS -fsanitize=thread -fno-omit-frame-pointer -O1)
+  llama_cloud_core(core_tsan "${CMAKE_CURRENT_BINARY_DIR}/tsan")
+  add_harness(threads threads)
+  foreach(target core_tsan threads)
+    target_compile_options(${target} PRIVATE ${SANITIZE_THREADS})
+    target_link_options(${target} PRIVATE ${SANITIZE_THREADS})
+    set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
+  endforeach()
+  set_target_properties(threads PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tsan")
+  add_custom_target(tsan DEPENDS core_tsan threads)
+  add_test(NAME threads.build COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_CURRENT_BINARY_DIR}" --target tsan)
+  set_tests_properties(threads.build PROPERTIES LABELS threads FIXTURES_SETUP tsan TIMEOUT 600 COST 9000)
+  add_spec(threads "" "${SOURCE_DIR}/spec/threads/work.lua" 600)
+  add_test(NAME threads.race COMMAND "${CMAKE_CURRENT_BINARY_DIR}/tsan/threads" -race)
+  set_tests_properties(threads.race PROPERTIES LABELS threads TIMEOUT 60 WILL_FAIL ON FIXTURES_REQUIRED tsan)
 else()
   message(STATUS "No sanitizer tests: they need GCC, and the compiler is ${CMAKE_C_COMPILER_ID}")
 endif()

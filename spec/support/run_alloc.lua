@@ -1,4 +1,5 @@
--- Runs a chunk of spec/alloc or spec/close by its harness, beside one server for all its runs, whose URL is the chunk's argument.
+-- Runs a chunk of spec/alloc, spec/close or spec/threads by its harness, beside one server for all its runs, whose URL is the
+-- chunk's argument.
 --
 --   scripts/lua spec/support/run_alloc.lua HARNESS CHUNK [-core|-curl]
 
