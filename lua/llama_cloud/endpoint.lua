@@ -372,7 +372,8 @@ end
 -- What runs a creation that is looked for in the list if its answer is lost.
 local function reconciled(state, members, declaration, params, call)
   local rule = declaration.reconcile
-  local narrowed = { [rule.by] = params[rule.by] }
+  local sent = assert(core.decode(call.body, { null = true })) -- the caller may change params meanwhile
+  local narrowed = { [rule.by] = sent[rule.by] }
   for _, name in ipairs { "organization_id", "project_id" } do
     narrowed[name] = params[name]
   end
@@ -381,7 +382,7 @@ local function reconciled(state, members, declaration, params, call)
       return request.perform(state, call)
     end, function()
       return assert(paginated(members[rule.list], state, {}, narrowed, { timeout = call.timeout }))
-    end, params[rule.same], state.shared.created)
+    end, sent[rule.same], state.shared.created)
   end
 end
 
