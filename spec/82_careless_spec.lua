@@ -427,6 +427,31 @@ describe("a caller", function()
     end)
   end)
 
+  it("who creates for years does not gather the ids of all of it", function()
+    local reconcile = require("llama_cloud.reconcile")
+    local returned = {}
+    for i = 1, 20000 do
+      reconcile.remember(returned, "bat-" .. i)
+      if i % 7 == 0 then
+        reconcile.remember(returned, "bat-" .. i) -- a service that repeats an id
+      end
+    end
+    local ids = 0
+    for key in pairs(returned) do
+      ids = ids + (type(key) == "string" and 1 or 0)
+    end
+    assert.is_true(ids > 3000 and ids <= 4096, ids)
+    for i = 19000, 20000 do
+      assert.is_true(returned["bat-" .. i])
+    end
+    assert.is_nil(returned["bat-1"])
+  end)
+
+  it("whose service lists batches without ids gets no error of Lua's from reconcile", function()
+    local one <close> = server.start { { body = '{"items":[{"status":"PENDING"}]}' }, { body = '{"id":"x"}' } }
+    assert.equal("x", assert(client_support.client(one).batches:create(BATCH, { reconcile = true })).id)
+  end)
+
   it("in a country of decimal commas sends and reads the same numbers", function()
     local one <close> = server.start([[
       local n = 0

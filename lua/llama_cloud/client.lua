@@ -75,7 +75,7 @@ local regions = {
 ---@field gate LlamaCloud.Gate
 ---@field log LlamaCloud.Log
 ---@field anonymous_headers table<string, string> what other origins get
----@field shared { created: table<string, true> } what with_options copies share: the ids of the batches they created
+---@field shared { created: table } what with_options copies share: the ids of the batches they created last (reconcile.remember)
 ---@field in_flight table<table, true> tokens that calls of this client wait for
 ---@field closed boolean
 ---@field given table the options as the caller gave them

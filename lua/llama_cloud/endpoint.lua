@@ -412,8 +412,8 @@ local function preparation(compiled, members)
     end
     return function()
       local value, err = run()
-      if type(value) == "table" and value.id ~= nil then
-        state.shared.created[value.id] = true
+      if type(value) == "table" and type(value.id) == "string" then
+        reconcile.remember(state.shared.created, value.id)
       end
       return value, err
     end

@@ -13,6 +13,20 @@ local reconcile = {}
 --- Seconds before each look, for the list may lag behind. A field so that specs need not take so long.
 reconcile.pauses = { 1, 2, 4 }
 
+local REMEMBERED = 4096 -- as old as what returned so many creations ago is no list that lags
+
+--- Remembers an id that this client has returned from create; the oldest is forgotten in its place.
+---@param returned table<string|integer, true|string> ids to true, and places to ids
+---@param id string
+function reconcile.remember(returned, id)
+  local place = (returned[0] or 0) % REMEMBERED + 1
+  local oldest = returned[place]
+  if oldest then
+    returned[oldest] = nil
+  end
+  returned[0], returned[place], returned[id] = place, id, true
+end
+
 -- Whether what the service shows is what it was sent; it may show more.
 local function echoes(sent, shown)
   if type(sent) ~= "table" or type(shown) ~= "table" then
@@ -34,7 +48,9 @@ local function collect(list)
   end
   local by_id = {}
   for _, batch in ipairs(items) do
-    by_id[batch.id] = batch
+    if batch.id ~= nil then
+      by_id[batch.id] = batch
+    end
   end
   return by_id
 end
