@@ -335,6 +335,21 @@ for _, resource in ipairs(waiting.resources) do
       assert.equal(1, s:count())
     end)
 
+    it("does not take the end of the wait for what went wrong", function()
+      local hangs = { delay = 50, body = "{}" }
+      local given = quick { total_timeout = 0.4 * patience }
+      local s <close>, client = start(resource, { running, hangs })
+      local err = select(2, of(client):wait("bat-1", nil, given))
+      assert.equal("timeout", err.kind)
+      assert.equal(running, err.batch.status)
+      assert.is_nil(err.cause)
+      local t <close>, other = start(resource, { { status = 500 }, hangs })
+      err = select(2, of(other):wait("bat-1", nil, given))
+      assert.equal("internal_server", err.cause.kind)
+      assert.equal(2, s:count())
+      assert.equal(2, t:count())
+    end)
+
     it("says in a timeout what went wrong last", function()
       local s <close>, client = start(resource, { running, { status = 503, body = '{"detail":"moving house"}' } })
       local err = select(2, of(client):wait("bat-1", nil, quick { total_timeout = 0.3 * patience }))

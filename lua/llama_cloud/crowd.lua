@@ -79,7 +79,7 @@ local function visit(many, entry)
   if batch then
     update(many, entry, batch)
   elseif goes_on then
-    entry.cause = polling.latest(many.pace, entry.cause, err)
+    entry.cause = polling.latest(many.pace, entry.cause, err, entry.batch)
     put_off(many, err)
   else
     err.batch = entry.batch
@@ -126,7 +126,8 @@ local function stumble(many, err)
     return true
   end
   put_off(many, err)
-  many.cause, many.stumbled = err, not many.stumbled
+  many.cause = polling.latest(many.pace, many.cause, err, true)
+  many.stumbled = not many.stumbled
   return not many.stumbled
 end
 

@@ -168,13 +168,18 @@ function polling.overdue(plan, batch, cause, seconds)
   return errors.new { kind = "timeout", message = message, batch = batch, cause = cause }
 end
 
---- What went wrong last. A poll that was cut short by the end of the wait says less than what went wrong before it.
+--- What went wrong last. A poll that was cut short by the end of the wait is worth telling only where nothing else is known.
 ---@param pace LlamaCloud.Pace
 ---@param before? LlamaCloud.Error
 ---@param err LlamaCloud.Error
----@return LlamaCloud.Error
-function polling.latest(pace, before, err)
-  return before and err.kind == "timeout" and loop.now() >= pace.deadline and before or err
+---@param seen any whether the batch was ever seen
+---@return LlamaCloud.Error?
+function polling.latest(pace, before, err, seen)
+  local cut = err.kind == "timeout" and loop.now() >= pace.deadline
+  if cut and (before or seen) then
+    return before
+  end
+  return err
 end
 
 --- Polls once.
@@ -214,7 +219,7 @@ end
 ---@return table? batch
 ---@return LlamaCloud.Error? err
 function polling.conclude(plan, batch, pace)
-  local kind = plan.waiting.failed[batch.status]
+  local kind, cause = plan.waiting.failed[batch.status], nil
   while plan.final do
     local full, err, goes_on = polling.poll(plan, plan.final, pace)
     if full then
@@ -223,8 +228,10 @@ function polling.conclude(plan, batch, pace)
     elseif not goes_on then
       err.batch = batch
       return nil, err
-    elseif not pace:rest(err) then
-      return nil, polling.overdue(plan, batch, err, pace.seconds)
+    end
+    cause = polling.latest(pace, cause, err, batch)
+    if not pace:rest(err) then
+      return nil, polling.overdue(plan, batch, cause, pace.seconds)
     end
   end
   if kind then
@@ -248,7 +255,7 @@ local function follow(plan, pace)
         return polling.conclude(plan, batch, pace)
       end
     elseif goes_on then
-      cause = polling.latest(pace, cause, err)
+      cause = polling.latest(pace, cause, err, last)
     else
       err.batch = last
       return nil, err
@@ -346,7 +353,7 @@ function Watch.__call(self)
         return batch
       end
     elseif goes_on then
-      cause = polling.latest(self.pace, cause, err)
+      cause = polling.latest(self.pace, cause, err, plan.last)
     else
       err.batch = plan.last
       give_up(self, err)
