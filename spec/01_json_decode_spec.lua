@@ -530,6 +530,22 @@ describe("decode", function()
     assert.equal(0, wrong)
   end)
 
+  it("makes no tables in the size of earlier ones that the whole text could not fill", function()
+    local long = "[" .. ("1,"):rep(200000) .. "1]"
+    local short = {}
+    for i = 1, 60 do
+      assert(core.decode(('{"long%d":%s}'):format(i, long)))
+      short[i] = ('"long%d":[]'):format(i)
+    end
+    local text = ('{%s,"padding":"%s"}'):format(table.concat(short, ","), ("x"):rep(#long))
+    collectgarbage()
+    collectgarbage()
+    local before = collectgarbage("count")
+    local value = core.decode(text)
+    assert(collectgarbage("count") - before < 20 * #text / 1024, "the tables are far larger than the text")
+    assert.same({}, value.long60)
+  end)
+
   it("works inside coroutines, and agrees with itself there", function()
     local read = coroutine.wrap(function(text)
       while true do

@@ -119,6 +119,16 @@ describe("a response", function()
       }, transfer:headers())
     end)
 
+    it("of which one name may come thousands of times", function()
+      local transfer =
+        response("HTTP/1.1 200 OK\r\n" .. ("a:1\r\nA: 2\r\nB:\r\n"):rep(5000) .. "Content-Length: 0\r\n\r\n")
+      assert.same({
+        a = ("1, 2, "):rep(4999) .. "1, 2",
+        b = (", "):rep(4999),
+        ["content-length"] = "0",
+      }, transfer:headers())
+    end)
+
     it("that may go on in the next line", function()
       local transfer =
         response("HTTP/1.1 200 OK\r\nX-Long: one\r\n two: 2\r\n\t three \r\nX-Next: 4\r\nContent-Length: 0\r\n\r\n")

@@ -47,6 +47,7 @@ typedef struct decoder_state {
   frame *frames;
   int frame_capacity;
   bool taken;
+  bool passing; /* made in a finalizer, for one decode */
 } decoder_state;
 
 #define STATE "llama_cloud.decoder"
@@ -62,6 +63,7 @@ typedef struct decoder {
   int base;          /* stack index of the state; see below */
   int depth, max_depth;
   int stack_room;    /* levels for which the Lua stack has been grown */
+  size_t room;       /* bytes of text for which tables may still be made in the size of earlier ones */
   bool keep_null;    /* in objects */
   bool fields_given; /* of the outermost object only those are wanted */
 } decoder;
@@ -79,15 +81,19 @@ static void out_of_memory(lua_State *L) {
   lua_error(L);
 }
 
-/* __gc of a state. */
-static int state_gc(lua_State *L) {
-  decoder_state *state = luaL_checkudata(L, 1, STATE);
+/* Frees what a state owns; no decode takes it any more. Idempotent. */
+static void free_state(decoder_state *state) {
   json_memory_free(&state->memory);
   buffer_free(&state->scratch);
   free(state->frames);
   state->frames = NULL;
   state->frame_capacity = 0;
-  state->taken = true; /* the registry still has it when later finalizers of a closing state decode */
+  state->taken = true;
+}
+
+/* __gc of a state. The registry still has it when later finalizers of a closing Lua state decode. */
+static int state_gc(lua_State *L) {
+  free_state(luaL_checkudata(L, 1, STATE));
   return 0;
 }
 
@@ -115,6 +121,8 @@ static void copy_names(lua_State *L, int index) {
 }
 
 /* Makes a new state for the names at stack index `names` (0: none) and leaves it to the registry; pushes it.
+   One that is made in a finalizer is for one decode only, as nothing made while Lua closes is ever finalized;
+   and the decode that the finalizer interrupts, whose state it cannot have, is the better one to learn from.
  */
 static decoder_state *new_state(lua_State *L, int names, const void *key) {
   decoder_state *state = lua_newuserdatauv(L, sizeof *state, 3);
@@ -131,8 +139,11 @@ static decoder_state *new_state(lua_State *L, int names, const void *key) {
   lua_setiuservalue(L, -2, 3);
   if (!json_memory_begin(&state->memory))
     out_of_memory(L);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  state->passing = lua_gc(L, LUA_GCISRUNNING) < 0; /* so says Lua >= 5.4.4 inside a finalizer */
+  if (!state->passing) {
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  }
   return state;
 }
 
@@ -161,6 +172,10 @@ static decoder_state *take_state(lua_State *L, int names) {
 /* Leaves the state for the next decode. */
 static void leave_state(decoder *d) {
   enum { MOST_SCRATCH = 64 * 1024 };
+  if (d->state->passing) {
+    free_state(d->state);
+    return;
+  }
   if (d->state->scratch.capacity > MOST_SCRATCH)
     buffer_free(&d->state->scratch);
   d->state->taken = false;
@@ -444,11 +459,15 @@ static bool enter_container(decoder *d, bool is_array) {
     place = JSON_NOWHERE;
   if (d->depth == d->state->frame_capacity)
     grow_frames(d);
-  /* never more than the rest of the text could fill: an element takes two bytes, a member five */
+  /* never more than the rest of the text could fill, nor all tables together more than the whole of it: an
+     element takes two bytes, a member five */
   size_t size = is_array ? memory->places[place].length : memory->places[place].members;
-  size_t most = (size_t)(d->scan.end - d->scan.at) / (is_array ? 2 : 5);
+  size_t bytes = is_array ? 2 : 5;
+  size_t rest = (size_t)(d->scan.end - d->scan.at);
+  size_t most = (rest < d->room ? rest : d->room) / bytes;
   if (size > most)
     size = most;
+  d->room -= size * bytes;
   lua_createtable(L, is_array ? (int)size : 0, is_array ? 0 : (int)size);
   d->top = &d->state->frames[d->depth++];
   *d->top = (frame){.place = place, .length = is_array ? 0 : -1};
@@ -589,6 +608,7 @@ static void take_option(decoder *d, int options) {
 /* As lua_core.h says. Below the results stay the names of wanted fields, if there are any, the state, its
    slots, its names and the array metatable. */
 int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, int options) {
+  enum { ITEM_ROOM = 64 * 1024 };
   decoder d = {.L = L, .max_depth = DEFAULT_MAX_DEPTH};
   int names = 0;
   luaL_checkstack(L, LUA_MINSTACK, "decoding JSON");
@@ -605,8 +625,12 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, i
   d.base = lua_gettop(L) + 1;
   d.state = take_state(L, names);
   json_scan_begin(&d.scan, text, length);
-  if (at != NULL)
+  d.room = length;
+  if (at != NULL) {
     d.scan.at += *at;
+    if (d.room > ITEM_ROOM) /* most of the text belongs to other items */
+      d.room = ITEM_ROOM;
+  }
   if (at != NULL ? decode_value(&d) : decode_document(&d)) {
     leave_state(&d);
     if (at != NULL)

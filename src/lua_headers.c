@@ -52,10 +52,56 @@ static const char *header_end(const char *p, const char *end) {
   return p;
 }
 
+/* Sets the header whose name and value are on top of the stack, and pops both. A name that comes again has an
+   array of its values instead; true if it does. */
+static bool add_header(lua_State *L, int table) {
+  lua_pushvalue(L, -2);
+  int seen = lua_rawget(L, table);
+  if (seen == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_rawset(L, table);
+    return false;
+  }
+  if (seen == LUA_TSTRING) {
+    lua_createtable(L, 2, 0);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, 1);
+    lua_pushvalue(L, -3);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, table);
+  }
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 2);
+  return true;
+}
+
+/* Makes one string of each array of values: all at once, for a hostile head has tens of thousands of them. */
+static void join_values(lua_State *L, int table) {
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    if (!lua_istable(L, -1))
+      continue;
+    int values = lua_gettop(L);
+    lua_Integer n = (lua_Integer)lua_rawlen(L, values);
+    luaL_Buffer joined;
+    lua_pushvalue(L, -2);
+    luaL_buffinit(L, &joined);
+    for (lua_Integer i = 1; i <= n; i++) {
+      if (i > 1)
+        luaL_addstring(&joined, ", ");
+      lua_rawgeti(L, values, i);
+      luaL_addvalue(&joined);
+    }
+    luaL_pushresult(&joined);
+    lua_rawset(L, table);
+  }
+}
+
 /* As lua_core.h says. */
 void lua_push_headers(lua_State *L, const char *lines, size_t length) {
   const char *p = lines;
   const char *end = p + length;
+  bool repeated = false;
   int table;
   luaL_checkstack(L, LUA_MINSTACK, "reading headers");
   lua_newtable(L);
@@ -66,17 +112,12 @@ void lua_push_headers(lua_State *L, const char *lines, size_t length) {
     const char *colon = memchr(p, ':', (size_t)(next - p));
     if (colon != NULL && colon > p) {
       push_name(L, p, colon);
-      lua_pushvalue(L, -1);
-      if (lua_rawget(L, table) == LUA_TSTRING) {
-        lua_pushliteral(L, ", ");
-        push_value(L, colon + 1, next);
-        lua_concat(L, 3);
-      } else {
-        lua_pop(L, 1);
-        push_value(L, colon + 1, next);
-      }
-      lua_rawset(L, table);
+      push_value(L, colon + 1, next);
+      if (add_header(L, table))
+        repeated = true;
     }
     p = next;
   }
+  if (repeated)
+    join_values(L, table);
 }
