@@ -8,8 +8,10 @@ local FILES = {
   "README.md",
   "CONTRIBUTING.md",
   "CHANGELOG.md",
+  "SECURITY.md",
   "docs/guide.md",
   "docs/reference.md",
+  "docs/reliability.md",
   "docs/sandbox.md",
   "docs/waiting.md",
 }

@@ -8,6 +8,7 @@ local client_support = require("spec.support.client")
 local core = require("llama_cloud.core")
 local faults = require("spec.support.faults")
 local process = require("spec.support.process")
+local program = require("spec.support.program")
 local serial = require("spec.support.serial")
 local server = require("spec.support.server")
 
@@ -214,7 +215,8 @@ describe("the fault matrix:", function()
             local output, well = process.run(
               [[
                 local cells = require("spec.support.fault_cells")
-                local serial = require("spec.support.serial")
+                local program = require("spec.support.program")
+local serial = require("spec.support.serial")
                 local fault, url = serial.decode(...), select(2, ...)
                 local results = {}
                 for _, call in ipairs(cells.calls) do
@@ -247,4 +249,18 @@ describe("the fault matrix:", function()
       end
     end)
   end
+
+  it("is in docs/reliability.md as it is here", function()
+    local file = assert(io.open(program.file("docs/reliability.md")))
+    local text = file:read("a")
+    file:close()
+    for _, group in ipairs(faults.groups) do
+      local rows = {}
+      for _, fault in ipairs(group) do
+        rows[#rows + 1] = faults.row(fault)
+      end
+      assert.matches(("### %s\n"):format(group.name), text, 1, true)
+      assert.matches("\n" .. table.concat(rows, "\n") .. "\n\n", text, 1, true)
+    end
+  end)
 end)

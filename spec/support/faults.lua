@@ -396,4 +396,33 @@ faults.groups = {
   },
 }
 
+-- What a cell comes to, in words.
+local function in_words(fault, call)
+  local cell = fault.cells and fault.cells[call] or faults.outcomes[fault.outcome][call]
+  if cell.goes_on then
+    return "goes on"
+  elseif cell.cause then
+    return "goes on to its `total_timeout`"
+  elseif not cell.kind then
+    local unchanged = fault.outcome == "object" and "the object as it is" or fault.again and "again, then works"
+    return cell.value and "`true`" or unchanged or "works"
+  end
+  local text = ("`%s`"):format(cell.kind)
+  if cell.maybe_sent then
+    text = text .. ", `maybe_sent`"
+  end
+  return cell.again and "again, then " .. text or text
+end
+
+--- The row of a fault in the table of docs/reliability.md.
+---@param fault table
+---@return string
+function faults.row(fault)
+  local columns = { fault.name }
+  for _, call in ipairs { "get", "create", "list", "wait" } do
+    columns[#columns + 1] = in_words(fault, call)
+  end
+  return "| " .. table.concat(columns, " | ") .. " |"
+end
+
 return faults
