@@ -239,11 +239,6 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   SET(CURLOPT_TCP_NODELAY, 1L);
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  /* defaults; but curl_easy_reset cannot say that it has stopped half-way for lack of memory, and without
-     buffers the next transfer would hang */
-  SET(CURLOPT_BUFFERSIZE, 16384L);
-  SET(CURLOPT_UPLOAD_BUFFERSIZE, 65536L);
-  SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
   SET(CURLOPT_SOCKOPTFUNCTION, on_new_socket);
   SET(CURLOPT_SOCKOPTDATA, x);
   SET(CURLOPT_PREREQFUNCTION, on_request);

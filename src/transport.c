@@ -168,14 +168,22 @@ static CURL *borrow_easy(transport *t) {
   return curl_easy_init();
 }
 
+/* Makes a used easy handle as good as new. False if it cannot be. The reset cannot say that it has stopped
+   half-way for lack of memory: of the defaults that are then missing, a transfer would hang without the first
+   two. And a handle that has lost its way in a transfer for the same reason refuses the first. */
+static bool clean_easy(CURL *easy) {
+  curl_easy_reset(easy);
+  return curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)CURL_MAX_WRITE_SIZE) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 65536L) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) == CURLE_OK;
+}
+
 /* Takes an easy handle back; it must be out of the multi. Connections and TLS sessions outlive the reset. */
 static void return_easy(transport *t, CURL *easy) {
-  if (t->pool_length < t->pool_capacity) {
-    curl_easy_reset(easy);
+  if (t->pool_length < t->pool_capacity && clean_easy(easy))
     t->pool[t->pool_length++] = easy;
-  } else {
+  else
     curl_easy_cleanup(easy);
-  }
 }
 
 /* Gives the pool room for capacity handles; without memory for that it keeps the room that it has. */

@@ -11,7 +11,7 @@ local function check(value, message)
   return value
 end
 
-local client = llama_cloud.new { api_key = "llx-1", base_url = (...), max_retries = 0 }
+local client = llama_cloud.new { api_key = "llx-1", base_url = (...), max_retries = 0, timeout = 5 }
 
 local batch = check(client.batches:get("bat-1", { expand = { "results" } }))
 check(batch.id == "bat-1" and getmetatable(batch.n) == core.array)

@@ -27,7 +27,7 @@ local function wait_for_all()
       done = done + 1
     end
   end)
-  for id, batch, err in client.batches:wait_all({ "bat-wait" }, nil, { polling_interval = 0.001 }) do
+  for id, batch, err in client.batches:wait_all({ "bat-wait" }, nil, { polling_interval = 0.001, backoff = "constant" }) do
     check(batch, err)
     check(id == "bat-wait")
     done = done + 1

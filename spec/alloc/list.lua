@@ -11,7 +11,7 @@ local function check(value, message)
   return value
 end
 
-local client = llama_cloud.new { api_key = "llx-1", base_url = (...), max_retries = 0 }
+local client = llama_cloud.new { api_key = "llx-1", base_url = (...), max_retries = 0, timeout = 5 }
 
 local count = 0
 for batch in client.batches:list { page_size = 2 } do

@@ -21,6 +21,7 @@ failing(true)
 local polls = 0
 local batch = check(client.batches:wait("bat-wait", { expand = { "results" } }, {
   polling_interval = 0.001,
+  backoff = "constant",
   total_timeout = 20,
   on_poll = function(seen)
     polls = polls + (seen.status and 1 or 0)

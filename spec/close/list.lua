@@ -19,7 +19,7 @@ local function work()
   list:close()
   local job = { type = "parse_v2", configuration_id = "cfg-1" }
   assert(client.batches:create { source_directory_id = "dir-1", config = { job = job } })
-  assert(client.batches:wait("bat-wait", nil, { polling_interval = 0.001, max_interval = 0.001 }))
+  assert(client.batches:wait("bat-wait", nil, { polling_interval = 0.001, backoff = "constant" }))
   llama_cloud.run(function()
     for i = 1, 3 do
       llama_cloud.spawn(function()
@@ -27,7 +27,9 @@ local function work()
       end)
     end
   end)
-  for _, batch, err in client.batches:wait_all({ "bat-wait", "bat-failed" }, nil, { polling_interval = 0.001 }) do
+  for _, batch, err in
+    client.batches:wait_all({ "bat-wait", "bat-failed" }, nil, { polling_interval = 0.001, backoff = "constant" })
+  do
     assert(batch or err.kind == "batch_failed")
   end
 end
