@@ -27,7 +27,8 @@ local function wait_for_all()
       done = done + 1
     end
   end)
-  for id, batch, err in client.batches:wait_all({ "bat-wait" }, nil, { polling_interval = 0.001, backoff = "constant" }) do
+  local quickly = { polling_interval = 0.001, backoff = "constant" }
+  for id, batch, err in client.batches:wait_all({ "bat-wait" }, nil, quickly) do
     check(batch, err)
     check(id == "bat-wait")
     done = done + 1

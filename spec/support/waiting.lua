@@ -122,10 +122,11 @@ local SERVICE = [[
     if not query.expand then
       looks[item.id] = (looks[item.id] or 0) + 1
     end
+    local ended = (looks[item.id] or math.huge) >= (item.ends or args.ends)
     return {
       id = item.id,
       project_id = "prj-1",
-      status = (looks[item.id] or math.huge) >= (item.ends or args.ends) and (item.fate or args.completed) or args.running,
+      status = ended and (item.fate or args.completed) or args.running,
       created_at = item.created_at,
       [args.directory] = item.directory,
       results = query.expand and { { source_directory_file_id = "dfl-1" } } or nil,
