@@ -79,7 +79,8 @@ local function check(fault, call, result, seen)
       assert.equal("COMPLETED", result.status, where)
     end
   end
-  local limit = (fault.at_least or fault.paced or 0) + (fault.slow and attempts * cells.TIMEOUT or 0)
+  -- none may outlast the time limits of its attempts, and those that are paced need their pace on top
+  local limit = (fault.at_least or fault.paced or 0) + attempts * cells.TIMEOUT
   if expected.goes_on then
     limit = cells.attempts(fault) * cells.TIMEOUT
   elseif call == "wait" and expected.kind == "timeout" then
