@@ -152,7 +152,8 @@ local function go_on(task, before)
 end
 
 -- Runs a task until it waits or ends. Where there is no memory to take note of what came of it, the task fails by that,
--- rather than stay pending for ever.
+-- rather than stay pending for ever. What a hook raises here, such as lua.c's at Ctrl-C, is not the task's: whoever drives
+-- is to stop.
 local function resume(task)
   local before = current
   current = task
@@ -163,10 +164,18 @@ local function resume(task)
   elseif task.state ~= "pending" then
     error(err, 0) -- a host could not be told
   end
+  local interrupted = err ~= "not enough memory"
+  if interrupted and coroutine.status(task.co) == "suspended" then
+    task:make_ready() -- what it waits for may have gone unnoticed, and waits bear to be looked at too often
+    error(err, 0)
+  end
   task.ending = true
   coroutine.close(task.co)
   task.error = err
   finish(task, "failed")
+  if interrupted then
+    error(err, 0)
+  end
 end
 
 --- Starts a task; it runs when the group is driven.
