@@ -267,9 +267,9 @@ static void expire(transport *t, transfer *x) {
   finish_transfer(t, x, OUTCOME_TIMEOUT, "total_timeout passed while the request was queued");
 }
 
-/* Lets queued transfers into the multi while there is room. */
+/* Lets queued transfers into the multi while there is room; not into one that has failed. */
 static void admit(transport *t) {
-  while (t->running < t->limit && t->queue.first != NULL) {
+  while (!t->failed && t->running < t->limit && t->queue.first != NULL) {
     transfer *x = (transfer *)t->queue.first;
     double timeout = x->exchange.timeout;
     CURL *easy;
@@ -324,7 +324,8 @@ static bool renew_multi(transport *t) {
 }
 
 /* Ends every transfer inside the multi, for which of them would never end is not known, and the multi with
-   them: once it has run out of memory, what it remembers of a socket can make it divide by zero (7.88). */
+   them: once it has run out of memory, what it remembers of a socket can make it divide by zero (7.88).
+   Without memory for another one, what is queued ends too. */
 static void recover(transport *t) {
   while (t->active.first != NULL) {
     transfer *x = (transfer *)t->active.first;
@@ -332,6 +333,11 @@ static void recover(transport *t) {
     finish_transfer(t, x, OUTCOME_NO_MEMORY, NULL);
   }
   t->failed = !renew_multi(t);
+  while (t->failed && t->queue.first != NULL) {
+    transfer *x = (transfer *)t->queue.first;
+    detach(&x->base);
+    finish_transfer(t, x, OUTCOME_NO_MEMORY, NULL);
+  }
 }
 
 /* Lets libcurl act on one socket, or on its timer. */
@@ -451,8 +457,7 @@ void transport_step(transport *t) {
   }
   if (t->failed)
     recover(t);
-  if (!t->failed)
-    admit(t);
+  admit(t);
   rearm(t);
 }
 

@@ -15,8 +15,7 @@
    without a failure, must end well: so a chunk checks its results with assert. What the chunk must not do is
    hide errors of memory as something else; only what libcurl makes of one may be called anything. If it sets
    the global function `afterwards`, that is called after the run, whatever came of it, when nothing fails any
-   more, and must end well: one failure must not spoil what comes later. After a failure of libcurl it may be
-   called twice, for curl_easy_reset cannot say that it has failed, and the handle's next use suffers. All
+   more, and must end well: one failure must not spoil what comes later. All
    blocks of the core must have been given back in the end, and libcurl's must not become more from run to
    run; other memory is for a leak checker to look after. The chunk gets its arguments as `...` and `arg`, and
    finds modules as any program does (LUA_PATH, LUA_CPATH). Where only a part of it is to meet failures, it
@@ -185,28 +184,20 @@ static outcome judge(lua_State *L, pool *p, int status) {
 
 /* Calls the chunk's `afterwards`, if it has set one. */
 static bool goes_on(lua_State *L, const pool *p) {
-  for (int attempts = p->who == ALLOCATOR_CURL ? 2 : 1; attempts > 0; attempts--) {
-    lua_settop(L, 0);
-    if (lua_getglobal(L, "afterwards") != LUA_TFUNCTION || lua_pcall(L, 0, 0, 0) == LUA_OK)
-      return true;
-  }
+  lua_settop(L, 0);
+  if (lua_getglobal(L, "afterwards") != LUA_TFUNCTION || lua_pcall(L, 0, 0, 0) == LUA_OK)
+    return true;
   fprintf(stderr, "after a failure at allocation %ld: %s\n", p->fail_at, luaL_tolstring(L, -1, NULL));
   return false;
 }
 
-/* Whether the core has given all back, and libcurl as much as after the first run. Where an allocation of its
-   own fails libcurl may lose a few blocks itself, depending on what had arrived by then (7.88 does). An easy
-   handle that the core had forgotten would be more of them. */
+/* Whether the core has given all back, and libcurl no more is out than after the first run. */
 static bool is_balanced(const pool *p) {
-  enum { LOST_BY_LIBCURL = 8 };
   static long curl_blocks = -1;
-  long allowed = p->who == ALLOCATOR_CURL && p->failed ? LOST_BY_LIBCURL : 0;
   if (curl_blocks < 0 || blocks[ALLOCATOR_CURL] < curl_blocks)
     curl_blocks = blocks[ALLOCATOR_CURL];
-  if (blocks[ALLOCATOR_CORE] == 0 && blocks[ALLOCATOR_CURL] <= curl_blocks + allowed) {
-    curl_blocks = blocks[ALLOCATOR_CURL];
+  if (blocks[ALLOCATOR_CORE] == 0 && blocks[ALLOCATOR_CURL] == curl_blocks)
     return true;
-  }
   fprintf(stderr, "allocation %ld: blocks not given back: %ld of the core's, %ld of libcurl's\n", p->fail_at,
           blocks[ALLOCATOR_CORE], blocks[ALLOCATOR_CURL] - curl_blocks);
   return false;

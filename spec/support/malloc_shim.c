@@ -46,17 +46,21 @@ static void *allocate_array(allocator who, size_t number, size_t size) {
   return fails(who) ? NULL : counted(who, __real_calloc(number, size));
 }
 
-/* A block that moves is the same block to the count. */
-static void *reallocate(allocator who, void *block, size_t size) {
-  if (block == NULL)
-    return allocate(who, size);
-  return fails(who) ? NULL : __real_realloc(block, size);
-}
-
 static void release(allocator who, void *block) {
   if (block != NULL)
     count(who, -1);
   __real_free(block);
+}
+
+/* A block that moves is the same block to the count. With size 0 glibc gives it back. */
+static void *reallocate(allocator who, void *block, size_t size) {
+  if (block == NULL)
+    return allocate(who, size);
+  if (size == 0) {
+    release(who, block);
+    return NULL;
+  }
+  return fails(who) ? NULL : __real_realloc(block, size);
 }
 
 static char *duplicate(allocator who, const char *text) {
