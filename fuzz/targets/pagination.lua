@@ -146,7 +146,7 @@ local function consume(list, how)
 end
 
 local function check_error(list, err)
-  if getmetatable(err) ~= getmetatable(errors.new {}) then
+  if not errors.is_error(err) then
     compare.fail("what is raised is no error object: %s", err)
   elseif type(err.kind) ~= "string" or type(err.message) ~= "string" then
     compare.fail("the error says nothing: %s", err)
