@@ -1,5 +1,6 @@
 -- What a client is made of: options, environment, copies, closing. What it sends is in 30_request_spec.lua.
 
+local core = require("llama_cloud.core")
 local llama_cloud = require("llama_cloud")
 local loop = require("llama_cloud.loop")
 local server = require("spec.support.server")
@@ -8,10 +9,13 @@ local support = require("spec.support.client")
 local null = llama_cloud.null
 local raises_here = support.raises_here
 
--- The request that f hands to the transport, which sends nothing.
+-- The request that f hands to the transport, which sends nothing. Its headers are still the list that they were made of.
 local function intercepted(f)
-  local real = loop.transport
+  local real, headers = loop.transport, core.headers
   local seen
+  core.headers = function(list)
+    return list
+  end
   loop.transport = function()
     return {
       start = function(_, request)
@@ -21,7 +25,7 @@ local function intercepted(f)
     }
   end
   local ok, message = pcall(f)
-  loop.transport = real
+  loop.transport, core.headers = real, headers
   assert(not ok and message == "intercepted", message)
   return seen
 end

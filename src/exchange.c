@@ -153,7 +153,7 @@ bool exchange_init(exchange *x, const transfer_options *options) {
   x->url = copy(options->url, &ok);
   x->proxy = copy(options->proxy, &ok);
   x->ca_file = copy(options->ca_file, &ok);
-  x->head_length = strlen(options->url);
+  x->headers = header_set_share(options->headers);
   x->has_body = options->body != NULL && options->body_length > 0;
   if (x->has_body)
     ok = buffer_append(&x->request, options->body, options->body_length) && ok;
@@ -162,12 +162,11 @@ bool exchange_init(exchange *x, const transfer_options *options) {
   x->timeout = options->timeout;
   x->connect_timeout = options->connect_timeout;
   x->max_response_bytes = options->max_response_bytes;
-  /* libcurl would wait for "100 Continue" before a large body */
-  return ok && exchange_add_header(x, "Expect", NULL);
+  return ok;
 }
 
 void exchange_free(exchange *x) {
-  curl_slist_free_all(x->headers);
+  header_set_release(x->headers);
   free(x->method);
   free(x->url);
   free(x->proxy);
@@ -175,34 +174,6 @@ void exchange_free(exchange *x) {
   buffer_free(&x->request);
   buffer_free(&x->body);
   buffer_free(&x->header_lines);
-}
-
-bool exchange_add_header(exchange *x, const char *name, const char *value) {
-  struct curl_slist *list;
-  const char *separator = ": ";
-  size_t size;
-  char *line;
-  /* to libcurl "Name:", whatever white space follows, leaves a header out, and "Name;" sends it empty
-     (CURLOPT_HTTPHEADER(3)) */
-  if (value == NULL) {
-    separator = ":";
-    value = "";
-  } else if (value[strspn(value, " \t")] == '\0') {
-    separator = ";";
-    value = "";
-  }
-  size = strlen(name) + strlen(separator) + strlen(value) + 1;
-  line = malloc(size);
-  if (line == NULL)
-    return false;
-  snprintf(line, size, "%s%s%s", name, separator, value);
-  list = curl_slist_append(x->headers, line);
-  free(line);
-  if (list == NULL)
-    return false;
-  x->headers = list;
-  x->head_length += size;
-  return true;
 }
 
 /* Seconds as libcurl's milliseconds: rounded up, at least 1, as zero would mean something else to it. */
@@ -251,7 +222,7 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   SET(CURLOPT_READDATA, x);
   SET(CURLOPT_SEEKFUNCTION, on_seek);
   SET(CURLOPT_SEEKDATA, x);
-  SET(CURLOPT_HTTPHEADER, x->headers);
+  SET(CURLOPT_HTTPHEADER, header_set_lines(x->headers));
   SET(CURLOPT_MAXFILESIZE_LARGE, bound(x->max_response_bytes));
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(x->connect_timeout));
   /* without TLS there is no HTTP/2 to wait for, and libcurl would not know so before the first response */
@@ -338,7 +309,7 @@ static outcome excess(exchange *x, CURLcode code) {
     x->reason = "a line of the response's headers or trailers is too long";
     return OUTCOME_TOO_LARGE;
   }
-  if (x->head_length > LONG_HEAD) {
+  if (strlen(x->url) + header_set_length(x->headers) > LONG_HEAD) {
     x->reason = "the request's URL and headers are too long";
     return OUTCOME_REFUSED;
   }

@@ -7,6 +7,7 @@
 #define LLAMA_CLOUD_EXCHANGE_H
 
 #include "buffer.h"
+#include "header_set.h"
 #include "idle.h"
 
 #include <curl/curl.h>
@@ -28,7 +29,8 @@ typedef enum outcome {
 typedef struct transfer_options {
   const char *method; /* letters only */
   const char *url;    /* http or https */
-  const char *body;   /* NULL for none */
+  header_set *headers;
+  const char *body; /* NULL for none */
   size_t body_length;
   const char *proxy;   /* NULL: the environment's, as curl does; "" : none */
   const char *ca_file; /* NULL: the system's */
@@ -43,9 +45,8 @@ typedef struct transfer_options {
 typedef struct exchange {
   /* the request */
   char *method, *url, *proxy, *ca_file;
-  struct curl_slist *headers;
-  size_t head_length; /* of URL and headers */
-  buffer request;     /* the body */
+  header_set *headers; /* shared */
+  buffer request;      /* the body */
   bool has_body, verify, repeatable;
   double timeout, connect_timeout;
   size_t max_response_bytes;
@@ -70,15 +71,12 @@ typedef struct exchange {
   char message[CURL_ERROR_SIZE];
 } exchange;
 
-/* Copies the options into a zero-initialised exchange. False: no memory; exchange_free is due all the same.
-   `deadline` is not looked at. */
+/* Copies the options, and shares the headers, into a zero-initialised exchange. False: no memory;
+   exchange_free is due all the same. `deadline` is not looked at. */
 bool exchange_init(exchange *x, const transfer_options *options);
 
 /* Frees what the exchange holds, not the exchange. It must not be an easy handle's any more. */
 void exchange_free(exchange *x);
-
-/* Adds a request header; value NULL leaves out one that libcurl would send by itself. False: no memory. */
-bool exchange_add_header(exchange *x, const char *name, const char *value);
 
 /* Sets up a clean easy handle, which refers to the exchange from then on until it is reset. The attempt may
    take `timeout` seconds. On failure libcurl's code comes back, and the handle must not be used. */

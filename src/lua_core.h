@@ -5,6 +5,7 @@
 #define LLAMA_CLOUD_LUA_CORE_H
 
 #include "buffer.h"
+#include "header_set.h"
 
 #include <stddef.h>
 
@@ -18,6 +19,7 @@
 
 void lua_decode_open(lua_State *L);
 void lua_encode_open(lua_State *L);
+void lua_headers_open(lua_State *L);
 void lua_page_open(lua_State *L);
 void lua_transport_open(lua_State *L);
 void lua_url_open(lua_State *L);
@@ -34,6 +36,11 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, i
    is not a JSON object, pushes nil, a message and, if it is not JSON at all, the offset, returns 2 or 3, and
    leaves the text alone. `text` must stay where it is until this returns: the caller pins it. */
 int lua_page_push(lua_State *L, buffer *text);
+
+/* The request headers at a stack index: a table as core.headers takes it, what that has returned, or nil for
+   none. Puts the userdata that owns the set in its place. Raises for anything else, and when memory runs out.
+ */
+header_set *lua_to_header_set(lua_State *L, int index);
 
 /* Pushes a table of the headers in `lines`, the raw head of a response, status line first: names in lower
    case, repeated ones joined by ", " (RFC 9110 section 5.3). Raises when memory runs out. The lines must

@@ -1,8 +1,108 @@
-/* The lines of a response's head to a Lua table. */
+/* Headers: a Lua array to those of a request; the lines of a response's head to a Lua table. */
 #include "lua_core.h"
 
 #include <stdbool.h>
 #include <string.h>
+
+/* ---- of a request ---- */
+
+#define HEADERS "llama_cloud.headers"
+
+typedef struct lua_headers {
+  header_set *set; /* NULL: not made yet */
+} lua_headers;
+
+/* Raises what Lua raises when it runs out of memory itself. */
+static void out_of_memory(lua_State *L) {
+  lua_pushliteral(L, "not enough memory");
+  lua_error(L);
+}
+
+/* A header's name or value at that index: whatever the caller does, of one line, and a name without a colon.
+   Raises for what is none. */
+static const char *check_line(lua_State *L, int index, bool is_name) {
+  size_t length;
+  const char *text = lua_tolstring(L, index, &length);
+  if (text == NULL)
+    luaL_error(L, "a header's name or value is not a string");
+  else if (strlen(text) != length || strpbrk(text, "\r\n") != NULL)
+    luaL_error(L, "a header contains CR, LF or NUL");
+  else if (is_name && (length == 0 || strchr(text, ':') != NULL))
+    luaL_error(L, "a header's name is empty or contains a colon");
+  return text;
+}
+
+/* Pushes a set of the headers in the array at stack index `list`, or an empty one if that is nil. The
+   userdata owns the set before anything is added, so nothing leaks when what follows raises. */
+static header_set *push_set(lua_State *L, int list) {
+  lua_headers *h = lua_newuserdatauv(L, sizeof *h, 0);
+  h->set = NULL;
+  luaL_setmetatable(L, HEADERS);
+  h->set = header_set_new();
+  if (h->set == NULL)
+    out_of_memory(L);
+  lua_Integer n = lua_isnil(L, list) ? 0 : luaL_len(L, list);
+  for (lua_Integer i = 1; i < n; i += 2) {
+    const char *name, *value = NULL;
+    lua_geti(L, list, i);
+    lua_geti(L, list, i + 1);
+    name = check_line(L, -2, true);
+    if (lua_toboolean(L, -1))
+      value = check_line(L, -1, false);
+    if (!header_set_add(h->set, name, value))
+      out_of_memory(L);
+    lua_pop(L, 2);
+  }
+  return h->set;
+}
+
+/* As lua_core.h says. */
+header_set *lua_to_header_set(lua_State *L, int index) {
+  lua_headers *h = luaL_testudata(L, index, HEADERS);
+  if (h != NULL && h->set == NULL)
+    luaL_error(
+        L, "attempt to use headers that were collected"); /* in a later finalizer of a closing Lua state */
+  if (h != NULL)
+    return h->set;
+  index = lua_absindex(L, index);
+  if (!lua_isnil(L, index))
+    luaL_checktype(L, index, LUA_TTABLE);
+  header_set *set = push_set(L, index);
+  lua_replace(L, index);
+  return set;
+}
+
+/* core.headers(list) -> headers: what transport:start takes, ready for libcurl, and to be used for any number
+   of requests. list: { name, value|false, name, value|false, ... }; false leaves out a header that libcurl
+   would send by itself. Raises for a name or value that would break out of its line, and when there is no
+   memory. */
+static int core_headers(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  push_set(L, 1);
+  return 1;
+}
+
+static int headers_gc(lua_State *L) {
+  lua_headers *h = luaL_checkudata(L, 1, HEADERS);
+  header_set_release(h->set);
+  h->set = NULL;
+  return 0;
+}
+
+/* As lua_core.h says. */
+void lua_headers_open(lua_State *L) {
+  luaL_newmetatable(L, HEADERS);
+  lua_pushcfunction(L, headers_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable"); /* __gc is the collector's alone */
+  lua_pop(L, 1);
+  lua_pushcfunction(L, core_headers);
+  lua_setfield(L, -2, "headers");
+}
+
+/* ---- of a response ---- */
 
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 

@@ -214,44 +214,10 @@ static const char *method_field(lua_State *L) {
   return method;
 }
 
-/* A header's name or value at that index, for the same reason of one line, and a name without a colon. */
-static const char *check_line(lua_State *L, int index, bool is_name) {
-  size_t length;
-  const char *text = lua_tolstring(L, index, &length);
-  if (text == NULL)
-    luaL_error(L, "a header's name or value is not a string");
-  else if (strlen(text) != length || strpbrk(text, "\r\n") != NULL)
-    luaL_error(L, "a header contains CR, LF or NUL");
-  else if (is_name && (length == 0 || strchr(text, ':') != NULL))
-    luaL_error(L, "a header's name is empty or contains a colon");
-  return text;
-}
-
-/* Adds the request headers of field `headers`: { name, value, name, value, ... }; value false leaves one
-   out. */
-static void add_headers(lua_State *L, token *transfer) {
-  if (lua_getfield(L, 2, "headers") != LUA_TNIL) {
-    lua_Integer n;
-    luaL_checktype(L, -1, LUA_TTABLE);
-    n = luaL_len(L, -1);
-    for (lua_Integer i = 1; i < n; i += 2) {
-      const char *name, *value = NULL;
-      lua_geti(L, -1, i);
-      lua_geti(L, -2, i + 1);
-      name = check_line(L, -2, true);
-      if (lua_toboolean(L, -1))
-        value = check_line(L, -1, false);
-      if (!transfer_add_header(transfer, name, value))
-        out_of_memory(L);
-      lua_pop(L, 2);
-    }
-  }
-  lua_pop(L, 1);
-}
-
-/* transport:start(request) -> transfer. request: method, url, headers ({ name, value|false, ... }), body,
-   timeout, connect_timeout and deadline (seconds, none by default), max_response_bytes, proxy, ca_file,
-   verify (true), repeatable (false). Raises for a field of the wrong type and when there is no memory. */
+/* transport:start(request) -> transfer. request: method, url, headers (as core.headers takes them or what it
+   has returned), body, timeout, connect_timeout and deadline (seconds, none by default), max_response_bytes,
+   proxy, ca_file, verify (true), repeatable (false). Raises for a field of the wrong type and when there is
+   no memory. */
 static int transport_l_start(lua_State *L) {
   transfer_options options = {0};
   lua_Number limit;
@@ -264,6 +230,8 @@ static int transport_l_start(lua_State *L) {
   options.url = string_field(L, "url", NULL);
   if (options.url == NULL)
     return luaL_error(L, "a request needs a url");
+  lua_getfield(L, 2, "headers");
+  options.headers = lua_to_header_set(L, -1);
   options.body = string_field(L, "body", &options.body_length);
   options.proxy = string_field(L, "proxy", NULL);
   options.ca_file = string_field(L, "ca_file", NULL);
@@ -280,7 +248,6 @@ static int transport_l_start(lua_State *L) {
   if (h->token == NULL)
     return out_of_memory(L);
   lua_settop(L, 3);
-  add_headers(L, h->token);
   start_handle(L, h);
   return 1;
 }

@@ -409,7 +409,7 @@ void transport_free(transport *t) {
 
 bool transport_forked(const transport *t) { return t->generation != fork_generation; }
 
-int transport_fd(const transport *t) { return poller_fd(t->poller); }
+int transport_fd(transport *t) { return poller_fd(t->poller); }
 
 void transport_step(transport *t) {
   enum { BATCH = 64 };
@@ -505,10 +505,6 @@ token *transfer_new(const transfer_options *options) {
     return &x->base;
   token_free(&x->base);
   return NULL;
-}
-
-bool transfer_add_header(token *k, const char *name, const char *value) {
-  return exchange_add_header(&((transfer *)k)->exchange, name, value);
 }
 
 token *timer_new(double seconds) {

@@ -37,7 +37,7 @@ void transport_free(transport *t);
 bool transport_forked(const transport *t);
 
 /* The descriptor that is readable exactly when transport_step or transport_next has something to do. */
-int transport_fd(const transport *t);
+int transport_fd(transport *t);
 
 /* Does whatever can be done without waiting. */
 void transport_step(transport *t);
@@ -61,9 +61,6 @@ size_t transport_active(const transport *t);
 
 /* Copies the options. NULL: no memory. */
 token *transfer_new(const transfer_options *options);
-
-/* Adds a request header; value NULL leaves out one that libcurl would send by itself. False: no memory. */
-bool transfer_add_header(token *transfer, const char *name, const char *value);
 
 /* Makes a timer that goes off after seconds (0 or less: at the next step; HUGE_VAL: never). NULL: no
    memory. */

@@ -13,7 +13,7 @@ static void die(const char *what) {
 /* Starts one more request. */
 static void send_next(transport *t, const transfer_options *options) {
   token *k = transfer_new(options);
-  if (k == NULL || !transfer_add_header(k, "Authorization", "Bearer key") || !transport_start(t, k))
+  if (k == NULL || !transport_start(t, k))
     die("not enough memory");
 }
 
@@ -21,8 +21,12 @@ int main(int argc, char **argv) {
   if (argc < 4)
     die("usage: core URL REQUESTS TASKS [CA_FILE]");
   long requests = atol(argv[2]), tasks = atol(argv[3]), left = requests, answered = 0;
+  header_set *headers = header_set_new();
+  if (headers == NULL || !header_set_add(headers, "Authorization", "Bearer key"))
+    die("not enough memory");
   const transfer_options options = {.method = "GET",
                                     .url = argv[1],
+                                    .headers = headers,
                                     .proxy = "",
                                     .ca_file = argc > 4 ? argv[4] : NULL,
                                     .verify = true,
@@ -55,5 +59,6 @@ int main(int argc, char **argv) {
   }
   printf("%ld\n", answered);
   transport_free(t);
+  header_set_release(headers);
   return 0;
 }

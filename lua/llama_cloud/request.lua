@@ -194,12 +194,25 @@ end
 
 local NO_HEADERS = {}
 
+-- Headers as the core has them ready for libcurl, by the list that they were made of: most calls of a client have the
+-- same one. Nobody changes a list.
+local header_sets = setmetatable({}, { __mode = "k" })
+
+local function header_set(list)
+  local set = header_sets[list]
+  if not set then
+    set = core.headers(list)
+    header_sets[list] = set
+  end
+  return set
+end
+
 -- Starts the transfer of one attempt.
 local function start(state, call, target, list, started, deadline)
   return loop.transport():start {
     method = call.method,
     url = target,
-    headers = list,
+    headers = header_set(list),
     body = call.body,
     repeatable = call.repeatable,
     timeout = call.timeout,

@@ -1,0 +1,30 @@
+/* The headers of a request, as libcurl takes them. A set is made once and shared by all the transfers that
+   send it: a client sends the same headers with most of its calls. Knows no Lua. */
+#ifndef LLAMA_CLOUD_HEADER_SET_H
+#define LLAMA_CLOUD_HEADER_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct curl_slist;
+
+typedef struct header_set header_set;
+
+/* Makes a set that has only what every request of ours leaves out. NULL: no memory. */
+header_set *header_set_new(void);
+
+/* Adds a header; value NULL leaves out one that libcurl would send by itself. Only before the set is shared.
+   False: no memory, and the set is as before. */
+bool header_set_add(header_set *set, const char *name, const char *value);
+
+/* The same set, for one more owner. */
+header_set *header_set_share(header_set *set);
+
+/* Ends one ownership; the last one frees the set. NULL is allowed. */
+void header_set_release(header_set *set);
+
+/* The lines for CURLOPT_HTTPHEADER, which stay the set's, and their length in all. */
+struct curl_slist *header_set_lines(const header_set *set);
+size_t header_set_length(const header_set *set);
+
+#endif
