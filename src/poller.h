@@ -24,8 +24,10 @@ poller *poller_new(void);
 /* Closes the poller's own descriptors, never the sockets. NULL is allowed. */
 void poller_free(poller *p);
 
-/* The descriptor that is readable while poller_take would return something or the timer is due. */
-int poller_fd(const poller *p);
+/* The descriptor that is readable while poller_take would return something or the timer is due. Until
+   somebody has asked for it nobody looks at it but poller_wait, which needs no timer of the system's: setting
+   that is not cheap. */
+int poller_fd(poller *p);
 
 /* Watches fd for POLLER_READ | POLLER_WRITE; 0 forgets it. Returns 0, or -1 and errno; forgetting never
    fails. */
@@ -37,7 +39,8 @@ void poller_arm(poller *p, int64_t due);
 /* Takes up to capacity events without blocking, and a timer that has gone off with them. Returns how many. */
 int poller_take(poller *p, poller_event *events, int capacity);
 
-/* Blocks until the descriptor is readable: 1; until `until` is past: 0; until a signal arrives: -1. */
+/* Blocks until the descriptor is readable or the timer is due: 1; until `until` is past: 0; until a signal
+   arrives: -1. */
 int poller_wait(const poller *p, int64_t until);
 
 /* The monotonic clock, in nanoseconds. */

@@ -1,9 +1,10 @@
 /* poller on Linux: an epoll instance with a timerfd inside (epoll(7), timerfd_create(2)). */
+#define _GNU_SOURCE /* ppoll */
 #include "poller.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -15,7 +16,9 @@
 struct poller {
   int epoll;
   int timer;
+  int64_t due;   /* what poller_arm has said last */
   int64_t armed; /* what the timerfd is set to */
+  bool exposed;  /* whether others look at the epoll descriptor */
 };
 
 enum { BATCH = 64 };
@@ -25,7 +28,8 @@ poller *poller_new(void) {
   poller *p = malloc(sizeof *p);
   if (p == NULL)
     return NULL;
-  p->armed = POLLER_NEVER;
+  p->due = p->armed = POLLER_NEVER;
+  p->exposed = false;
   p->epoll = epoll_create1(EPOLL_CLOEXEC);
   p->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   event.data.fd = p->timer;
@@ -48,7 +52,24 @@ void poller_free(poller *p) {
   free(p);
 }
 
-int poller_fd(const poller *p) { return p->epoll; }
+/* Makes the descriptor readable when the timer is due. */
+static void set_timer(poller *p) {
+  struct itimerspec when = {{0, 0}, {0, 0}};
+  if (p->due == p->armed)
+    return;
+  p->armed = p->due;
+  if (p->due != POLLER_NEVER) {
+    when.it_value.tv_sec = (time_t)(p->due / NANOSECONDS);
+    when.it_value.tv_nsec = (long)(p->due % NANOSECONDS);
+  }
+  timerfd_settime(p->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+int poller_fd(poller *p) {
+  p->exposed = true;
+  set_timer(p);
+  return p->epoll;
+}
 
 int poller_watch(poller *p, int fd, unsigned interest) {
   struct epoll_event event = {0};
@@ -71,17 +92,9 @@ int poller_watch(poller *p, int fd, unsigned interest) {
 }
 
 void poller_arm(poller *p, int64_t due) {
-  struct itimerspec when = {{0, 0}, {0, 0}};
-  if (due <= 0)
-    due = 1; /* zero would disarm */
-  if (due == p->armed)
-    return;
-  p->armed = due;
-  if (due != POLLER_NEVER) {
-    when.it_value.tv_sec = (time_t)(due / NANOSECONDS);
-    when.it_value.tv_nsec = (long)(due % NANOSECONDS);
-  }
-  timerfd_settime(p->timer, TFD_TIMER_ABSTIME, &when, NULL);
+  p->due = due > 0 ? due : 1; /* zero would disarm */
+  if (p->exposed)
+    set_timer(p);
 }
 
 int poller_take(poller *p, poller_event *events, int capacity) {
@@ -110,18 +123,18 @@ int poller_take(poller *p, poller_event *events, int capacity) {
 }
 
 int poller_wait(const poller *p, int64_t until) {
+  struct pollfd fd = {.fd = p->epoll, .events = POLLIN};
+  int64_t first = p->due < until ? p->due : until;
   for (;;) {
-    struct pollfd fd = {.fd = p->epoll, .events = POLLIN};
-    int timeout = -1;
-    if (until != POLLER_NEVER) {
-      int64_t left = until - poller_now();
-      int64_t ms = left <= 0 ? 0 : left / 1000000 + 1; /* rounded up: never early */
-      timeout = ms > INT_MAX ? INT_MAX : (int)ms;
-    }
-    int n = poll(&fd, 1, timeout);
+    int64_t now = poller_now();
+    if (p->due <= now)
+      return 1;
+    int64_t left = first > now ? first - now : 0;
+    struct timespec timeout = {.tv_sec = (time_t)(left / NANOSECONDS), .tv_nsec = (long)(left % NANOSECONDS)};
+    int n = ppoll(&fd, 1, first != POLLER_NEVER ? &timeout : NULL, NULL);
     if (n != 0)
       return n > 0 ? 1 : -1;
-    if (until != POLLER_NEVER && poller_now() >= until)
+    if (until <= now)
       return 0;
   }
 }
