@@ -55,6 +55,36 @@ describe("prefetch", function()
     assert.equal(2, s:count())
   end)
 
+  it("is sent at once, and not when the loop comes round again", function()
+    local s <close>, client = start { page({ "a", "b", "c" }, "t1"), page { "d" } }
+    local list = client.batches:list()
+    assert.equal("ab", take(list, 2))
+    local untill = loop.now() + 2 * tonumber(os.getenv("LLAMA_CLOUD_TEST_SLOWDOWN") or 1)
+    while s:count() < 2 and loop.now() < untill do -- nobody steps
+    end
+    assert.equal(2, s:count())
+  end)
+
+  it("asks for the next page at the second page of next_page", function()
+    local s <close>, client = start { page({ "a" }, "t1"), page({ "b" }, "t2"), page { "c" } }
+    local list = client.batches:list()
+    for _, count in ipairs { 1, 3, 3 } do
+      assert(list:next_page())
+      settle()
+      assert.equal(count, s:count())
+    end
+  end)
+
+  it("is not made for what all() does not need", function()
+    local s <close> = server.start(shop, { args = { total = 1000 } })
+    for max_items, requests in pairs { [10] = 1, [11] = 2, [40] = 4, [41] = 5 } do
+      local client, before = lists.client(s), s:count()
+      assert.equal(max_items, #assert(client.beta.batch:list({ limit = 10 }):all { max_items = max_items }))
+      settle()
+      assert.equal(before + requests, s:count())
+    end
+  end)
+
   it("can be switched off", function()
     local s <close>, client = start { page({ "a", "b", "c" }, "t1"), page { "d" } }
     local list = client.batches:list({}, { prefetch = false })

@@ -31,6 +31,7 @@ local next_of_page = core.next_of_page
 ---@field private ahead table<any, LlamaCloud.Ahead> position -> the request for that page, under way
 ---@field private prefetch boolean
 ---@field private concurrency integer how many pages may be under way, where their positions are known
+---@field private wanted number how many items will be taken yet, as far as is known
 ---@field private ended boolean there is no next page
 ---@field private failure? LlamaCloud.Error what it raised, and raises again
 ---@field private busy boolean a coroutine is fetching
@@ -148,16 +149,20 @@ local function nonsense(list, fault)
   )
 end
 
--- Asks for the pages that come next, if they are not under way already.
-local function look_ahead(list)
+-- Asks for the pages that come next, if they are not under way already, and as far as they will be needed. `left` is how
+-- many items of the current page are not taken yet, `size` how many it has.
+local function look_ahead(list, left, size)
   if list.ended or not list.prefetch then
     return
   end
-  for _, position in ipairs(list.scheme.upcoming(list)) do
-    if not list.ahead[position] then
+  for i, position in ipairs(list.scheme.upcoming(list)) do
+    if list.wanted <= left + (i - 1) * size then
+      break
+    elseif not list.ahead[position] then
       list.ahead[position] = list.source.start(position)
     end
   end
+  loop.dispatch() -- sends them now: the next look at what came in may be a while away
 end
 
 -- Gets the page at the list's position, which may be under way.
@@ -233,7 +238,8 @@ end
 -- one item pays for one request; and while it is on its way the transport is stepped now and then.
 local function between_items(list)
   if list.index == 2 then
-    look_ahead(list)
+    local size = list.page:count()
+    look_ahead(list, size - 1, size)
   elseif next(list.ahead) then
     loop.dispatch()
   end
@@ -315,7 +321,9 @@ local function take_page(list)
   if not more then
     return nil, err
   end
-  look_ahead(list)
+  if list.pages_seen > 1 then
+    look_ahead(list, 0, 0) -- not at the first: who takes one page pays for one request
+  end
   return whole_page(list)
 end
 
@@ -363,6 +371,7 @@ function List:all(given)
   end
   local items, count = {}, 0
   while count < limit do
+    self.wanted = limit - count
     local item, err = take(self)
     if err then
       return nil, err
@@ -372,6 +381,7 @@ function List:all(given)
     count = count + 1
     items[count] = item
   end
+  self.wanted = math.huge
   self:close()
   return count > 0 and items or core.array(items)
 end
@@ -426,6 +436,7 @@ function pagination.new(given, source)
     index = 0,
     pages_seen = 0,
     empty = 0,
+    wanted = math.huge,
     ended = false,
     busy = false,
     closed = false,

@@ -321,6 +321,7 @@ end
 
 -- Whether it is of use: not if it has timed out, for perhaps only because nobody has stepped it.
 local function is_fresh(ahead)
+  loop.dispatch()
   return not ahead.transfer:done() or ahead.transfer:outcome() ~= "timeout"
 end
 
