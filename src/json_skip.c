@@ -48,7 +48,8 @@ static const char *skip_bytes(skipper *s, const char *at, const char *end) {
 #ifdef __SSE2__
 /* Where among 64 bytes the interesting ones are: bit i for byte i. */
 typedef struct block {
-  uint64_t quotes, backslashes, opening, closing;
+  uint64_t quotes, brackets;
+  bool backslashes; /* whether there are any */
 } block;
 
 static inline block look(const char *at) {
@@ -58,17 +59,19 @@ static inline block look(const char *at) {
   const __m128i closing = _mm_set1_epi8('}');
   const __m128i fold = _mm_set1_epi8(0x20); /* this bit makes a curly bracket of a square one */
   block found = {0};
-#define MASK(a, b) ((uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) << i)
+  __m128i backslashes = _mm_setzero_si128();
+#define MASK(bytes) ((uint64_t)(unsigned)_mm_movemask_epi8(bytes) << i)
 #pragma GCC unroll 4
   for (int i = 0; i < 64; i += 16) {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(at + i));
     __m128i folded = _mm_or_si128(bytes, fold);
-    found.quotes |= MASK(bytes, quote);
-    found.backslashes |= MASK(bytes, backslash);
-    found.opening |= MASK(folded, opening);
-    found.closing |= MASK(folded, closing);
+    __m128i brackets = _mm_or_si128(_mm_cmpeq_epi8(folded, opening), _mm_cmpeq_epi8(folded, closing));
+    found.quotes |= MASK(_mm_cmpeq_epi8(bytes, quote));
+    found.brackets |= MASK(brackets);
+    backslashes = _mm_or_si128(backslashes, _mm_cmpeq_epi8(bytes, backslash));
   }
 #undef MASK
+  found.backslashes = _mm_movemask_epi8(backslashes) != 0;
   return found;
 }
 
@@ -85,10 +88,10 @@ static inline const char *skip_block(skipper *s, const char *at, block found) {
   if (s->in_string)
     inside = ~inside;
   s->in_string = inside >> 63;
-  uint64_t brackets = (found.opening | found.closing) & ~inside;
+  uint64_t brackets = found.brackets & ~inside;
   for (; brackets != 0; brackets &= brackets - 1) {
     unsigned i = (unsigned)__builtin_ctzll(brackets);
-    if (bracket(s, found.opening >> i & 1))
+    if (bracket(s, at[i] == '{' || at[i] == '['))
       return at + i + 1;
   }
   return NULL;
@@ -103,7 +106,7 @@ static bool skip_container(json_scan *scan, size_t *inner) {
 #ifdef __SSE2__
   while (after == NULL && scan->end - at >= 64) {
     block found = look(at);
-    after = s.escaped || found.backslashes != 0 ? skip_bytes(&s, at, at + 64) : skip_block(&s, at, found);
+    after = s.escaped || found.backslashes ? skip_bytes(&s, at, at + 64) : skip_block(&s, at, found);
     at += 64;
   }
 #endif

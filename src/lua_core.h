@@ -7,6 +7,7 @@
 #include "buffer.h"
 #include "header_set.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <lauxlib.h>
@@ -24,13 +25,24 @@ void lua_page_open(lua_State *L);
 void lua_transport_open(lua_State *L);
 void lua_url_open(lua_State *L);
 
+/* The options of core.decode, read. */
+typedef struct lua_decoding {
+  int max_depth;
+  bool keep_null; /* in objects */
+  bool fields;    /* of the outermost object only some are wanted */
+} lua_decoding;
+
+/* Reads the options of core.decode at a stack index, a table or nil, and pushes the array of the names of
+   wanted fields, or nil. Raises for a bad option. */
+lua_decoding lua_decode_options(lua_State *L, int index);
+
 /* Decodes the JSON text of `length` bytes at `text`: all of it, if `at` is NULL; otherwise the value that
-   begins at offset *at, which then becomes the offset of what follows it. `options` is the stack index of the
-   options table of core.decode, or 0 for the defaults. Pushes the value and returns 1; or, where the text is
-   not JSON, pushes nil, a message and the 1-based offset of the fault, and returns 3. Raises for a bad option
-   and when memory runs out. The text must stay where it is until this returns, even though finalizers may run
-   meanwhile: the caller pins it. */
-int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, int options);
+   begins at offset *at, which then becomes the offset of what follows it. What lua_decode_options has pushed
+   is at stack index `names`. Pushes the value and returns 1; or, where the text is not JSON, pushes nil, a
+   message and the 1-based offset of the fault, and returns 3. Raises when memory runs out. The text must stay
+   where it is until this returns, even though finalizers may run meanwhile: the caller pins it. */
+int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, lua_decoding options,
+                    int names);
 
 /* Pushes a page of a list (lua_page.c) over `text`, whose bytes it takes, and returns 1; or, where the text
    is not a JSON object, pushes nil, a message and, if it is not JSON at all, the offset, returns 2 or 3, and

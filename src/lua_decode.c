@@ -61,11 +61,10 @@ typedef struct decoder {
   frame *top;        /* the innermost open array or object */
   json_field *field; /* of the value that comes next; NULL: it is not remembered */
   int base;          /* stack index of the state; see below */
-  int depth, max_depth;
-  int stack_room;    /* levels for which the Lua stack has been grown */
-  size_t room;       /* bytes of text for which tables may still be made in the size of earlier ones */
-  bool keep_null;    /* in objects */
-  bool fields_given; /* of the outermost object only those are wanted */
+  int depth;
+  int stack_room; /* levels for which the Lua stack has been grown */
+  size_t room;    /* bytes of text for which tables may still be made in the size of earlier ones */
+  lua_decoding options;
 } decoder;
 
 /* Stack indices, from d->base on: the state, its table of slots, the names of wanted fields, the metatable of
@@ -232,7 +231,7 @@ static bool decode_string(decoder *d) {
    duplicate of the key has set. */
 static void push_null(decoder *d) {
   bool in_object = d->depth > 0 && d->top->length < 0;
-  if (in_object && !d->keep_null) {
+  if (in_object && !d->options.keep_null) {
     lua_pushnil(d->L);
     d->top->members--;
   } else {
@@ -387,7 +386,7 @@ static member decode_key(decoder *d, const char *wanted) {
   } else {
     if (!decode_new_key(d, wanted, &field))
       return FAULT;
-    bool unwanted = d->fields_given && d->depth == 1 && !is_wanted(d);
+    bool unwanted = d->options.fields && d->depth == 1 && !is_wanted(d);
     if (field != NULL) {
       top->position = (unsigned)(field - place->fields) + 1;
       field->unwanted = unwanted;
@@ -442,7 +441,7 @@ static bool enter_container(decoder *d, bool is_array) {
   json_memory *memory = &d->state->memory;
   lua_State *L = d->L;
   unsigned place;
-  if (d->depth == d->max_depth)
+  if (d->depth == d->options.max_depth)
     return json_fault(&d->scan, d->scan.at,
                       "more arrays and objects within each other than max_depth allows");
   if (d->depth == d->stack_room) {
@@ -585,45 +584,49 @@ static bool decode_document(decoder *d) {
 }
 
 /* Takes one option: its name is at stack index -2, its value at -1. Raises for what is none. */
-static void take_option(decoder *d, int options) {
-  lua_State *L = d->L;
+static void take_option(lua_State *L, lua_decoding *decoding, int options) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
   if (strcmp(name, "null") == 0) {
     luaL_argcheck(L, lua_isboolean(L, -1), options, "'null' must be a boolean");
-    d->keep_null = lua_toboolean(L, -1);
+    decoding->keep_null = lua_toboolean(L, -1);
   } else if (strcmp(name, "max_depth") == 0) {
     int is_integer = 0;
     lua_Integer depth = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &is_integer) : 0;
     luaL_argcheck(L, is_integer && depth >= 1 && depth <= GREATEST_MAX_DEPTH, options,
                   "'max_depth' must be an integer from 1 to 100000");
-    d->max_depth = (int)depth;
+    decoding->max_depth = (int)depth;
   } else if (strcmp(name, "fields") == 0) {
     luaL_argcheck(L, lua_istable(L, -1), options, "'fields' must be an array of strings");
-    d->fields_given = true;
+    decoding->fields = true;
   } else {
     luaL_argerror(L, options, lua_pushfstring(L, "unknown option '%s'", name));
   }
 }
 
-/* As lua_core.h says. Below the results stay the names of wanted fields, if there are any, the state, its
-   slots, its names and the array metatable. */
-int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, int options) {
-  enum { ITEM_ROOM = 64 * 1024 };
-  decoder d = {.L = L, .max_depth = DEFAULT_MAX_DEPTH};
-  int names = 0;
-  luaL_checkstack(L, LUA_MINSTACK, "decoding JSON");
-  if (options != 0 && !lua_isnoneornil(L, options)) {
-    options = lua_absindex(L, options);
-    luaL_checktype(L, options, LUA_TTABLE);
-    for (lua_pushnil(L); lua_next(L, options); lua_pop(L, 1))
-      take_option(&d, options);
-    if (d.fields_given) {
-      lua_getfield(L, options, "fields");
-      names = lua_gettop(L);
-    }
+/* As lua_core.h says. */
+lua_decoding lua_decode_options(lua_State *L, int index) {
+  lua_decoding decoding = {.max_depth = DEFAULT_MAX_DEPTH};
+  if (!lua_isnil(L, index)) {
+    index = lua_absindex(L, index);
+    luaL_checktype(L, index, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+      take_option(L, &decoding, index);
   }
+  if (decoding.fields)
+    lua_getfield(L, index, "fields");
+  else
+    lua_pushnil(L);
+  return decoding;
+}
+
+/* As lua_core.h says. Below the results stay the state, its slots, its names and the array metatable. */
+int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, lua_decoding options,
+                    int names) {
+  enum { ITEM_ROOM = 64 * 1024 };
+  decoder d = {.L = L, .options = options};
+  luaL_checkstack(L, LUA_MINSTACK, "decoding JSON");
   d.base = lua_gettop(L) + 1;
-  d.state = take_state(L, names);
+  d.state = take_state(L, options.fields ? names : 0);
   json_scan_begin(&d.scan, text, length);
   d.room = length;
   if (at != NULL) {
@@ -674,7 +677,8 @@ static int core_decode(lua_State *L) {
   lua_settop(L, 2); /* keeps the text alive below all that follows */
   size_t length;
   const char *text = lua_tolstring(L, 1, &length);
-  return lua_decode_text(L, text, length, NULL, 2);
+  lua_decoding options = lua_decode_options(L, 2);
+  return lua_decode_text(L, text, length, NULL, options, 3);
 }
 
 /* As lua_core.h says. */

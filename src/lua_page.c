@@ -21,13 +21,15 @@ typedef struct envelope {
   size_t members[MEMBERS]; /* where their values begin */
 } envelope;
 
+/* Its uservalues are the options that `next` had last, and the names of wanted fields in them. */
 typedef struct lua_page {
   buffer text;
   envelope envelope;
-  size_t at;       /* where the next item begins; 0: not begun */
-  bool ended;      /* the last item was delivered, or a fault was found */
-  bool closing;    /* closed while it was pinned */
-  unsigned pinned; /* how many calls read the text right now */
+  lua_decoding options; /* the same ones, read */
+  size_t at;            /* where the next item begins; 0: not begun */
+  bool ended;           /* the last item was delivered, or a fault was found */
+  bool closing;         /* closed while it was pinned */
+  unsigned pinned;      /* how many calls read the text right now */
 } lua_page;
 
 /* Whether a scanned key is a name. */
@@ -111,12 +113,21 @@ static int push_fault(lua_State *L, const json_scan *scan) {
   return 3;
 }
 
+/* Pushes a page without a text. */
+static lua_page *new_page(lua_State *L) {
+  lua_page *page = lua_newuserdatauv(L, sizeof *page, 2);
+  *page = (lua_page){0};
+  luaL_setmetatable(L, PAGE);
+  lua_pushnil(L);
+  page->options = lua_decode_options(L, -1);
+  lua_pop(L, 2);
+  return page;
+}
+
 /* As lua_core.h says. The page comes first, so that nothing is held when memory for it is short. */
 int lua_page_push(lua_State *L, buffer *text) {
   json_scan scan;
-  lua_page *page = lua_newuserdatauv(L, sizeof *page, 0);
-  *page = (lua_page){0};
-  luaL_setmetatable(L, PAGE);
+  lua_page *page = new_page(L);
   json_scan_begin(&scan, text->data, text->length);
   /* the page's own buffer serves for keys with escapes, as long as it holds nothing else */
   if (!scan_envelope(&scan, &page->envelope, &page->text)) {
@@ -129,12 +140,27 @@ int lua_page_push(lua_State *L, buffer *text) {
   return 1;
 }
 
-/* The page at index 1, pinned: a finalizer that closes it meanwhile does not take the text away. Raises for a
-   closed one. */
-static lua_page *pin(lua_State *L) {
-  lua_page *page = luaL_checkudata(L, 1, PAGE);
+/* The page at index 1. As luaL_checkudata, but without looking the metatable up by its name, which is the
+   upvalue of every method. */
+static lua_page *check_page(lua_State *L) {
+  bool is_page = lua_getmetatable(L, 1) && lua_rawequal(L, -1, lua_upvalueindex(1));
+  if (!is_page)
+    luaL_typeerror(L, 1, PAGE);
+  lua_pop(L, 1);
+  return lua_touserdata(L, 1);
+}
+
+/* The page at index 1. Raises for a closed one. */
+static lua_page *check_open(lua_State *L) {
+  lua_page *page = check_page(L);
   if (page->text.data == NULL)
     luaL_error(L, "attempt to use a closed page");
+  return page;
+}
+
+/* The same, pinned: a finalizer that closes it meanwhile does not take the text away. */
+static lua_page *pin(lua_State *L) {
+  lua_page *page = check_open(L);
   page->pinned++;
   return page;
 }
@@ -148,7 +174,7 @@ static void unpin(lua_page *page) {
 /* page:count() -> integer | nil | false: how many arrays and objects `items` holds, at least 1 if it is not
    empty; nil if `items` is absent or null, false if it is something else. */
 static int page_count(lua_State *L) {
-  lua_page *page = luaL_checkudata(L, 1, PAGE);
+  lua_page *page = check_page(L);
   char first = '\0';
   if (page->text.data != NULL && page->envelope.items != 0)
     first = page->text.data[page->envelope.items];
@@ -168,10 +194,12 @@ static int page_member(lua_State *L) {
   lua_page *page = pin(L);
   int n = 1;
   size_t at = page->envelope.members[i];
-  if (at == 0 || page->text.data[at] == 'n')
+  if (at == 0 || page->text.data[at] == 'n') {
     lua_pushnil(L);
-  else
-    n = lua_decode_text(L, page->text.data, page->text.length, &at, 0);
+  } else {
+    lua_pushnil(L);
+    n = lua_decode_text(L, page->text.data, page->text.length, &at, lua_decode_options(L, -1), 0);
+  }
   unpin(page);
   return n;
 }
@@ -198,19 +226,39 @@ static bool find_item(lua_page *page, json_scan *scan) {
   return true;
 }
 
+/* Reads the options at index 2 if they are not those of the last item, and pushes the names of wanted fields.
+ */
+static void read_options(lua_State *L, lua_page *page) {
+  lua_getiuservalue(L, 1, 1);
+  bool same = lua_rawequal(L, 2, -1);
+  lua_pop(L, 1);
+  if (same) {
+    lua_getiuservalue(L, 1, 2);
+    return;
+  }
+  page->options = lua_decode_options(L, 2);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, 2);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, 1, 1);
+}
+
 /* page:next([options]) -> item | nil | nil, message, offset: the next item, an object; nil after the last
-   one; a message where it is not JSON, or not an object: there the page ends. options as for core.decode. */
+   one; a message where it is not JSON, or not an object: there the page ends. options as for core.decode; a
+   table must stay as it is while it is given again and again. */
 static int page_next(lua_State *L) {
   json_scan scan;
   lua_page *page;
   int n = 0;
   lua_settop(L, 2);
+  page = check_open(L);
+  read_options(L, page); /* before it is pinned: this may raise, and run code that closes the page */
   page = pin(L);
   json_scan_begin(&scan, page->text.data, page->text.length);
   if (!page->ended && page->text.data[page->envelope.items] == '[') {
     if (find_item(page, &scan)) {
       size_t at = (size_t)(scan.at - scan.text);
-      n = lua_decode_text(L, scan.text, page->text.length, &at, 2);
+      n = lua_decode_text(L, scan.text, page->text.length, &at, page->options, 3);
       page->at = at;
     } else if (!page->ended) {
       n = push_fault(L, &scan);
@@ -224,10 +272,12 @@ static int page_next(lua_State *L) {
 /* page:decode([options]) -> table | nil, message, offset: the whole envelope, items and all. */
 static int page_decode(lua_State *L) {
   lua_page *page;
+  lua_decoding options;
   int n;
   lua_settop(L, 2);
+  options = lua_decode_options(L, 2);
   page = pin(L);
-  n = lua_decode_text(L, page->text.data, page->text.length, NULL, 2);
+  n = lua_decode_text(L, page->text.data, page->text.length, NULL, options, 3);
   unpin(page);
   return n;
 }
@@ -242,7 +292,7 @@ static int page_text(lua_State *L) {
 
 /* page:close(), __close: idempotent; gives the bytes back. */
 static int page_close(lua_State *L) {
-  lua_page *page = luaL_checkudata(L, 1, PAGE);
+  lua_page *page = check_page(L);
   page->closing = true;
   if (page->pinned == 0)
     buffer_free(&page->text);
@@ -251,7 +301,7 @@ static int page_close(lua_State *L) {
 
 /* __gc: whatever pinned it was unwound by an error. */
 static int page_gc(lua_State *L) {
-  lua_page *page = luaL_checkudata(L, 1, PAGE);
+  lua_page *page = check_page(L);
   buffer_free(&page->text);
   return 0;
 }
@@ -266,9 +316,7 @@ static const luaL_Reg page_metamethods[] = {{"__gc", page_gc}, {"__close", page_
 static int core_page(lua_State *L) {
   size_t length;
   const char *bytes = luaL_checklstring(L, 1, &length);
-  lua_page *holder = lua_newuserdatauv(L, sizeof *holder, 0);
-  *holder = (lua_page){0};
-  luaL_setmetatable(L, PAGE); /* frees the copy if it is not taken */
+  lua_page *holder = new_page(L); /* frees the copy if it is not taken */
   if (!buffer_append(&holder->text, bytes, length)) {
     lua_pushliteral(L, "not enough memory");
     return lua_error(L);
@@ -278,14 +326,17 @@ static int core_page(lua_State *L) {
 
 void lua_page_open(lua_State *L) {
   luaL_newmetatable(L, PAGE);
-  luaL_setfuncs(L, page_metamethods, 0);
+  lua_pushvalue(L, -1);
+  luaL_setfuncs(L, page_metamethods, 1);
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable"); /* __gc is the collector's alone */
-  luaL_newlib(L, page_methods);
+  luaL_newlibtable(L, page_methods);
+  lua_pushvalue(L, -2);
+  luaL_setfuncs(L, page_methods, 1);
+  lua_getfield(L, -1, "next"); /* for a loop that cannot afford looking the method up */
+  lua_setfield(L, -4, "next_of_page");
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   lua_pushcfunction(L, core_page);
   lua_setfield(L, -2, "page");
-  lua_pushcfunction(L, page_next); /* for a loop that cannot afford looking the method up */
-  lua_setfield(L, -2, "next_of_page");
 }

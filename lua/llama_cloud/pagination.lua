@@ -13,6 +13,8 @@ local DEFAULT_CONCURRENCY = 8 -- pages of an offset list under way at once
 
 local STEP_EVERY = 16 -- items, while a page is on its way; a power of two
 
+local WHOLE = {} -- options of core.decode for items with all their fields
+
 local next_of_page = core.next_of_page
 
 ---@class LlamaCloud.Page the envelope of a list, decoded
@@ -24,6 +26,7 @@ local next_of_page = core.next_of_page
 ---@field private source { fetch: function, start: function } gets pages
 ---@field private scheme table how the next page is found
 ---@field private position string|integer|nil the token or offset of the next page
+---@field private decoding table options of core.decode
 ---@field private page? table the current page, as the core has it: items come out of it one by one
 ---@field private index integer how many items of it were delivered
 ---@field private pages_seen integer
@@ -287,7 +290,7 @@ List.__call = next_item
 local function whole_page(list)
   local page = list.page
   local envelope
-  if list.decoding then
+  if list.decoding ~= WHOLE then
     envelope = { items = {}, next_page_token = page:member("next_page_token"), total_size = page:member("total_size") }
     local item, message = page:next(list.decoding)
     while item do
@@ -429,7 +432,7 @@ function pagination.new(given, source)
     position = given.position,
     limit = given.limit,
     url = given.url,
-    decoding = given.decoding,
+    decoding = given.decoding or WHOLE,
     prefetch = given.prefetch ~= false,
     concurrency = given.concurrency or DEFAULT_CONCURRENCY,
     ahead = {},
