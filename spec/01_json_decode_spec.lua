@@ -546,6 +546,31 @@ describe("decode", function()
     assert.same({}, value.long60)
   end)
 
+  it("goes on right after documents that are more than it can remember", function()
+    local wide, deep = {}, ("[")
+    for i = 1, 100 do
+      wide[i] = ('"k%d":%d'):format(i, i)
+    end
+    wide, deep = "{" .. table.concat(wide, ",") .. "}", ("["):rep(150) .. ("]"):rep(150)
+    local text = '{"id":"a","config":{"job":{"type":"t"}},"results":[{"n":1},{"n":2}]}'
+    for round = 1, 300 do
+      local value = assert(core.decode(round % 3 == 0 and wide or text))
+      assert.same(round % 3 == 0 and 100 or "a", value.k100 or value.id)
+      assert.same({ { n = 1 }, { n = 2 } }, assert(core.decode(text)).results)
+      assert(core.decode(deep))
+    end
+  end)
+
+  it("takes turns with more lists of fields than it remembers", function()
+    local text = '{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":{"a":7}}'
+    for round = 1, 30 do
+      for i = 1, 7 do
+        local name, expected = ("abcdefg"):sub(i, i), i < 7 and i or { a = 7 }
+        assert.same({ [name] = expected }, core.decode(text, { fields = { name } }), round)
+      end
+    end
+  end)
+
   it("works inside coroutines, and agrees with itself there", function()
     local read = coroutine.wrap(function(text)
       while true do

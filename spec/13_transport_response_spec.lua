@@ -158,6 +158,13 @@ describe("a response", function()
       assert.equal("{}", transfer:body())
     end)
 
+    it("which may be called as a status line begins", function()
+      local head = "HTTP/1.1 200 OK\r\nRetry-After: 7\r\nHTTP/9: 1xx\r\nTransfer-Encoding: chunked\r\n\r\n"
+      local transfer = response(head .. "2\r\n{}\r\n0\r\nHTTP/x: oops\r\n\r\n")
+      assert.same({ ["retry-after"] = "7", ["http/9"] = "1xx", ["transfer-encoding"] = "chunked" }, transfer:headers())
+      assert.equal("{}", transfer:body())
+    end)
+
     it("of up to 256 KiB", function()
       local line = "X-%05d: " .. ("v"):rep(53) .. "\r\n" -- 64 bytes
       local function headers(count)

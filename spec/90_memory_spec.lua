@@ -72,6 +72,21 @@ describe("the memory of a program", function()
     assert.is_true(kib <= MOST)
   end)
 
+  it("hardly grows outside of Lua with ever new lists of fields, where the collector does not come by", function()
+    local kib, in_lua = growth([[
+      local members = {}
+      for i = 1, 60 do
+        members[i] = ('"member%d":{"n":%d}'):format(i, i)
+      end
+      local text = "{" .. table.concat(members, ",") .. "}"
+      collectgarbage("stop")
+      for i = 1, 2000 do
+        assert(llama_cloud.json.decode(text, { fields = { "member1", tostring(i) } }))
+      end
+      count = collectgarbage("count") // 1 | 0]])
+    assert.is_true(kib <= MOST + in_lua)
+  end)
+
   it("hardly grows with a list of 20,000 batch jobs", function()
     local kib, count = growth([[
       for job in client.beta.batch:list { limit = 100 } do

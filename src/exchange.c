@@ -51,14 +51,16 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
   return length;
 }
 
-/* Notes what a line tells about where in the response it stands. */
+/* Notes what a line tells about where in the response it stands. A header or trailer may be called HTTP/,
+ * too. */
 static void follow_head(exchange *x, const char *line, size_t length) {
-  if (length >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+  if (!x->in_head && !x->head_complete && length >= 5 && memcmp(line, "HTTP/", 5) == 0) {
     const char *space = memchr(line, ' ', length);
     x->interim = space != NULL && space + 1 < line + length && space[1] == '1';
-    x->head_complete = false;
+    x->in_head = true;
     buffer_clear(&x->header_lines);
   } else if (length > 0 && (line[0] == '\r' || line[0] == '\n')) {
+    x->in_head = false;
     x->head_complete = !x->interim;
   }
 }
@@ -124,6 +126,7 @@ static int on_request(void *user, char *address, char *local_address, int port, 
     return CURL_PREREQFUNC_ABORT;
   }
   x->position = 0;
+  x->in_head = x->head_complete = false;
   return CURL_PREREQFUNC_OK;
 }
 
@@ -223,7 +226,6 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   SET(CURLOPT_SEEKFUNCTION, on_seek);
   SET(CURLOPT_SEEKDATA, x);
   SET(CURLOPT_HTTPHEADER, header_set_lines(x->headers));
-  SET(CURLOPT_MAXFILESIZE_LARGE, bound(x->max_response_bytes));
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(x->connect_timeout));
   /* without TLS there is no HTTP/2 to wait for, and libcurl would not know so before the first response */
   if (strncasecmp(x->url, "https:", 6) == 0)
@@ -245,7 +247,7 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->request.length);
   } else if (head) {
-    SET(CURLOPT_NOBODY, 1L);
+    SET(CURLOPT_NOBODY, 1L); /* whose length is of what a GET would get, and no matter how large */
   } else if (!get && strcmp(x->method, "DELETE") != 0) {
     SET(CURLOPT_POST, 1L); /* Content-Length: 0 (RFC 9110 section 8.6) */
     SET(CURLOPT_POSTFIELDS, "");
@@ -254,6 +256,8 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
     if (!x->repeatable)
       SET(CURLOPT_FRESH_CONNECT, 1L);
   }
+  if (!head)
+    SET(CURLOPT_MAXFILESIZE_LARGE, bound(x->max_response_bytes));
   if ((!get && !head) || x->has_body)
     SET(CURLOPT_CUSTOMREQUEST, x->method);
 #undef SET
@@ -333,14 +337,14 @@ static outcome outcome_of(exchange *x, CURLcode code) {
   case CURLE_FILESIZE_EXCEEDED: /* by its Content-Length */
     x->reason = body_too_large;
     return OUTCOME_TOO_LARGE;
-  case CURLE_UNSUPPORTED_PROTOCOL: /* the URL's; or the answer is not HTTP */
-    return x->sent ? OUTCOME_CONNECTION : OUTCOME_REFUSED;
+  /* the fault of an argument; or, once the request is out, of an answer that is not HTTP */
+  case CURLE_UNSUPPORTED_PROTOCOL:
   case CURLE_URL_MALFORMAT:
   case CURLE_SSL_CACERT_BADFILE:
   case CURLE_BAD_FUNCTION_ARGUMENT:
   case CURLE_UNKNOWN_OPTION:
   case CURLE_NOT_BUILT_IN:
-    return OUTCOME_REFUSED;
+    return x->sent ? OUTCOME_CONNECTION : OUTCOME_REFUSED;
   default:
     return OUTCOME_CONNECTION;
   }

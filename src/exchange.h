@@ -59,6 +59,7 @@ typedef struct exchange {
   size_t position;     /* how much of the body libcurl has read */
   bool asked;          /* whether it ever asked for the body */
   size_t header_bytes; /* of all responses: interim ones, trailers */
+  bool in_head;        /* a status line has come, and the blank line after its headers has not */
   bool interim;        /* the response that arrives has a status 1xx: another one follows */
   bool head_complete;  /* the last response's headers are all there: what follows is its body and trailers */
   outcome failure;     /* what a callback found wrong: OUTCOME_RESPONSE while nothing is */

@@ -23,6 +23,8 @@ void json_memory_free(json_memory *memory) {
 unsigned json_memory_place(json_memory *memory, unsigned *child) {
   if (*child == 0 && memory->count < MAX_PLACES)
     *child = memory->count++;
+  else if (*child == 0)
+    memory->full = true;
   return *child;
 }
 
@@ -32,6 +34,7 @@ json_field *json_memory_field(json_memory *memory, unsigned place, const char *k
     return NULL;
   if (p->count == MAX_FIELDS) {
     p->wild = true;
+    memory->full = memory->full || place == JSON_ROOT;
     p->count = 0;
     return NULL;
   }

@@ -41,6 +41,7 @@ typedef struct json_memory {
   json_place *places; /* NULL: nothing is remembered; [JSON_NOWHERE] and [JSON_ROOT] are always there else */
   unsigned count;
   unsigned slots; /* how many slot numbers are given out; the first is 1 */
+  bool full;      /* no place is left for something, or the root holds data as keys */
 } json_memory;
 
 /* Makes an empty memory. Without memory for it, one that remembers nothing: that only costs time. */

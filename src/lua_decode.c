@@ -46,13 +46,23 @@ typedef struct decoder_state {
   buffer scratch; /* for strings with escapes */
   frame *frames;
   int frame_capacity;
+  int worn; /* how many decodes there were since its memory was full */
   bool taken;
-  bool passing; /* made in a finalizer, for one decode */
+  bool recent;  /* taken since a place was last looked for */
+  bool passing; /* for no decode but the one that has it */
 } decoder_state;
 
 #define STATE "llama_cloud.decoder"
-/* Their addresses are the keys in the registry: of the state of whole decodes, and of those with `fields`. */
-static const char plain_state = 0, fields_state = 0;
+
+/* After so many decodes with a full memory a state begins anew: one odd document must not cost all later
+ * ones. */
+#define MOST_WORN 64
+
+/* The addresses of the elements are keys in the registry: the first of the state of decodes of everything,
+   the others of states for certain fields, so that two lists with different ones do not take turns to forget.
+ */
+enum { PLAIN_STATE = 0, FIRST_FIELDS_STATE = 1, STATES = 5 };
+static const char state_keys[STATES] = {0};
 
 typedef struct decoder {
   lua_State *L;
@@ -119,11 +129,44 @@ static void copy_names(lua_State *L, int index) {
   }
 }
 
+/* Pushes what the registry has under a key, and returns the state that it is, or NULL. */
+static decoder_state *push_state(lua_State *L, int key) {
+  return lua_rawgetp(L, LUA_REGISTRYINDEX, &state_keys[key]) == LUA_TUSERDATA ? lua_touserdata(L, -1) : NULL;
+}
+
+/* A key for a new state with `fields`: one without a state, or whose state was not taken for the longest
+   time, about. */
+static int find_key(lua_State *L) {
+  for (int round = 0; round < 2; round++) {
+    for (int key = FIRST_FIELDS_STATE; key < STATES; key++) {
+      decoder_state *state = push_state(L, key);
+      lua_pop(L, 1);
+      if (state == NULL || !state->recent)
+        return key;
+      state->recent = false;
+    }
+  }
+  return FIRST_FIELDS_STATE;
+}
+
+/* Puts the state on top of the stack in the place of the one that has the key. That one's memory is given
+   back now: the collector, which sees little of it, might take long. */
+static void replace_state(lua_State *L, int key) {
+  decoder_state *old = push_state(L, key);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &state_keys[key]);
+  lua_pop(L, 1);
+  if (old != NULL && old->taken)
+    old->passing = true;
+  else if (old != NULL)
+    free_state(old);
+}
+
 /* Makes a new state for the names at stack index `names` (0: none) and leaves it to the registry; pushes it.
    One that is made in a finalizer is for one decode only, as nothing made while Lua closes is ever finalized;
    and the decode that the finalizer interrupts, whose state it cannot have, is the better one to learn from.
  */
-static decoder_state *new_state(lua_State *L, int names, const void *key) {
+static decoder_state *new_state(lua_State *L, int names) {
   decoder_state *state = lua_newuserdatauv(L, sizeof *state, 3);
   *state = (decoder_state){0};
   luaL_setmetatable(L, STATE);
@@ -139,30 +182,40 @@ static decoder_state *new_state(lua_State *L, int names, const void *key) {
   if (!json_memory_begin(&state->memory))
     out_of_memory(L);
   state->passing = lua_gc(L, LUA_GCISRUNNING) < 0; /* so says Lua >= 5.4.4 inside a finalizer */
-  if (!state->passing) {
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
-  }
+  if (!state->passing)
+    replace_state(L, names != 0 ? find_key(L) : PLAIN_STATE);
   return state;
 }
 
-/* Pushes the state that the last decode with the same names left, or a new one, and its uservalues. `names`
+/* Whether a state, which is on top of the stack, serves for a decode with these names. */
+static bool serves(lua_State *L, const decoder_state *state, int names) {
+  bool same = true;
+  if (state->taken || state->worn >= MOST_WORN)
+    return false;
+  if (names != 0) {
+    lua_getiuservalue(L, -1, 2);
+    same = same_names(L, names, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  return same;
+}
+
+/* Pushes the state that an earlier decode with the same names left, or a new one, and its uservalues. `names`
    is a stack index, or 0. */
 static decoder_state *take_state(lua_State *L, int names) {
-  const void *key = names != 0 ? &fields_state : &plain_state;
   decoder_state *state = NULL;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TUSERDATA) {
-    state = lua_touserdata(L, -1);
-    lua_getiuservalue(L, -1, 2);
-    if (state->taken || (names != 0 && !same_names(L, names, lua_gettop(L))))
+  int key = names != 0 ? FIRST_FIELDS_STATE : PLAIN_STATE;
+  int end = names != 0 ? STATES : FIRST_FIELDS_STATE;
+  for (; state == NULL && key < end; key++) {
+    state = push_state(L, key);
+    if (state == NULL || !serves(L, state, names)) {
+      lua_pop(L, 1);
       state = NULL;
-    lua_pop(L, 1);
+    }
   }
-  if (state == NULL) {
-    lua_pop(L, 1);
-    state = new_state(L, names, key);
-  }
-  state->taken = true;
+  if (state == NULL)
+    state = new_state(L, names);
+  state->taken = state->recent = true;
   for (int i = 1; i <= 3; i++)
     lua_getiuservalue(L, -i, i);
   return state;
@@ -177,6 +230,8 @@ static void leave_state(decoder *d) {
   }
   if (d->state->scratch.capacity > MOST_SCRATCH)
     buffer_free(&d->state->scratch);
+  if (d->state->memory.full)
+    d->state->worn++;
   d->state->taken = false;
 }
 

@@ -155,8 +155,9 @@ static bool reads_back(const char *text, double value) {
   return (number.is_integer ? (double)number.integer : number.real) == value;
 }
 
-/* Writes a finite double with the fewest digits (15, 16 or 17; from 1 for subnormals, which have less
-   precision) that read back as the same, and so that it stays a float: 3.0, not 3. */
+/* Writes a finite double, rounded to the fewest digits (15, 16 or 17; from 1 for subnormals, which have less
+   precision) that read back as the same, and so that it stays a float: 3.0, not 3. At some powers of two a
+   decimal that is not the nearest of its length would do with one digit less. */
 static void put_double(lua_State *L, encoder *e, double value) {
   char text[64];
   int digits = fabs(value) < DBL_MIN ? 1 : DBL_DIG;

@@ -22,7 +22,7 @@ static void set_part(lua_State *L, const char *name, const char *part) {
 
 /* core.url(text[, base]) -> table | nil, message: parses text, resolved against base if given (RFC 3986
    section 5). Fields, absent where the URL has none: text (the whole, normalised), scheme, user, password,
-   host, port, path, query, fragment; all strings. */
+   host, port, path, query, fragment; all strings. Raises when memory runs out. */
 static int core_url(lua_State *L) {
   size_t length, base_length = 0;
   const char *text = luaL_checklstring(L, 1, &length);
@@ -35,7 +35,10 @@ static int core_url(lua_State *L) {
     problem = "it contains a NUL";
   else
     problem = url_parse(u, text, base);
-  if (problem != NULL) {
+  if (problem == url_no_memory) {
+    lua_pushstring(L, problem);
+    return lua_error(L);
+  } else if (problem != NULL) {
     lua_pushnil(L);
     lua_pushstring(L, problem);
     return 2;

@@ -7,11 +7,22 @@
 /* Takes one part out; a part that the URL does not have becomes NULL. */
 static CURLUcode take(CURLU *handle, CURLUPart what, char **part, unsigned flags) {
   CURLUcode code = curl_url_get(handle, what, part, flags);
-  if (code == CURLUE_OK || code == CURLUE_OUT_OF_MEMORY)
+  switch (code) {
+  case CURLUE_NO_SCHEME:
+  case CURLUE_NO_USER:
+  case CURLUE_NO_PASSWORD:
+  case CURLUE_NO_HOST:
+  case CURLUE_NO_PORT:
+  case CURLUE_NO_QUERY:
+  case CURLUE_NO_FRAGMENT:
+    *part = NULL;
+    return CURLUE_OK;
+  default:
     return code;
-  *part = NULL;
-  return CURLUE_OK;
+  }
 }
+
+const char *const url_no_memory = "not enough memory";
 
 const char *url_parse(url *u, const char *text, const char *base) {
   /* other schemes are parsed too, so that the caller can name them when it refuses them */
@@ -49,7 +60,7 @@ const char *url_parse(url *u, const char *text, const char *base) {
   if (code == CURLUE_OK)
     return NULL;
   url_free(u);
-  return curl_url_strerror(code);
+  return code == CURLUE_OUT_OF_MEMORY ? url_no_memory : curl_url_strerror(code);
 }
 
 void url_free(url *u) {

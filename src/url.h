@@ -13,6 +13,9 @@ typedef struct url {
    there for schemes that libcurl knows. Release with url_free. */
 const char *url_parse(url *u, const char *text, const char *base);
 
+/* What url_parse returns when there is no memory. */
+extern const char *const url_no_memory;
+
 /* Frees the parts; idempotent. */
 void url_free(url *u);
 

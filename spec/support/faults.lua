@@ -144,6 +144,11 @@ faults.groups = {
       answer = raw(OK .. "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"),
     },
     {
+      name = "trailer that is no header",
+      outcome = "lost",
+      answer = raw(OK .. "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\ngarbage\r\n\r\n"),
+    },
+    {
       name = "chunk of another size than announced",
       outcome = "lost",
       answer = raw(OK .. "Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n"),
