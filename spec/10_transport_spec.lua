@@ -588,13 +588,16 @@ describe("a transport", function()
     end)
   end)
 
-  it("keeps the body of a decode that raised, until its handle is collected", function()
+  it("can be closed after a decode that raised", function()
     local transfer = support.finish(t, start())
     assert.error_matches(function()
       transfer:decode { unknown = true }
     end, "unknown option 'unknown'")
-    transfer:close()
     assert.same({}, transfer:decode())
+    transfer:close()
+    assert.error_matches(function()
+      transfer:decode()
+    end, "closed transfer")
   end)
 
   it("checks its arguments", function()

@@ -221,8 +221,9 @@ describe("a gate", function()
     for i = 1, 5 do
       tickets[i] = select(2, g:enter(0))
     end
-    for _ = 1, 4 do
-      g:leave()
+    for i = 1, 4 do
+      g:leave(tickets[i])
+      g:leave(tickets[i]) -- once more does nothing
     end
     assert.equal(0, (g:enter(1, tickets[5])))
     assert.equal(0, (g:enter(5)))
@@ -245,13 +246,41 @@ describe("a gate", function()
     assert.is_true(now < 2)
   end)
 
+  it("is not slowed down by those who do not come, nor confused when they come after all", function()
+    local g = gate.new()
+    g:refuse(0, 1, -1)
+    local lost = {}
+    for i = 1, 20 do
+      lost[i] = select(2, g:enter(0))
+    end
+    assert.equal(0, (g:enter(3))) -- they are overdue
+    local now, passed = 3, 0
+    for _ = 1, 10 do
+      local delay, ticket = g:enter(now)
+      while delay > 0 do
+        now = now + delay
+        delay = g:enter(now, ticket)
+      end
+      passed = passed + 1
+    end
+    assert.equal(10, passed)
+    assert.is_true(now < 3 + 10 * 0.06)
+    for i = 1, 20 do
+      now = now + 1
+      assert.equal(0, (g:enter(now, lost[i])))
+      g:leave(lost[i])
+    end
+    now = now + 1
+    assert.equal(0, (g:enter(now)))
+  end)
+
   it("slows down with each refusal of what was sent since, and not with the others", function()
     local g = gate.new()
     g:refuse(0, 0, -1)
     local function interval(now)
       assert.equal(0, (g:enter(now)))
-      local delay, _ = g:enter(now)
-      g:leave()
+      local delay, ticket = g:enter(now)
+      g:leave(ticket)
       return delay
     end
     local first = interval(100)
@@ -271,14 +300,14 @@ describe("a gate", function()
     local g = gate.new()
     g:refuse(0, 0, -1)
     assert.equal(0, (g:enter(1)))
-    local before = g:enter(1)
-    g:leave()
+    local before, first = g:enter(1)
+    g:leave(first)
     for i = 1, 100 do
       g:accept(1 + i)
     end
     assert.equal(0, (g:enter(200)))
-    local after = g:enter(200)
-    g:leave()
+    local after, second = g:enter(200)
+    g:leave(second)
     assert.is_true(after < before)
     for i = 1, 2000 do
       g:accept(200 + i)

@@ -160,6 +160,50 @@ describe("a task outside of run", function()
     assert.is_true(reached)
   end)
 
+  it("can wait for another that it has spawned or not, directly or inside a group", function()
+    for _, wait in ipairs {
+      function(other)
+        return other:result()
+      end,
+      function(other)
+        return llama_cloud.run(other.result, other)
+      end,
+      function(other)
+        return llama_cloud.run(llama_cloud.run, function()
+          return spawn(other.result, other):result()
+        end)
+      end,
+    } do
+      local function work(value)
+        sleep(0.01)
+        return value
+      end
+      local before = spawn(work, "before")
+      local waiting = spawn(function()
+        return wait(before) .. wait(spawn(work, "within"))
+      end)
+      local unrelated = spawn(work, "unrelated")
+      step_all(2)
+      assert.equal("beforewithin", (waiting:result()))
+      assert.equal("unrelated", (unrelated:result()))
+    end
+  end)
+
+  it("can wait for one that yields by itself from where it cannot be suspended", function()
+    local other
+    local result = llama_cloud.run(function()
+      other = spawn(function()
+        coroutine.yield()
+        coroutine.yield()
+        return "done"
+      end)
+      return coroutine.wrap(function()
+        return other:result()
+      end)()
+    end)
+    assert.equal("done", result)
+  end)
+
   it("can wait for another, and be waited for from a group", function()
     local a = spawn(function()
       sleep(0.01)
@@ -350,6 +394,30 @@ describe("with cqueues, tasks outside of run", function()
     assert.equal("two", err)
     assert(controller:loop(10))
     assert.is_true(reached)
+  end)
+
+  it("go on when another one fails while they wait for each other", function()
+    local controller = cqueues.new()
+    local first, second
+    controller:wrap(function()
+      first = spawn(function()
+        sleep(0.03)
+        return "first"
+      end)
+      second = spawn(function()
+        return first:result() .. " and second"
+      end)
+      spawn(function()
+        sleep(0.01)
+        error("one", 0)
+      end)
+    end)
+    local ok, err = controller:loop(10)
+    assert.is_false(ok)
+    assert.equal("one", err)
+    assert(controller:loop(10))
+    assert.equal("done", first:status())
+    assert.equal("first and second", (second:result()))
   end)
 
   it("are driven by step again when the controller has been dropped", function()

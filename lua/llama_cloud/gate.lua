@@ -19,6 +19,8 @@
 ---@field private learnt_at number when interval was last raised
 ---@field private tickets integer how many calls have had to wait
 ---@field private served integer how many of those have passed or given up
+---@field private due table<integer, number> ticket -> when its call was to come again, of those that wait
+---@field private head integer no ticket below it waits
 ---@field private window number when the counting of successes began
 ---@field private successes integer successes since then
 ---@field private before integer successes of the second before it
@@ -30,6 +32,8 @@ local MAX_FIRST_INTERVAL = 0.2 -- a single success before the first 429 says lit
 local MIN_INTERVAL = 0.0005 -- below this the limit is not worth keeping
 local FIRST_INTERVAL = 0.05 -- when nothing is known of what the service allows
 local MAX_QUEUEING = 1 -- seconds after which a call in the queue asks again: the interval may have become shorter
+
+local LOST = 0.5 -- seconds overdue after which a call is not waited for: perhaps nobody runs its coroutine any more
 
 local OPENING = 50 -- calls
 local OPENING_SUCCESSES = 500 -- after which the opening is over
@@ -48,6 +52,8 @@ function gate.new()
     learnt_at = -math.huge,
     tickets = 0,
     served = 0,
+    due = {},
+    head = 1,
     window = -math.huge,
     successes = 0,
     before = 0,
@@ -58,6 +64,38 @@ function gate.new()
   }, Gate)
 end
 
+-- A ticket is used up.
+local function settle(self, ticket)
+  if self.due[ticket] then
+    self.due[ticket] = nil
+    self.served = self.served + 1
+  end
+end
+
+-- Settles the tickets of those who are next and have not come.
+local function pass_over_lost(self, now)
+  while self.head <= self.tickets do
+    local due = self.due[self.head]
+    if due and due + LOST >= now then
+      break
+    end
+    settle(self, self.head)
+    self.head = self.head + 1
+  end
+end
+
+-- Tells a call when to come again. Its delay and its ticket.
+local function put_off(self, now, delay, ticket)
+  if not ticket then
+    self.tickets = self.tickets + 1
+    ticket = self.tickets
+    self.due[ticket] = now + delay
+  elseif self.due[ticket] then -- one that had been given up stays so
+    self.due[ticket] = now + delay
+  end
+  return delay, ticket
+end
+
 --- Asks to pass. A call that is told to wait comes again after that time, with the ticket that it was given; who came
 --- first passes first.
 ---@param now number seconds
@@ -66,12 +104,9 @@ end
 ---@return integer? ticket
 function Gate:enter(now, ticket)
   if self.credit <= 0 and now - self.opened_at < OPENING_REFILL then
-    if not ticket then
-      self.tickets = self.tickets + 1
-      ticket = self.tickets
-    end
-    return OPENING_RETRY, ticket
+    return put_off(self, now, OPENING_RETRY, ticket)
   end
+  pass_over_lost(self, now)
   -- Who has others ahead leaves each of them time to come; they need not: their coroutines may have been dropped.
   local ahead = math.max(0, (ticket or self.tickets + 1) - self.served - 1)
   local turn = math.max(self.open_at, self.last + self.interval) + math.min(ahead * self.interval, MAX_QUEUEING)
@@ -79,14 +114,11 @@ function Gate:enter(now, ticket)
     self.last = now
     self:spend(now)
     if ticket then
-      self.served = self.served + 1
+      settle(self, ticket)
     end
     return 0
-  elseif not ticket then
-    self.tickets = self.tickets + 1
-    ticket = self.tickets
   end
-  return math.max(turn - now, MIN_INTERVAL), ticket
+  return put_off(self, now, math.max(turn - now, MIN_INTERVAL), ticket)
 end
 
 -- One call passes: in the opening it costs credit.
@@ -109,8 +141,9 @@ function Gate:try(now)
 end
 
 --- Gives a ticket back: its call does not pass after all.
-function Gate:leave()
-  self.served = self.served + 1
+---@param ticket integer
+function Gate:leave(ticket)
+  settle(self, ticket)
 end
 
 --- The service has refused a call with 429.

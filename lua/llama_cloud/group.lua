@@ -38,6 +38,7 @@ Task.__name = "llama_cloud.task"
 ---@field private later LlamaCloud.Task[] tasks that let the others go first
 ---@field private waiter? LlamaCloud.Waiter of the driver, while it waits
 ---@field private driven integer|false the number of who drives it
+---@field private driver LlamaCloud.Task|false the task that does, if it is one
 ---@field private finisher? LlamaCloud.Task the task that drives it to its end
 ---@field private standby table<LlamaCloud.Waiter, true> who would drive if the driver left
 ---@field private failures LlamaCloud.Task[] those that failed
@@ -55,6 +56,7 @@ function group.new()
     last = 0,
     later = {},
     driven = false,
+    driver = false,
     standby = {},
     failures = {},
   }, Group)
@@ -231,11 +233,11 @@ function Group:turn(deadline)
   end
 end
 
--- Lets those go on that let the others go first.
-local function readmit(owner)
-  local later = owner.later
+--- Lets those go on that let the others go first.
+function Group:readmit()
+  local later = self.later
   if later[1] then
-    owner.later = {}
+    self.later = {}
     for _, task in ipairs(later) do
       task:make_ready()
     end
@@ -249,16 +251,15 @@ function Group:is_ready()
 end
 
 -- Makes sure that a group which nobody drives any more is driven: by another of those who wait; the root by its host, or
--- by step().
+-- by step(), too, for those who wait may all be tasks of its own.
 local drive_root
 local function hand_over(self)
   local standby = self.standby
-  if next(standby) then
-    self.standby = {}
-    for waiter in pairs(standby) do -- all of them: some may have been dropped by their host
-      loop.signal(waiter)
-    end
-  elseif self == root then
+  self.standby = {}
+  for waiter in pairs(standby) do -- all of them: some may have been dropped by their host
+    loop.signal(waiter)
+  end
+  if self == root then
     drive_root()
   end
 end
@@ -269,7 +270,7 @@ local driver_mt = {}
 function driver_mt.__close(mark)
   local self = mark.group
   if self.driven == mark.number then
-    self.driven, self.waiter = false, nil
+    self.driven, self.driver, self.waiter = false, false, nil
     hand_over(self)
   end
 end
@@ -282,12 +283,12 @@ local drivers = 0
 local function lead(self, done)
   drivers = drivers + 1
   local mark <close> = setmetatable({ group = self, number = drivers }, driver_mt)
-  self.driven = mark.number
+  self.driven, self.driver = mark.number, current or false
   local deadline = loop.now() + SLICE
   while not done() do
     self:turn(deadline)
     if not done() then
-      readmit(self)
+      self:readmit()
       if not self:is_ready() then
         local waiter <close> = loop.waiter()
         self.waiter = waiter
@@ -327,12 +328,23 @@ local function stand_by(self, done, task)
   loop.suspend(waiter)
 end
 
---- Drives the group until done() is true; one at a time does, the others wait for their turn.
+-- Whether the running task goes on only if the group is driven: it is one of the group's, or of a group that such a one
+-- drives.
+local function is_inside(self)
+  local task = current
+  while task and task.group ~= self do
+    task = task.group.driver
+  end
+  return task
+end
+
+--- Drives the group until done() is true; one at a time does, the others wait for their turn. A task of its own never
+--- does: it would wait for itself.
 ---@param done fun(): boolean
 ---@param task? LlamaCloud.Task whose end may make done() true
 function Group:drive(done, task)
   while not done() do
-    if self.driven then
+    if self.driven or is_inside(self) then
       stand_by(self, done, task)
     else
       lead(self, done)
@@ -535,7 +547,7 @@ function group.step(budget)
     end
     root:turn(deadline)
   until not root:is_ready() or deadline and loop.now() >= deadline
-  readmit(root)
+  root:readmit()
   group.raise_failure(root)
   return root.live
 end

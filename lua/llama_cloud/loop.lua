@@ -198,9 +198,14 @@ end
 -- get control. Only the tasks of the group that the waiter waits for can run here. True if an event loop is held up.
 local function block(waiter)
   local owner = waiter.group
+  if owner then
+    owner:readmit()
+  end
   while not waiter.ready do
     if owner and owner:is_ready() then
       owner:turn()
+      owner:readmit()
+      loop.dispatch() -- tasks that yield by themselves can always go on
       waiter.ready = waiter.ready or waiter.done()
     elseif loop.transport():count() == 0 then
       error("deadlock: every task waits for another, and no request or timer is under way", 0)

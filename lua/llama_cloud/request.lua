@@ -57,10 +57,12 @@ end
 local ticket_mt = {
   __close = function(self)
     if self.number then
-      self.gate:leave()
+      self.gate:leave(self.number)
+      self.number = nil
     end
   end,
 }
+ticket_mt.__gc = ticket_mt.__close -- of a coroutine that was dropped
 
 -- Waits until the gate lets the call pass. Nil and why not: "timeout" or "cancelled".
 local function pass_gate(state, deadline)
