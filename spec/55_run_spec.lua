@@ -58,6 +58,13 @@ for _, resource in ipairs(waiting.resources) do
       assert.equal("batch_cancelled", outcome(resource.cancelled).kind)
     end)
 
+    it("sends what options.body adds with the creation, and with no poll", function()
+      local s <close>, client = start(resource, { created, completed })
+      assert(of(client):run(resource.creation, quick { body = { new_field = 1 } }))
+      assert.equal(1, cjson.decode(s:requests()[1].body).new_field)
+      assert.equal("", s:requests()[2].body or "")
+    end)
+
     it("gives total_timeout to both together", function()
       local s <close>, client = start(resource, { { delay = 50, body = "{}" } })
       local began = core.now()

@@ -7,6 +7,7 @@ local lists = require("spec.support.lists")
 local llama_cloud = require("llama_cloud")
 local loop = require("llama_cloud.loop")
 local polling = require("llama_cloud.polling")
+local request = require("llama_cloud.request")
 local server = require("spec.support.server")
 local waiting = require("spec.support.waiting")
 
@@ -39,21 +40,22 @@ describe("the time between polls", function()
 
   describe("by a clock of ours", function()
     local now, slept
-    local real_now, real_sleep = loop.now, loop.sleep
+    local real_now, real_pause = loop.now, request.pause
 
     before_each(function()
       now, slept = 1000.00037, {}
       loop.now = function()
         return now
       end
-      loop.sleep = function(seconds)
-        slept[#slept + 1] = seconds
-        now = now + seconds
+      request.pause = function(_, seconds, deadline)
+        slept[#slept + 1] = math.min(seconds, deadline - now)
+        now = now + slept[#slept]
+        return true
       end
     end)
 
     after_each(function()
-      loop.now, loop.sleep = real_now, real_sleep
+      loop.now, request.pause = real_now, real_pause
     end)
 
     it("is up to a tenth shorter than the interval, and not always the same", function()
@@ -616,6 +618,32 @@ describe("client.batches:wait, asked for results,", function()
     end)
     assert.equal(0, s:count())
   end)
+end)
+
+it("waiting ends when the client is closed, also between two polls", function()
+  local s <close>, client = start(waiting.resources[1], { "RUNNING" })
+  llama_cloud.run(function()
+    local task = llama_cloud.spawn(function()
+      return client.batches:wait("bat-1", nil, { polling_interval = 60 })
+    end)
+    while s:count() < 1 do
+      llama_cloud.sleep(0.01)
+    end
+    llama_cloud.sleep(0.1)
+    client:close()
+    local batch, err = task:result()
+    assert.is_nil(batch)
+    assert.equal("cancelled", err.kind)
+    assert.equal("RUNNING", err.batch.status)
+  end)
+end)
+
+it("waiting goes on where the batch in full is behind what was seen of it", function()
+  local resource = waiting.resources[1]
+  local s <close>, client = start(resource, { "COMPLETED", "RUNNING", "COMPLETED" })
+  local batch = assert(client.batches:wait("bat-1", { expand = { "results" } }, quick()))
+  assert.equal("COMPLETED", batch.status)
+  assert.equal(3, s:count())
 end)
 
 it("waiting for many at once takes as long as for one", function()

@@ -166,6 +166,15 @@ for _, resource in ipairs(waiting.resources) do
       assert.equal(7, listed)
     end)
 
+    it("gets each by itself, in each round, where the list alone is in trouble", function()
+      local held = items(5, { ends = 8 })
+      local s <close>, client = service(resource, held, { lists = { every = 500 } })
+      assert.same({ 5, 0 }, { drain(of(client):wait_all(created(resource, held), nil, apart)) })
+      local listed, single = counts(resource, s)
+      assert.equal(40, single)
+      assert.is_true(listed <= 4, listed)
+    end)
+
     it("leaves the service alone for as long as that asks", function()
       local held = items(5, { ends = 1 })
       local s <close> = service(resource, held, { lists = { [1] = 503 }, retry_after = 1 })

@@ -114,6 +114,25 @@ describe("create with reconcile", function()
     assert.same({ lists = 0, posts = 2 }, counts(s))
   end)
 
+  it("lists as the creation is sent: with its headers, its scope and its limits", function()
+    local s <close>, client = start({ { makes = { "bat-1" }, fails = "close" } }, { lists = { [2] = 500 } })
+    local headers = { Authorization = "Bearer other", ["X-Team"] = "t" }
+    local batch = assert(client.batches:create(params(), {
+      reconcile = true,
+      headers = headers,
+      query = { project_id = "prj-x", page_size = 7 },
+      max_retries = 2,
+    }))
+    assert.equal("bat-1", batch.id)
+    local seen = s:requests()
+    assert.equal(4, #seen) -- the second list is tried again
+    for index, request in ipairs(seen) do
+      assert.equal("Bearer other", request.headers.authorization)
+      assert.equal("t", request.headers["x-team"])
+      assert.equal(index == 2 and "project_id=prj-x&page_size=7" or "project_id=prj-x&source_directory_id=dir-1", request.query)
+    end
+  end)
+
   describe("after an answer that is lost", function()
     it("returns the batch that was created", function()
       for _, failure in ipairs {

@@ -6,7 +6,8 @@
 --- for the list from the creation of the oldest of the others on (and of the one directory, if they share one). It is
 --- expected to take as many pages as the last sweep did; the first, as many as hold the batches. It is broken off when
 --- its pages are as many as the batches that it has not shown, where a page that showed none counts four times; what it
---- did not show is fetched singly. One that has saved nothing, or that the service refuses, is not tried again.
+--- did not show is fetched singly. One that has saved nothing, or that the service refuses, is not tried again. While the
+--- list cannot be had, and single batches can, they are fetched singly and a sweep is tried now and then.
 
 local date = require("llama_cloud.date")
 local group = require("llama_cloud.group")
@@ -16,20 +17,24 @@ local polling = require("llama_cloud.polling")
 local crowd = {}
 
 local FRUITLESS = 4 -- what a page that shows none of the batches counts for
+local SINGLE_ROUNDS = 16 -- from one try of a list that cannot be had to the next
+local LAST_LOOK = 10 -- seconds for a last look at what was not looked at in time
 
 ---@class LlamaCloud.Crowd the batches of one wait_all
----@field private entries table<string, table> id -> { id, plan, batch, cause, busy }, of those not delivered
+---@field private entries table<string, table> id -> { id, plan, batch, cause, busy, task }, of those not delivered
 ---@field private ids string[] in the order in which they were given
 ---@field private count integer how many are not delivered
 ---@field private queue (table|false)[] what is to be delivered: { id, batch, err }; false: what was
 ---@field private first integer of the queue that was not taken
 ---@field private sweep_pages? number pages that the last sweep took; math.huge: it is not worth while
----@field private stumbled? boolean the last sweep failed for a passing reason
+---@field private stumbles integer how many sweeps in a row have failed for a passing reason
+---@field private seen_singly boolean a batch was had by itself since the first of them
+---@field private singly_for integer rounds without a sweep that are left
 ---@field private not_before number when the service, by its last error, may be asked again
+---@field private state LlamaCloud.State
 ---@field private group LlamaCloud.Group
 local Crowd = {}
 Crowd.__index = Crowd
-Crowd.__name = "llama_cloud.wait_all"
 
 -- Delivers what became of one.
 local function deliver(many, entry, batch, err)
@@ -48,7 +53,7 @@ end
 local function close_off(many, entry)
   if entry.plan.final then
     entry.busy = true
-    many.group:spawn(conclude, many, entry)
+    entry.task = many.group:spawn(conclude, many, entry)
   else
     conclude(many, entry)
   end
@@ -77,6 +82,7 @@ local function visit(many, entry)
   local batch, err, goes_on = polling.poll(entry.plan, entry.plan.call, many.pace)
   entry.busy = false
   if batch then
+    many.seen_singly = true
     update(many, entry, batch)
   elseif goes_on then
     entry.cause = polling.latest(many.pace, entry.cause, err, entry.batch)
@@ -90,7 +96,7 @@ end
 local function visit_each(many, entries)
   for _, entry in ipairs(entries) do
     entry.busy = true
-    many.group:spawn(visit, many, entry)
+    entry.task = many.group:spawn(visit, many, entry)
   end
 end
 
@@ -119,7 +125,8 @@ local function narrowed(rule, entries)
 end
 
 -- Takes note of a list that could not be had. Returns whether its batches are to be fetched singly: not at once where the
--- network or the service is in trouble, for single calls would add to it; but where it was in trouble the last time too.
+-- network or the service is in trouble, for single calls would add to it; but every second time, and where it turns out
+-- that they can be had, for some rounds.
 local function stumble(many, err)
   if not polling.passes(err) then
     many.sweep_pages = math.huge -- the service does not take such a list
@@ -127,8 +134,13 @@ local function stumble(many, err)
   end
   put_off(many, err)
   many.cause = polling.latest(many.pace, many.cause, err, true)
-  many.stumbled = not many.stumbled
-  return not many.stumbled
+  many.stumbles = many.stumbles + 1
+  if many.stumbles == 1 then
+    many.seen_singly = false
+  elseif many.seen_singly then
+    many.singly_for = SINGLE_ROUNDS
+  end
+  return many.singly_for > 0 or many.stumbles % 2 == 0
 end
 
 -- Goes through the list. Returns those that it did not show and that are to be fetched singly.
@@ -157,7 +169,7 @@ local function sweep(many, entries)
     end
     pages = pages + 1
     cost = cost + (left < before and 1 or FRUITLESS)
-    many.cause, many.stumbled = nil, false
+    many.cause, many.stumbles = nil, 0
   end
   if not err then
     many.sweep_pages = #entries - left > pages and pages or math.huge
@@ -183,7 +195,9 @@ local function look(many)
     end
   end
   visit_each(many, singly)
-  if #swept > (many.sweep_pages or #swept // many.rule.size + 1) then
+  if many.singly_for > 0 then
+    many.singly_for = many.singly_for - 1
+  elseif #swept > (many.sweep_pages or #swept // many.rule.size + 1) then
     swept = sweep(many, swept)
   end
   visit_each(many, swept)
@@ -197,15 +211,42 @@ local function attend(many)
     end
   end
   repeat
-    if loop.now() >= many.not_before then
+    if loop.now() >= many.not_before or many.state.closed then
       look(many)
     end
   until not many.pace:rest()
 end
 
+-- Looks once more at those that are outstanding, where nobody could for a while before the deadline: the caller's loop
+-- was busy with one that it had been given.
+local function look_late(many)
+  many.pace = many.pace:extended(loop.now() + LAST_LOOK)
+  local tasks = {}
+  for _, id in ipairs(many.ids) do
+    local entry = many.entries[id]
+    tasks[#tasks + 1] = entry
+      and many.group:spawn(function()
+        if entry.busy then
+          entry.task:result() -- what was asked before
+        end
+        if many.entries[id] then
+          visit(many, entry)
+        end
+      end)
+  end
+  for _, task in ipairs(tasks) do
+    task:result()
+  end
+end
+
 -- Delivers to each that is outstanding that the time is over.
 local function end_in_time(many)
-  loop.sleep(math.max(0, many.pace.deadline - loop.now()))
+  if not polling.rest_until(many.state, many.pace.deadline) then
+    return -- the client was closed: whoever is looked at next is told so
+  end
+  if loop.now() > many.pace.deadline + many.pace.first_interval then
+    look_late(many)
+  end
   for _, id in ipairs(many.ids) do
     local entry = many.entries[id]
     if entry then
@@ -215,7 +256,8 @@ local function end_in_time(many)
   end
 end
 
-function Crowd.__call(self)
+-- The next one that has ended.
+local function take(self)
   self.group:drive(function()
     return self.queue[self.first] or self.count == 0 or self.group.failure or self.group.live == 0
   end)
@@ -229,21 +271,35 @@ function Crowd.__call(self)
   group.raise_failure(self.group)
 end
 
-function Crowd:__close()
-  self.group:close()
+---@class LlamaCloud.CrowdHandle what the caller has of it; when nobody has it any more, the waiting ends
+---@field private many LlamaCloud.Crowd whose tasks do not know the handle
+local Handle = {}
+Handle.__index = Handle
+Handle.__name = "llama_cloud.wait_all"
+
+function Handle:__call()
+  return take(self.many)
 end
 
+function Handle:__close()
+  self.many.group:close()
+end
+
+Handle.__gc = Handle.__close
+
 --- Waits for many batches at once: `for id, batch, err in …`, each as it ends.
+---@param state LlamaCloud.State
 ---@param waiting table the declaration
 ---@param subjects { id: string, batch?: table, plan: LlamaCloud.PollPlan }[]
 ---@param given table the options
 ---@param list fun(params: table, total_timeout: number): LlamaCloud.List
----@return LlamaCloud.Crowd
+---@return LlamaCloud.CrowdHandle
 ---@return nil
 ---@return nil
----@return LlamaCloud.Crowd
-function crowd.new(waiting, subjects, given, list)
+---@return LlamaCloud.CrowdHandle
+function crowd.new(state, waiting, subjects, given, list)
   local many = setmetatable({
+    state = state,
     waiting = waiting,
     rule = waiting.sweep,
     list = list,
@@ -253,9 +309,12 @@ function crowd.new(waiting, subjects, given, list)
     count = 0,
     queue = {},
     first = 1,
+    stumbles = 0,
+    seen_singly = false,
+    singly_for = 0,
     not_before = -math.huge,
     group = group.new(),
-    pace = polling.new_pace(given),
+    pace = polling.new_pace(given, state),
   }, Crowd)
   for _, subject in ipairs(subjects) do
     local known = many.entries[subject.id]
@@ -269,7 +328,8 @@ function crowd.new(waiting, subjects, given, list)
   end
   many.group:spawn(attend, many)
   many.group:spawn(end_in_time, many)
-  return many, nil, nil, many
+  local handle = setmetatable({ many = many }, Handle)
+  return handle, nil, nil, handle
 end
 
 -- The ids of an array of ids and batches, with the batches among them. Nil and the problem.
@@ -327,14 +387,15 @@ function crowd.method(api, waiting)
         for name, value in pairs(scope) do
           narrow[name] = value
         end
-        local each = { timeout = given.timeout, max_retries = given.max_retries, headers = given.headers }
+        -- tried once: the next round comes soon enough, and until then the batches can be had singly
+        local each = { timeout = given.timeout, max_retries = 0, headers = given.headers }
         each.fields = polling.fields(waiting, given.fields)
         -- no page ahead of its time: a sweep ends as soon as it has seen its batches
         each.total_timeout, each.prefetch = total_timeout, false
         return assert(api.list(state, {}, narrow, each))
       end
       return function()
-        return crowd.new(waiting, subjects, given, list)
+        return crowd.new(state, waiting, subjects, given, list)
       end
     end,
   }

@@ -370,18 +370,30 @@ local function paginated(compiled, state, ids, params, given)
 end
 
 -- What runs a creation that is looked for in the list if its answer is lost.
-local function reconciled(state, members, declaration, params, call)
+local function reconciled(state, members, declaration, params, given, call)
   local rule = declaration.reconcile
   local sent = assert(core.decode(call.body, { null = true })) -- the caller may change params meanwhile
   local narrowed = { [rule.by] = sent[rule.by] }
+  local scope = {} -- of the query that is the caller's own
   for _, name in ipairs { "organization_id", "project_id" } do
     narrowed[name] = params[name]
+    scope[name] = given.query and given.query[name]
   end
+  -- total_timeout is each look's anew: what is left of the creation's own may be nothing
+  local each = {
+    timeout = call.timeout,
+    total_timeout = call.total_timeout,
+    max_retries = call.max_retries,
+    headers = given.headers and options.without_nulls(given.headers), -- a copy
+    query = scope,
+  }
   return function()
     return reconcile.create(function()
       return request.perform(state, call)
+    end, function(seconds)
+      return request.pause(state, seconds, math.huge)
     end, function()
-      return assert(paginated(members[rule.list], state, {}, narrowed, { timeout = call.timeout }))
+      return assert(paginated(members[rule.list], state, {}, narrowed, each))
     end, sent[rule.same], state.shared.created)
   end
 end
@@ -408,7 +420,7 @@ local function preparation(compiled, members)
     if not declaration.reconcile then
       return run
     elseif given.reconcile then
-      run = reconciled(state, members, declaration, params, call)
+      run = reconciled(state, members, declaration, params, given, call)
     end
     return function()
       local value, err = run()
@@ -452,7 +464,7 @@ local function waiting_methods(waiting, members)
     method.prepare = function(state, ids, params, given)
       local problem = options.check("parameter", params, parameters, types)
         or options.check("option", given, types, parameters)
-        or polling.check(given)
+        or polling.check(given, name == "run")
       if problem then
         return nil, problem
       end

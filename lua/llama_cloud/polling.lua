@@ -55,11 +55,12 @@ end
 
 --- What is wrong with the options of waiting, beyond their types; or nil.
 ---@param given table
+---@param creates boolean whether the method creates what it waits for
 ---@return string? problem
-function polling.check(given)
+function polling.check(given, creates)
   if given.backoff and not growth[given.backoff] then
     return ('option \'backoff\' must be "linear", "constant" or "exponential", not \'%s\''):format(given.backoff)
-  elseif given.body then
+  elseif given.body and not creates then
     return "waiting has no body"
   end
 end
@@ -75,15 +76,19 @@ end
 ---@field deadline number
 ---@field seconds number how long from the beginning to the deadline
 ---@field private interval number
----@field private first_interval number
+---@field first_interval number
+---@field private state LlamaCloud.State
 ---@field private backoff string
 ---@field private max_interval number
 local Pace = {}
 Pace.__index = Pace
 
+---@param given table the options
+---@param state LlamaCloud.State of the client: when that is closed nothing rests
 ---@return LlamaCloud.Pace
-function polling.new_pace(given)
+function polling.new_pace(given, state)
   return setmetatable({
+    state = state,
     interval = given.polling_interval or 1,
     first_interval = given.polling_interval or 1,
     backoff = given.backoff or "linear",
@@ -94,7 +99,8 @@ function polling.new_pace(given)
 end
 
 --- Sleeps until the next poll, less up to a tenth, so that many who began together do not stay together; but for as long as
---- the service has asked for with the last error, if there was one. Never past the deadline; false when that has come.
+--- the service has asked for with the last error, if there was one. Never past the deadline; false when that has come. No
+--- longer than the client is open: what comes next then is told so.
 ---@param cause? LlamaCloud.Error
 ---@return boolean
 function Pace:rest(cause)
@@ -103,10 +109,27 @@ function Pace:rest(cause)
   local jitter = 1 - 0.1 * (now * 1000 % 1)
   local pause = math.max(self.interval * jitter, cause and cause.retry_after or 0)
   self.interval = polling.next_interval(self.interval, self.backoff, self.max_interval)
-  if left > 0 then
-    loop.sleep(math.min(pause, left))
+  if left > 0 and not request.pause(self.state, pause, self.deadline) then
+    return true
   end
   return pause < left and loop.now() < self.deadline
+end
+
+--- Sleeps until then, or until the client is closed.
+---@param state LlamaCloud.State
+---@param deadline number
+---@return boolean open false: the client was closed
+function polling.rest_until(state, deadline)
+  return loop.now() >= deadline or request.pause(state, math.huge, deadline)
+end
+
+--- A pace with another deadline; of this one the old deadline stays.
+---@param deadline number
+---@return LlamaCloud.Pace
+function Pace:extended(deadline)
+  local copy = self:fork()
+  copy.deadline = deadline
+  return copy
 end
 
 --- A pace with the same deadline whose intervals begin anew.
@@ -222,14 +245,15 @@ function polling.conclude(plan, batch, pace)
   local kind, cause = plan.waiting.failed[batch.status], nil
   while plan.final do
     local full, err, goes_on = polling.poll(plan, plan.final, pace)
-    if full then
-      batch = full
+    if full and polling.has_ended(plan.waiting, full) then
+      batch, kind = full, plan.waiting.failed[full.status]
       break
-    elseif not goes_on then
+    elseif err and not goes_on then
       err.batch = batch
       return nil, err
+    elseif err then -- otherwise what answered is behind what had answered before
+      cause = polling.latest(pace, cause, err, batch)
     end
-    cause = polling.latest(pace, cause, err, batch)
     if not pace:rest(err) then
       return nil, polling.overdue(plan, batch, cause, pace.seconds)
     end
@@ -278,18 +302,19 @@ end
 ---@return table? batch
 ---@return LlamaCloud.Error? err
 function polling.wait(plan)
-  return follow(plan, polling.new_pace(plan.given))
+  return follow(plan, polling.new_pace(plan.given, plan.state))
 end
 
 --- Creates a batch and waits until it has ended; total_timeout is about both. Whatever goes wrong after the creation,
 --- err.batch holds the batch.
+---@param state LlamaCloud.State
 ---@param create fun(): table?, LlamaCloud.Error?
 ---@param plan_for fun(id: any): LlamaCloud.PollPlan?, string?
 ---@param given table the options
 ---@return table? batch
 ---@return LlamaCloud.Error? err
-function polling.run(create, plan_for, given)
-  local pace = polling.new_pace(given)
+function polling.run(state, create, plan_for, given)
+  local pace = polling.new_pace(given, state)
   local batch, err = create()
   if err then
     return nil, err
@@ -333,7 +358,7 @@ function Watch.__call(self)
   local plan, cause = self.plan, nil
   while not self.ended do
     if not self.pace then
-      self.pace = polling.new_pace(plan.given)
+      self.pace = polling.new_pace(plan.given, plan.state)
     elseif not self.pace:rest(cause) then
       give_up(self, polling.overdue(plan, plan.last, cause, self.pace.seconds))
     end
@@ -456,7 +481,7 @@ function polling.methods(api, waiting)
 
   local function prepare_run(state, _, params, given)
     local creation = options_of_polls(given)
-    creation.reconcile, creation.total_timeout = given.reconcile, given.total_timeout
+    creation.reconcile, creation.total_timeout, creation.body = given.reconcile, given.total_timeout, given.body
     local create, problem = api.create(state, {}, params, creation)
     if not create then
       return nil, problem
@@ -468,7 +493,7 @@ function polling.methods(api, waiting)
       return nil, fault
     end
     return function()
-      return polling.run(create, function(id)
+      return polling.run(state, create, function(id)
         return polling.plan(api, waiting, state, id, get_params, given)
       end, given)
     end

@@ -6,7 +6,6 @@
 --- shows, is taken for ours. A batch that the list shows only after the last look is not found.
 
 local core = require("llama_cloud.core")
-local loop = require("llama_cloud.loop")
 
 local reconcile = {}
 
@@ -57,12 +56,13 @@ end
 
 --- Creates a batch, and recognises it in the list if the answer is lost.
 ---@param send fun(): table?, LlamaCloud.Error? sends the creation, once
+---@param rest fun(seconds: number): boolean sleeps; false: the client was closed
 ---@param list fun(): LlamaCloud.List the batches of the same directory
 ---@param same any what the batch's `config` must show
 ---@param returned table<string, true> ids that this client has returned from create; those are not ours
 ---@return table? batch
 ---@return LlamaCloud.Error? err with maybe_sent when it is not known whether a batch was created
-function reconcile.create(send, list, same, returned)
+function reconcile.create(send, rest, list, same, returned)
   local before, problem = collect(list())
   if not before then
     problem.message = "reconcile: the batches of the directory could not be listed, so nothing was created: "
@@ -75,7 +75,9 @@ function reconcile.create(send, list, same, returned)
   end
   local seen = "the list could not be read"
   for _, pause in ipairs(reconcile.pauses) do
-    loop.sleep(pause)
+    if not rest(pause) then
+      break
+    end
     local now, list_err = collect(list())
     local found = {}
     for id, candidate in pairs(now or {}) do

@@ -46,12 +46,17 @@ local function await(state, token)
   end
 end
 
--- Sleeps, but not past the deadline. False: the client was closed meanwhile.
-local function pause(state, seconds, deadline)
+--- Sleeps, but not past the deadline.
+---@param state LlamaCloud.State
+---@param seconds number
+---@param deadline number
+---@return boolean open false: the client was closed meanwhile
+function request.pause(state, seconds, deadline)
   local timer <close> = loop.transport():timer(math.min(seconds, deadline - loop.now()))
   await(state, timer)
   return not state.closed
 end
+local pause = request.pause
 
 -- A ticket of the gate that is given back when the call ends before it could pass.
 local ticket_mt = {
