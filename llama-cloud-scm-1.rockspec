@@ -35,6 +35,7 @@ test = {
 
 build = {
   type = "cmake",
+  copy_directories = { "docs", "examples" },
   variables = {
     CMAKE_INSTALL_PREFIX = "$(PREFIX)",
     INSTALL_CMOD = "$(LIBDIR)",

@@ -3,6 +3,7 @@
 local core = require("llama_cloud.core")
 local llama_cloud = require("llama_cloud")
 local loop = require("llama_cloud.loop")
+local process = require("spec.support.process")
 local server = require("spec.support.server")
 local support = require("spec.support.client")
 
@@ -576,6 +577,26 @@ describe("a client's methods", function()
         client[name]()
       end, "with a colon")
     end
+  end)
+end)
+
+describe("a call to a path", function()
+  it("says where parameters go", function()
+    local client = llama_cloud.new { api_key = "k" }
+    raises_here(function()
+      client:get("/x", { page_size = 1 })
+    end, "unknown option 'page_size': parameters go into query = { … }")
+    raises_here(function()
+      client:post("/x", { source_directory_id = "dir-1" })
+    end, "unknown option 'source_directory_id': parameters go into body = { … }")
+  end)
+end)
+
+describe("another Lua", function()
+  it("is told which one it has to be", function()
+    local output, well = process.run('_VERSION = "Lua 5.1"; require("llama_cloud")')
+    assert.is_false(well)
+    assert.matches("llama_cloud needs Lua 5.4, and this is Lua 5.1", output, 1, true)
   end)
 end)
 

@@ -104,6 +104,34 @@ describe("the API key", function()
     list:close()
   end)
 
+  it("is in no error either when it is a call's own and the service quotes it", function()
+    local own = "llx-only-for-this-call"
+    local s <close>, client = start { { status = 401, body = ('{"detail":"unknown key %s"}'):format(own) } }
+    local log, entries = recorder()
+    client = client:with_options { log = log }
+    local given = { headers = { authorization = "Bearer " .. own } }
+    for _, call in ipairs {
+      function()
+        return client.batches:get("bat-1", nil, given)
+      end,
+      function()
+        return client:get("/x", given)
+      end,
+      function()
+        return client.batches:list(nil, given):next_page()
+      end,
+    } do
+      local result, err = call()
+      assert.is_nil(result)
+      assert.equal("authentication", err.kind)
+      assert.matches("unknown key %*%*%*", err.message)
+      assert.is_false(mentions(err, own))
+      assert.is_nil(tostring(err):find(own, 1, true))
+    end
+    assert.is_false(mentions(entries, own))
+    assert.equal("Bearer " .. own, s:requests()[1].headers.authorization)
+  end)
+
   it("is in no complaint about arguments", function()
     local client = llama_cloud.new { api_key = KEY, base_url = "http://127.0.0.1:1" }
     for _, f in ipairs {

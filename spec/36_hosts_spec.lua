@@ -5,6 +5,7 @@ local core = require("llama_cloud.core")
 local hosts = require("spec.support.hosts")
 local llama_cloud = require("llama_cloud")
 local loop = require("llama_cloud.loop")
+local process = require("spec.support.process")
 local support = require("spec.support.client")
 local slowdown = tonumber(os.getenv("LLAMA_CLOUD_TEST_SLOWDOWN")) or 1
 
@@ -218,6 +219,20 @@ describe("luv", function()
     assert.same({ 1, nil, n = 2 }, got)
     uv.run()
     assert.equal("dead", coroutine.status(co))
+  end)
+
+  it("ends the process with the text of an error object that a task raises", function()
+    local output, well = process.run([[
+      local uv, llama_cloud = require("luv"), require("llama_cloud")
+      llama_cloud.use_loop("luv")
+      local client = llama_cloud.new { api_key = "k", base_url = "http://127.0.0.1:1", proxy = "", max_retries = 0 }
+      llama_cloud.spawn(function()
+        assert(client:get("/x"))
+      end)
+      uv.run()
+    ]])
+    assert.is_false(well)
+    assert.matches("llama_cloud: connection: ", output, 1, true)
   end)
 
   it("goes on after the application has closed all handles", function()
@@ -496,7 +511,7 @@ end)
 describe("llama_cloud.use_loop", function()
   it("refuses what is no host", function()
     for problem, host in pairs {
-      ['a host is "luv", "cqueues", "copas" or a table of functions'] = "libev",
+      ['a host is "luv" or a table of functions; cqueues and copas are recognised by themselves'] = "libev",
       ["a host needs a function 'current'"] = {},
       ["a host needs a function 'watch'"] = { current = print, park = print, wake = print, watch = 1 },
     } do

@@ -360,6 +360,14 @@ for _, resource in ipairs(waiting.resources) do
       assert.is_true(s:count() <= 3)
     end)
 
+    it("says what to write for a list", function()
+      local s <close>, client = service(resource, items(1))
+      raises_here("wait_all takes an array: give it assert(list:all())", function()
+        of(client):wait_all(of(client):list())
+      end)
+      assert.equal(0, s:count())
+    end)
+
     it("refuses what is no array of ids or batches, at the caller's line", function()
       local s <close>, client = service(resource, items(1))
       local id = resource.name == "batches" and "batch_id" or "job_id"

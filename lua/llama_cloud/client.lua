@@ -239,6 +239,24 @@ function State:headers(has_body, accept, own, given)
   return self:merged_headers(accept, { ["Content-Type"] = has_body and "application/json" }, own, given)
 end
 
+-- What is secret of a set of headers: who gives the key as a header, with or without its scheme, means it to be as secret.
+local function secret_of(set)
+  local secret
+  for header, value in pairs(set or {}) do
+    if header:lower() == "authorization" and value then
+      secret = tostring(value):match("%S+%s*$")
+    end
+  end
+  return secret
+end
+
+--- The log of a call: it keeps an authorization of the call's own, too.
+---@param given? table options.headers
+---@return LlamaCloud.Log
+function State:log_for(given)
+  return given and self.log:keeping(secret_of(given)) or self.log
+end
+
 -- Levels of the official SDKs, which read the same variable, that say nothing here.
 local silent = { off = true, error = true }
 
@@ -253,14 +271,9 @@ local function prepare_log(state)
       return ('%s must be "debug", "info" or "warn", not \'%s\''):format(name, target)
     end
   end
-  -- who gives the key as a header, with or without its scheme, means it to be as secret
   local secrets = { state.options.api_key }
   for _, set in ipairs { state.environment_headers, state.options.default_headers } do
-    for header, value in pairs(set) do
-      if header:lower() == "authorization" and value then
-        secrets[#secrets + 1] = tostring(value):match("%S+%s*$")
-      end
-    end
+    secrets[#secrets + 1] = secret_of(set)
   end
   local problem
   state.log, problem = log.new(target, secrets)
@@ -425,7 +438,8 @@ local function path_call(state, method, path, given)
   end
   local problem = options.check("option", given, path_options)
   if problem then
-    return nil, problem
+    local place = (method == "GET" or method == "DELETE") and "query = { … }" or "body = { … }"
+    return nil, problem:find("^unknown option '[^']*'$") and ("%s: parameters go into %s"):format(problem, place) or problem
   end
   given = options.without_nulls(given)
   problem = given.headers and headers.check(given.headers) or given.query and endpoint.bad_query(given.query)
@@ -465,6 +479,7 @@ local function path_call(state, method, path, given)
     headers = own_origin and state:merged_headers(type_header, given.headers)
       or headers.merge(state.anonymous_headers, type_header, given.headers),
     body = body,
+    log = state:log_for(given.headers),
     repeatable = method == "GET" or method == "PUT" or method == "DELETE",
     returns = "any",
   }

@@ -88,7 +88,8 @@ end
 -- Why a path id cannot be sent, or nil.
 local function bad_id(name, id)
   if type(id) ~= "string" then
-    return ("%s must be a string, not %s"):format(name, type(id))
+    local hint = type(id) == "table" and type(id.id) == "string" and ": give its 'id'" or ""
+    return ("%s must be a string, not %s%s"):format(name, type(id), hint)
   elseif id == "" then
     return ("%s must not be empty"):format(name)
   elseif id == "." or id == ".." then
@@ -301,6 +302,7 @@ local function build(compiled, state, ids, params, given)
     url = state.base .. path,
     headers = state:headers(body ~= nil, accept and { Accept = accept }, own, given.headers),
     body = body,
+    log = state:log_for(given.headers),
     repeatable = compiled.repeatable,
     returns = "object",
   }
@@ -497,7 +499,9 @@ function endpoint.resource(name, members)
       local arguments = { ... }
       local params, given = arguments[count + 1], arguments[count + 2]
       params, given = params == nil and {} or params, given == nil and {} or given
-      if select("#", ...) > count + 2 then
+      if member == "wait_all" and pagination.is_list(arguments[1]) then
+        error("wait_all takes an array: give it assert(list:all())", 2)
+      elseif select("#", ...) > count + 2 then
         error(("too many arguments for %s:%s"):format(name, member), 2)
       elseif state.closed then
         error("attempt to use a closed client", 2)

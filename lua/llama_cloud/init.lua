@@ -4,6 +4,10 @@
 ---     local client = llama_cloud.new()
 ---     for batch in client.batches:list() do print(batch.id, batch.status) end
 
+if _VERSION ~= "Lua 5.4" then -- older ones could not even read the rest
+  error("llama_cloud needs Lua 5.4, and this is " .. _VERSION, 0)
+end
+
 local client = require("llama_cloud.client")
 local core = require("llama_cloud.core")
 local date = require("llama_cloud.date")
@@ -12,6 +16,9 @@ local group = require("llama_cloud.group")
 local loop = require("llama_cloud.loop")
 
 ---@class LlamaCloud
+---@field null userdata
+---@field array table|fun(t: table): table
+---@field json { decode: (fun(text: string, options?: { null?: boolean, max_depth?: integer }): any, string?, integer?), encode: (fun(value: any): string?, string?), null: userdata }
 local llama_cloud = {
   _VERSION = require("llama_cloud.version"),
 

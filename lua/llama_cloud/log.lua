@@ -70,6 +70,17 @@ function log.new(target, secrets)
   return self
 end
 
+--- The same log, which keeps another secret, too.
+---@param secret? string
+---@return LlamaCloud.Log
+function Log:keeping(secret)
+  if not secret or #secret < MIN_SECRET then
+    return self
+  end
+  local secrets = table.move(self.secrets, 1, #self.secrets, 2, { secret })
+  return setmetatable({ write = self.write, rank = self.rank, secrets = secrets }, Log)
+end
+
 --- Whether messages of a level are wanted; ask before making a costly one.
 ---@param level LlamaCloud.LogLevel
 ---@return boolean

@@ -322,7 +322,11 @@ local required = { "current", "park", "wake", "watch" }
 ---@return string? problem
 function loop.use(host)
   if host == "luv" or host == "cqueues" or host == "copas" then
-    host = require("llama_cloud.loop." .. host)
+    local found, loaded = pcall(require, "llama_cloud.loop." .. host)
+    if not found then
+      return nil, ("the module '%s' cannot be loaded: %s"):format(host, loaded)
+    end
+    host = loaded
   elseif type(host) == "table" then
     for _, name in ipairs(required) do
       if type(host[name]) ~= "function" then
@@ -330,7 +334,7 @@ function loop.use(host)
       end
     end
   elseif host ~= nil then
-    return nil, 'a host is "luv", "cqueues", "copas" or a table of functions'
+    return nil, 'a host is "luv" or a table of functions; cqueues and copas are recognised by themselves'
   end
   chosen = host
   return host

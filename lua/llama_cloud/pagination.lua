@@ -418,6 +418,13 @@ function List:__tostring()
   return ("llama_cloud.list (%s, %d pages)"):format(condition, self.pages_seen)
 end
 
+--- Whether a value is a list object.
+---@param value any
+---@return boolean
+function pagination.is_list(value)
+  return getmetatable(value) == List
+end
+
 --- Makes a list object.
 ---@param given { scheme: table, position: any, limit: integer?, url: string, decoding: table?, prefetch: boolean?, concurrency: integer? }
 ---       scheme: { kind = "cursor"|"offset", items_optional = true? }; position: where to begin, a page token or an offset;

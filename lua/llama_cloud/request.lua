@@ -15,6 +15,7 @@ local request = {}
 ---@field url string
 ---@field headers (string|false)[] as headers.merge returns them
 ---@field body? string
+---@field log LlamaCloud.Log the client's, which knows what of this call is secret
 ---@field repeatable boolean whether sending it twice does no harm
 ---@field returns "object"|"page"|"any" what a 2xx must hold: a JSON object, one to be read item by item, or anything
 ---@field decoding? table options of core.decode
@@ -128,8 +129,8 @@ local function decode(state, call, transfer, status)
       return value
     end
   end
-  response_headers = state.log:clean(response_headers or transfer:headers())
-  local body = state.log:clean(transfer:body())
+  response_headers = call.log:clean(response_headers or transfer:headers())
+  local body = call.log:clean(transfer:body())
   if body == "" then
     message = "the response is empty instead of JSON"
   elseif message then
@@ -183,19 +184,19 @@ end
 
 -- One line for the log about an attempt.
 local function log_attempt(state, call, target, attempt, seconds)
-  if not state.log:wants("info") then
+  if not call.log:wants("info") then
     return
   end
   local shown = url.without_query(target)
   local result = attempt.kind == "response" and tostring(attempt.status) or attempt.kind
-  state.log:put("info", ("%s %s: %s in %.0f ms"):format(call.method, shown, result, seconds * 1000), {
+  call.log:put("info", ("%s %s: %s in %.0f ms"):format(call.method, shown, result, seconds * 1000), {
     attempt = attempt.number,
     status = attempt.status > 0 and attempt.status or nil,
     reason = attempt.kind ~= "response" and attempt.message or nil,
     request_id = attempt.headers["x-request-id"],
   })
-  if attempt.kind == "response" and state.log:wants("debug") then
-    state.log:put("debug", "response", { headers = headers.redact(attempt.headers) })
+  if attempt.kind == "response" and call.log:wants("debug") then
+    call.log:put("debug", "response", { headers = headers.redact(attempt.headers) })
   end
 end
 
@@ -235,8 +236,8 @@ end
 -- Sends the request once. Returns true, value; or false and what the attempt came to, with an error object in it.
 local function send(state, call, target, list, number, deadline, ahead)
   local started = ahead and ahead.started or loop.now()
-  if state.log:wants("debug") then
-    state.log:put("debug", ("sending %s %s"):format(call.method, url.without_query(target)), {
+  if call.log:wants("debug") then
+    call.log:put("debug", ("sending %s %s"):format(call.method, url.without_query(target)), {
       attempt = number,
       headers = headers.redact(list),
       body_bytes = call.body and #call.body,
@@ -256,7 +257,7 @@ local function send(state, call, target, list, number, deadline, ahead)
     started = started,
   }
   local success = kind == "response" and status >= 200 and status < 300
-  if kind == "response" and (not success or state.log:wants("info")) then
+  if kind == "response" and (not success or call.log:wants("info")) then
     attempt.headers = transfer:headers()
   end
   log_attempt(state, call, target, attempt, loop.now() - started)
@@ -268,8 +269,8 @@ local function send(state, call, target, list, number, deadline, ahead)
     attempt.kind, attempt.error = "decode", err
   elseif kind == "response" then
     -- a service may quote the API key in its complaint about it; and then once more, for JSON can write it in other ways
-    local err = errors.from_response(status, state.log:clean(attempt.headers), state.log:clean(transfer:body()))
-    err.message, err.body = state.log:clean(err.message), state.log:clean(err.body)
+    local err = errors.from_response(status, call.log:clean(attempt.headers), call.log:clean(transfer:body()))
+    err.message, err.body = call.log:clean(err.message), call.log:clean(err.body)
     attempt.error = err
   else
     if kind == "cancelled" then
@@ -348,7 +349,7 @@ function request.perform(state, call, ahead)
   local function fail(err)
     err.method = call.method
     err.url = url.origin(assert(core.url(target))) == state.origin and target or url.without_query(target)
-    err.url = state.log:clean(err.url)
+    err.url = call.log:clean(err.url)
     err.attempts = attempts
     err.maybe_sent = maybe_sent
     if maybe_sent and err.kind ~= "decode" then

@@ -34,6 +34,12 @@ local function end_handle(handle)
   end
 end
 
+-- Raises in a callback of libuv. luv prints strings only, before it ends the process.
+local function raise(err)
+  local printable = getmetatable(err) and getmetatable(err).__tostring
+  error(printable and tostring(err) or err, 0)
+end
+
 -- Resumes everything that was woken. An error in one must not keep the others from running; the first is raised when
 -- all have run, and libuv treats it as it treats any error in a callback.
 drain = function()
@@ -51,7 +57,7 @@ drain = function()
     end
   end
   if failure ~= nil then
-    error(failure, 0)
+    raise(failure)
   end
 end
 
@@ -85,7 +91,7 @@ function host.watch(fd, on_readable)
     inside = false
     drain()
     if not ok then
-      error(err, 0)
+      raise(err)
     end
   end)
   return function()

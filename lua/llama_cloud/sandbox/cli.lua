@@ -1,6 +1,9 @@
 -- The command line of bin/llama-cloud-sandbox.
 
-local cqueues = require("cqueues")
+local found, cqueues = pcall(require, "cqueues")
+if not found then
+  error("llama-cloud-sandbox needs the Lua module cqueues (Debian: lua-cqueues)", 0)
+end
 local signal = require("cqueues.signal")
 local socket = require("cqueues.socket")
 
