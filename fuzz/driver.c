@@ -66,7 +66,8 @@ static int fuzz_decode(lua_State *L) {
   size_t length;
   lua_settop(L, 2);
   const char *text = push_exact(L, &length);
-  return lua_decode_text(L, text, length, NULL, lua_isnil(L, 2) ? 0 : 2);
+  lua_decoding options = lua_decode_options(L, 2);
+  return lua_decode_text(L, text, length, NULL, options, lua_gettop(L));
 }
 
 /* headers(lines) -> table: as transfer:headers(), of these lines. */

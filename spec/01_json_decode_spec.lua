@@ -547,11 +547,12 @@ describe("decode", function()
   end)
 
   it("goes on right after documents that are more than it can remember", function()
-    local wide, deep = {}, ("[")
+    local wide = {}
     for i = 1, 100 do
       wide[i] = ('"k%d":%d'):format(i, i)
     end
-    wide, deep = "{" .. table.concat(wide, ",") .. "}", ("["):rep(150) .. ("]"):rep(150)
+    wide = "{" .. table.concat(wide, ",") .. "}"
+    local deep = ("["):rep(150) .. ("]"):rep(150)
     local text = '{"id":"a","config":{"job":{"type":"t"}},"results":[{"n":1},{"n":2}]}'
     for round = 1, 300 do
       local value = assert(core.decode(round % 3 == 0 and wide or text))

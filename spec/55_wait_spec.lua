@@ -7,7 +7,7 @@ local lists = require("spec.support.lists")
 local llama_cloud = require("llama_cloud")
 local loop = require("llama_cloud.loop")
 local polling = require("llama_cloud.polling")
-local request = require("llama_cloud.request")
+local sender = require("llama_cloud.request")
 local server = require("spec.support.server")
 local waiting = require("spec.support.waiting")
 
@@ -40,14 +40,14 @@ describe("the time between polls", function()
 
   describe("by a clock of ours", function()
     local now, slept
-    local real_now, real_pause = loop.now, request.pause
+    local real_now, real_pause = loop.now, sender.pause
 
     before_each(function()
       now, slept = 1000.00037, {}
       loop.now = function()
         return now
       end
-      request.pause = function(_, seconds, deadline)
+      sender.pause = function(_, seconds, deadline)
         slept[#slept + 1] = math.min(seconds, deadline - now)
         now = now + slept[#slept]
         return true
@@ -55,7 +55,7 @@ describe("the time between polls", function()
     end)
 
     after_each(function()
-      loop.now, request.pause = real_now, real_pause
+      loop.now, sender.pause = real_now, real_pause
     end)
 
     it("is up to a tenth shorter than the interval, and not always the same", function()

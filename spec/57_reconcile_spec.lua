@@ -129,7 +129,10 @@ describe("create with reconcile", function()
     for index, request in ipairs(seen) do
       assert.equal("Bearer other", request.headers.authorization)
       assert.equal("t", request.headers["x-team"])
-      assert.equal(index == 2 and "project_id=prj-x&page_size=7" or "project_id=prj-x&source_directory_id=dir-1", request.query)
+      assert.equal(
+        index == 2 and "project_id=prj-x&page_size=7" or "project_id=prj-x&source_directory_id=dir-1",
+        request.query
+      )
     end
   end)
 

@@ -439,7 +439,8 @@ local function path_call(state, method, path, given)
   local problem = options.check("option", given, path_options)
   if problem then
     local place = (method == "GET" or method == "DELETE") and "query = { … }" or "body = { … }"
-    return nil, problem:find("^unknown option '[^']*'$") and ("%s: parameters go into %s"):format(problem, place) or problem
+    return nil,
+      problem:find("^unknown option '[^']*'$") and ("%s: parameters go into %s"):format(problem, place) or problem
   end
   given = options.without_nulls(given)
   problem = given.headers and headers.check(given.headers) or given.query and endpoint.bad_query(given.query)

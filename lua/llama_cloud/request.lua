@@ -105,7 +105,7 @@ local function numbered(list, retries)
 end
 
 -- What was received, as a value. Nil and an error object when it is not what the call returns.
-local function decode(state, call, transfer, status)
+local function decode(call, transfer, status)
   if (status == 204 or status == 205) and call.returns ~= "page" then
     return true
   end
@@ -183,7 +183,7 @@ local function headers_for(state, call, target)
 end
 
 -- One line for the log about an attempt.
-local function log_attempt(state, call, target, attempt, seconds)
+local function log_attempt(call, target, attempt, seconds)
   if not call.log:wants("info") then
     return
   end
@@ -260,9 +260,9 @@ local function send(state, call, target, list, number, deadline, ahead)
   if kind == "response" and (not success or call.log:wants("info")) then
     attempt.headers = transfer:headers()
   end
-  log_attempt(state, call, target, attempt, loop.now() - started)
+  log_attempt(call, target, attempt, loop.now() - started)
   if success then
-    local value, err = decode(state, call, transfer, status)
+    local value, err = decode(call, transfer, status)
     if not err then
       return true, value
     end
