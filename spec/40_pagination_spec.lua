@@ -30,7 +30,7 @@ describe("a list", function()
 
   it("sends nothing before it is used, and one request per page, when its first item is asked for", function()
     local s <close>, client = start(three())
-    local list = client.batches:list()
+    local list = client.batches:list({}, { prefetch = false })
     local counts = { s:count() }
     for _ in list do
       counts[#counts + 1] = s:count()
