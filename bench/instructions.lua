@@ -5,7 +5,7 @@ local process = require("bench.process")
 local results = require("bench.results")
 
 local lua = arg[-1]
-local FEW, MANY = 20, 120
+local FEW, MANY = 20, 220 -- many, for how much garbage a run collects varies
 
 local function count(what, name, decodes)
   local command = process.command_line {
