@@ -26,6 +26,7 @@ local loop = {}
 ---@field watch? table the watch that it counts for
 ---@field group? LlamaCloud.Group whose tasks may run here if this thread blocks
 ---@field done? fun(): boolean what the waiter waits for, if it has a group
+---@field call? fun() of an alarm
 
 local transport -- one for the whole Lua state, made at first use
 local waiters = {} -- token -> waiter; keeps both alive until the token ends
@@ -100,6 +101,8 @@ function loop.signal(waiter)
   waiter.ready = true
   if waiter.task then
     waiter.task:make_ready()
+  elseif waiter.call then
+    waiter.call()
   elseif waiter.parked then
     waiter.parked = false
     waiter.host.wake(waiter.handle)
@@ -266,6 +269,24 @@ end
 function loop.sleep(seconds)
   local timer <close> = loop.transport():timer(seconds)
   loop.await(timer)
+end
+
+--- Calls f when a time has passed, from whatever steps the transport then. f does bookkeeping: it may end tokens, but never
+--- waits, and runs nothing of the application's.
+---@param seconds number
+---@param f fun()
+---@return table alarm
+function loop.alarm(seconds, f)
+  local alarm = loop.transport():timer(seconds)
+  waiters[alarm] = { ready = false, call = f }
+  return alarm
+end
+
+--- Ends an alarm; it is not called.
+---@param alarm table
+function loop.drop_alarm(alarm)
+  waiters[alarm] = nil
+  alarm:close()
 end
 
 -- What a generator leaves however the caller does: one that is closed while the generator waits closes that too.

@@ -59,34 +59,30 @@ function request.pause(state, seconds, deadline)
 end
 local pause = request.pause
 
--- A ticket of the gate that is given back when the call ends before it could pass.
-local ticket_mt = {
-  __close = function(self)
-    if self.number then
-      self.gate:leave(self.number)
-      self.number = nil
-    end
-  end,
-}
-ticket_mt.__gc = ticket_mt.__close -- of a coroutine that was dropped
-
 -- Waits until the gate lets the call pass. Nil and why not: "timeout" or "cancelled".
 local function pass_gate(state, deadline)
-  local ticket <close> = setmetatable({ gate = state.gate }, ticket_mt)
-  while true do
-    local now = loop.now()
-    if state.closed then
-      return nil, "cancelled"
-    elseif now >= deadline then
-      return nil, "timeout"
-    end
-    local delay, number = state.gate:enter(now, ticket.number)
-    ticket.number = number
-    if delay <= 0 then
-      return true
-    elseif not pause(state, delay, deadline) then
-      return nil, "cancelled"
-    end
+  local now = loop.now()
+  if state.closed then
+    return nil, "cancelled"
+  elseif now >= deadline then
+    return nil, "timeout"
+  elseif state.gate:enter(now) then
+    return true
+  end
+  local place <close> = state.gate:wait(deadline - now)
+  await(state, place.token)
+  if state.closed then
+    return nil, "cancelled"
+  end
+  return place.passed or nil, "timeout"
+end
+
+-- Tells how fast the client calls, where the gate says that this is news.
+local function tell_pace(state, rate)
+  if rate == math.huge then
+    state.log:put("info", "no longer paced: the service has refused nothing for a while", { rate = false })
+  elseif rate then
+    state.log:put("warn", ("paced to %.3g/s after a 429"):format(rate), { rate = rate })
   end
 end
 
@@ -428,7 +424,7 @@ local function retry_delay(state, call, course, attempt, now)
   err.retry_after = asked
   if status == 429 and not too_long then
     -- whether this call is sent again or not
-    state.gate:refuse(now, asked and asked > 0 and asked or backoff, attempt.started)
+    tell_pace(state, state.gate:refuse(now, asked and asked > 0 and asked or backoff, attempt.started))
   end
   if now >= course.deadline and attempt.kind == "timeout" then
     err.message = ("total_timeout of %g s has passed: %s"):format(call.total_timeout, err.message)
@@ -487,7 +483,7 @@ function request.perform(state, call, ahead)
     ahead = nil
     local now = loop.now()
     if ok or result.kind == "response" and result.status ~= 429 then
-      state.gate:accept(now)
+      tell_pace(state, state.gate:accept(now))
     end
     if ok then
       return result
