@@ -59,6 +59,15 @@ describe("a gate", function()
     assert.equal(0, pass_all(g, 1.5, 1000))
   end)
 
+  it("lets another pass for each that has ended without an answer, and none besides", function()
+    local g = gate.new()
+    assert.equal(50, pass_all(g, 0, 1000))
+    for _ = 1, 200 do
+      g:drop()
+      assert.equal(1, pass_all(g, 0.1, 1000))
+    end
+  end)
+
   it("is closed to all for as long as the service asked", function()
     local g = gate.new()
     g:pass(9)

@@ -419,7 +419,7 @@ local function preparation(compiled, members)
     local run = function()
       return request.perform(state, call)
     end
-    if not declaration.reconcile then
+    if compiled.method ~= "POST" or compiled.repeatable then
       return run
     elseif given.reconcile then
       run = reconciled(state, members, declaration, params, given, call)
@@ -427,7 +427,10 @@ local function preparation(compiled, members)
     return function()
       local value, err = run()
       if type(value) == "table" and type(value.id) == "string" then
-        reconcile.remember(state.shared.created, value.id)
+        call.log:put("info", ("%s created %s"):format(declaration[1], value.id), { id = value.id })
+        if declaration.reconcile then
+          reconcile.remember(state.shared.created, value.id)
+        end
       end
       return value, err
     end

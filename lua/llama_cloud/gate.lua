@@ -204,4 +204,9 @@ function Gate:accept(now)
   end
 end
 
+--- A call has ended without an answer: it was no answer, but it is not under way any more.
+function Gate:drop()
+  self.credit = self.credit + 1
+end
+
 return gate

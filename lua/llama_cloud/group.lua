@@ -388,10 +388,9 @@ function Task:cancel()
     return
   end
   local err = errors.new { kind = "cancelled", message = "the task was cancelled", cause = false } -- first, for it needs memory
-  self.ending = true
+  self.ending, self.error = true, err
   local ok, cause = coroutine.close(self.co)
   err.cause = not ok and cause or nil
-  self.error = err
   finish(self, "cancelled")
 end
 

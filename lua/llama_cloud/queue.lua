@@ -162,6 +162,15 @@ function Queue:accept(now)
   end
 end
 
+--- A call has ended without an answer.
+---@param now number seconds
+function Queue:drop(now)
+  self.gate:drop()
+  if self.line.first then
+    self:serve(now)
+  end
+end
+
 --- The service has refused a call with 429.
 ---@param now number seconds
 ---@param delay number seconds during which nobody is to call

@@ -22,6 +22,7 @@ local request = {}
 ---@field timeout number
 ---@field total_timeout number
 ---@field max_retries integer
+---@field patient_until? number when it is no longer sent again without having heard from the service
 
 local MAX_REDIRECTS = 10
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
@@ -443,6 +444,8 @@ local function retry_delay(state, call, course, attempt, now)
     return nil, err
   elseif now + delay >= course.deadline then
     return nil, timed_out(call, err)
+  elseif status == 0 and call.patient_until and now + delay >= call.patient_until then
+    return nil, err -- the wait that the call belongs to has waited long enough for a connection
   end
   course.retries, course.last = course.retries + 1, err
   log_retry(call, course, delay, err)
@@ -484,6 +487,8 @@ function request.perform(state, call, ahead)
     local now = loop.now()
     if ok or result.kind == "response" and result.status ~= 429 then
       tell_pace(state, state.gate:accept(now))
+    elseif result.kind ~= "response" then
+      state.gate:drop(now)
     end
     if ok then
       return result
