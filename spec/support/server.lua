@@ -9,7 +9,7 @@
 
 local serial = require("spec.support.serial")
 
-local START_TIMEOUT = 10
+local START_TIMEOUT = 60
 
 local server = {}
 
