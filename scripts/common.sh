@@ -18,8 +18,12 @@ stop() {
 # Returns 1 where there is none; `lua_seen` then says what $LUA is.
 find_lua() {
   lua_seen=
-  for lua in "${LUA:-lua5.4}" ${LUA:+''} lua5.5 lua54 lua55 lua; do
-    [ -n "$lua" ] || break
+  if [ -n "${LUA-}" ]; then
+    set -- "$LUA"
+  else
+    set -- lua5.4 lua5.5 lua54 lua55 lua
+  fi
+  for lua; do
     lua_version=$(LUA_INIT='' LUA_INIT_5_4='' LUA_INIT_5_5='' "$lua" -e 'io.write(_VERSION)' 2>/dev/null </dev/null) || continue
     lua_version=${lua_version#Lua }
     case $lua_version in
