@@ -12,6 +12,9 @@
 #   package   what the shared object exports; the rock, installed into an empty tree
 #   lint      formatters and linters, each skipped where the tool is missing
 #
+# A test that computes all the time counts as two (PROCESSORS), as most wait all the time: scripts/test runs as many as there
+# are processors, or twice as many that wait.
+#
 # Specs of layer 90 measure time or memory and do not share the machine with another test.
 
 set(SOURCE_DIR "${CMAKE_CURRENT_SOURCE_DIR}")
@@ -40,6 +43,9 @@ function(add_spec mode kind file timeout)
     ENVIRONMENT "LLAMA_CLOUD_BUILD=${CMAKE_CURRENT_BINARY_DIR}")
   if(name MATCHES "^90_")
     set_tests_properties("${test}" PROPERTIES RUN_SERIAL ON)
+  endif()
+  if(kind STREQUAL "alloc." OR NOT mode STREQUAL "plain")
+    set_tests_properties("${test}" PROPERTIES PROCESSORS 2)
   endif()
   if(mode STREQUAL "core" OR mode STREQUAL "curl")
     set_tests_properties("${test}" PROPERTIES LABELS memory)
@@ -142,8 +148,8 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   endforeach()
   add_custom_target(asan DEPENDS core_asan core_shim alloc_harness_asan close_harness_asan)
 
-  add_test(NAME asan.build COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_CURRENT_BINARY_DIR}" --target asan)
-  set_tests_properties(asan.build PROPERTIES LABELS asan FIXTURES_SETUP asan TIMEOUT 600 COST 10000)
+  add_test(NAME asan.build COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_CURRENT_BINARY_DIR}" --target asan --parallel 2)
+  set_tests_properties(asan.build PROPERTIES PROCESSORS 2 LABELS asan FIXTURES_SETUP asan TIMEOUT 600 COST 10000)
   foreach(file IN LISTS CORE_SPECS)
     add_spec(asan "" "${file}" 600)
   endforeach()
@@ -167,8 +173,8 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   endforeach()
   set_target_properties(threads PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tsan")
   add_custom_target(tsan DEPENDS core_tsan threads)
-  add_test(NAME threads.build COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_CURRENT_BINARY_DIR}" --target tsan)
-  set_tests_properties(threads.build PROPERTIES LABELS threads FIXTURES_SETUP tsan TIMEOUT 600 COST 9000)
+  add_test(NAME threads.build COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_CURRENT_BINARY_DIR}" --target tsan --parallel 2)
+  set_tests_properties(threads.build PROPERTIES PROCESSORS 2 LABELS threads FIXTURES_SETUP tsan TIMEOUT 600 COST 9000)
   add_spec(threads "" "${SOURCE_DIR}/spec/threads/work.lua" 600)
   add_test(NAME threads.race COMMAND "${CMAKE_CURRENT_BINARY_DIR}/tsan/threads" -race)
   set_tests_properties(threads.race PROPERTIES LABELS threads TIMEOUT 60 WILL_FAIL ON FIXTURES_REQUIRED tsan)
@@ -186,12 +192,12 @@ else()
 endif()
 
 add_test(NAME fuzz.short COMMAND "${SOURCE_DIR}/scripts/fuzz" 20)
-set_tests_properties(fuzz.short PROPERTIES LABELS fuzz SKIP_RETURN_CODE 77 TIMEOUT 600 COST 1000)
+set_tests_properties(fuzz.short PROPERTIES PROCESSORS 2 LABELS fuzz SKIP_RETURN_CODE 77 TIMEOUT 600 COST 1000)
 
 add_test(NAME package.exports COMMAND "${SOURCE_DIR}/spec/packaging/exports" $<TARGET_FILE:core>)
 add_test(NAME package.rock COMMAND "${SOURCE_DIR}/spec/packaging/rock")
 set_tests_properties(package.exports PROPERTIES LABELS package TIMEOUT 60)
-set_tests_properties(package.rock PROPERTIES LABELS package TIMEOUT 600)
+set_tests_properties(package.rock PROPERTIES PROCESSORS 2 LABELS package TIMEOUT 600)
 
 foreach(tool clang-format luacheck stylua shellcheck)
   add_test(NAME lint.${tool} COMMAND "${SOURCE_DIR}/scripts/lint" ${tool})
@@ -199,5 +205,5 @@ foreach(tool clang-format luacheck stylua shellcheck)
 endforeach()
 foreach(tool clang-tidy cppcheck gcc)
   add_test(NAME lint.${tool} COMMAND "${SOURCE_DIR}/scripts/analyse" ${tool})
-  set_tests_properties(lint.${tool} PROPERTIES LABELS lint SKIP_RETURN_CODE 77 TIMEOUT 600)
+  set_tests_properties(lint.${tool} PROPERTIES PROCESSORS 2 LABELS lint SKIP_RETURN_CODE 77 TIMEOUT 600)
 endforeach()
