@@ -23,6 +23,7 @@ end
 
 local is_root = check("id -u") == "0"
 local top -- a directory of each spec
+local no_lua -- LUA is not set
 local bin -- in it, all programs of this machine, less some and with some of the spec's own
 
 -- Before a command: as somebody who owns nothing here.
@@ -32,9 +33,10 @@ end
 
 -- What the scripts use. Whoever needs more has a PATH with more.
 local USED = [[
-  apt-get basename bash cat cc chmod clang cmake cp cut date dd debootstrap dirname dpkg env expr find flock gcc getconf
-  git grep head id kill ld ln ls lua5.4 lua5.5 luarocks make mkdir mktemp mount mountpoint mv nm openssl pkg-config printf
-  readlink rm script sed setpriv sh sleep sort sudo tail tar timeout touch tr true uname unshare valgrind wc wget
+  apt-get basename bash cat cc chmod clang cmake cp cut date dd debootstrap dirname dpkg env expr find flock
+  gcc getconf git grep head id kill ld ln ls lua5.4 lua5.5 luarocks make mkdir mktemp mount mountpoint mv nm
+  openssl pkg-config printf readlink rm script sed setpriv sh sleep sort sudo tail tar timeout touch tr true
+  uname unshare valgrind wc wget
 ]]
 
 local found
@@ -84,11 +86,13 @@ local function fake(name, script)
   check(("chmod 755 %s/%s"):format(bin, name))
 end
 
--- Runs a script of a checkout. `prefix` goes before it: variables, or another user.
+-- Runs a script of a checkout, with the Lua that this is, unless `no_lua`. `prefix` goes before it: variables, or another
+-- user.
 local function run(path, command, prefix)
   return shell(
-    ("cd %s && env -u LUA -u LLAMA_CLOUD_BUILD -u CI PATH=%s LLAMA_CLOUD_API_KEY= %s scripts/%s"):format(
+    ("cd %s && env %s -u LLAMA_CLOUD_BUILD -u CI PATH=%s LLAMA_CLOUD_API_KEY= %s scripts/%s"):format(
       quote(path),
+      no_lua and "-u LUA" or "",
       quote(bin),
       prefix or "",
       command
@@ -107,11 +111,15 @@ local function stops(path, command, expected, prefix)
 end
 
 before_each(function()
+  no_lua = false
   top = check("mktemp -d")
   bin = top .. "/bin"
   check(("chmod 755 %s && mkdir %s"):format(top, bin))
   check(("ln -s -t %s %s"):format(bin, table.concat(programs(), " ")))
   fake("cmake", 'echo "cmake $*"') -- what is looked at here comes before it
+  for _, name in ipairs { "apt-get", "sudo" } do -- nothing is to be installed here
+    fake(name, "echo " .. name .. " is called; exit 99")
+  end
 end)
 
 after_each(function()
@@ -257,6 +265,7 @@ describe("a program that is missing", function()
   end)
 
   it("is Lua", function()
+    no_lua = true
     local path = checkout()
     without("lua", "lua5.4", "lua5.5", "lua54", "lua55")
     for _, command in ipairs { "build", "lua -e ''" } do
@@ -280,6 +289,7 @@ describe("the interpreter", function()
   end)
 
   it("is the first that will do", function()
+    no_lua = true
     local path = checkout()
     without("lua5.4", "lua5.5", "lua54", "lua55", "lua")
     fake("lua", "printf 'Lua 5.3'")
@@ -365,9 +375,7 @@ describe("scripts/setup", function()
 
   -- In a terminal, of which `script` makes one.
   local function on_terminal()
-    return shell(
-      ("cd %s && env -u LUA PATH=%s script -qec 'scripts/setup run' /dev/null"):format(quote(path), quote(bin))
-    )
+    return shell(("cd %s && env PATH=%s script -qec 'scripts/setup run' /dev/null"):format(quote(path), quote(bin)))
   end
 
   local function log()
@@ -439,6 +447,7 @@ describe("scripts/setup", function()
   end)
 
   it("installs Debian's packages of the Lua that is asked for", function()
+    no_lua = true
     system { apt = true, root = true }
     without("lua5.5", "lua")
     assert.matches(
