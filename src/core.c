@@ -32,8 +32,15 @@ static void open_array(lua_State *L) {
   lua_setfield(L, -2, "array");
 }
 
-/* What `require "llama_cloud.core"` calls: returns a new module table. Raises when memory runs out. */
+/* What `require "llama_cloud.core"` calls: returns a new module table. Raises when memory runs out, and in
+ * another Lua than the one whose headers this was compiled with: their functions have the same names and not
+ * the same structures. */
 int luaopen_llama_cloud_core(lua_State *L) {
+  int version = (int)lua_version(L);
+  if (version != LUA_VERSION_NUM)
+    return luaL_error(
+        L, "llama_cloud.core was built for Lua %d.%d, and this is Lua %d.%d: build it for this one",
+        LUA_VERSION_NUM / 100, LUA_VERSION_NUM % 100, version / 100, version % 100);
   luaL_checkversion(L);
   lua_newtable(L);
   lua_pushlightuserdata(L, NULL); /* the same value as cjson.null */
