@@ -32,6 +32,15 @@ void json_scan_begin(json_scan *scan, const char *text, size_t length) {
   *scan = (json_scan){.text = text, .at = text, .end = text + length};
 }
 
+bool json_scan_mark(json_scan *scan) {
+  if (scan->end - scan->at < 3 || memcmp(scan->at, "\xEF\xBB\xBF", 3) != 0)
+    return true;
+  if (!scan->repair)
+    return json_fault(scan, scan->at, "a byte order mark");
+  scan->at += 3;
+  return true;
+}
+
 bool json_fault(json_scan *scan, const char *at, const char *what) {
   scan->at = at;
   scan->fault = what;
@@ -98,43 +107,53 @@ static int32_t code_unit(const char *at, const char *end) {
   return unit;
 }
 
+/* U+FFFD REPLACEMENT CHARACTER */
+enum { REPLACEMENT = 0xFFFD };
+
 static bool is_high_surrogate(int32_t unit) { return unit >= 0xD800 && unit <= 0xDBFF; }
 
 static bool is_low_surrogate(int32_t unit) { return unit >= 0xDC00 && unit <= 0xDFFF; }
 
-int json_utf8(const char *at, const char *end) {
+/* How many of the bytes from `at`, which is >= 0x80, to `end` are the beginning of a UTF-8 sequence or the
+   whole of it, 0 if none; *length becomes that of the whole sequence. */
+static inline int utf8_beginning(const char *at, const char *end, int *length) {
   const unsigned char *byte = (const unsigned char *)at;
   size_t available = (size_t)(end - at);
-  int length;
   /* The second byte's range is what tells overlong forms, surrogates and too high values from the rest. */
   unsigned char lowest = 0x80;
   unsigned char highest = 0xBF;
   if (byte[0] >= 0xC2 && byte[0] <= 0xDF) {
-    length = 2;
+    *length = 2;
   } else if (byte[0] >= 0xE0 && byte[0] <= 0xEF) {
-    length = 3;
+    *length = 3;
     if (byte[0] == 0xE0)
       lowest = 0xA0;
     if (byte[0] == 0xED)
       highest = 0x9F;
   } else if (byte[0] >= 0xF0 && byte[0] <= 0xF4) {
-    length = 4;
+    *length = 4;
     if (byte[0] == 0xF0)
       lowest = 0x90;
     if (byte[0] == 0xF4)
       highest = 0x8F;
   } else {
+    *length = 0;
     return 0;
   }
-  for (int i = 1; i < length; i++) {
-    if ((size_t)i == available)
-      return -1;
-    if (byte[i] < lowest || byte[i] > highest)
-      return 0;
+  int i = 1;
+  for (; i < *length && (size_t)i < available && byte[i] >= lowest && byte[i] <= highest; i++) {
     lowest = 0x80;
     highest = 0xBF;
   }
-  return length;
+  return i;
+}
+
+int json_utf8(const char *at, const char *end) {
+  int length;
+  int found = utf8_beginning(at, end, &length);
+  if (found == length)
+    return length;
+  return at + found == end ? -1 : 0;
 }
 
 const char *const json_no_memory = "not enough memory";
@@ -182,17 +201,23 @@ static inline const char *skip_plain(const char *at, const char *end) {
   return at;
 }
 
-/* Passes over the characters that are not ASCII and begin here. */
+/* Passes over the characters that are not ASCII and begin here. With `repair` it stops before what is no
+ * UTF-8. */
 static bool scan_utf8(json_scan *scan) {
   do {
     int length = json_utf8(scan->at, scan->end);
     if (length < 0)
       return unfinished_string(scan);
     if (length == 0)
-      return json_fault(scan, scan->at, "invalid UTF-8");
+      return scan->repair || json_fault(scan, scan->at, "invalid UTF-8");
     scan->at += length;
   } while (scan->at < scan->end && (unsigned char)*scan->at >= 0x80);
   return true;
+}
+
+/* Whether scan_utf8 has stopped before what is no UTF-8: after what is, there is ASCII or nothing. */
+static inline bool is_broken(const json_scan *scan) {
+  return scan->at < scan->end && (unsigned char)*scan->at >= 0x80;
 }
 
 /* Writes the UTF-8 form of a code point and returns the place after it. */
@@ -216,7 +241,8 @@ static char *put_utf8(char *out, int32_t code) {
 }
 
 /* Passes over the escape whose backslash is here, and writes what it stands for at *out, which moves on; a
-   pair of surrogates is one escape. The fault, if not the end of the text, lies at the backslash. */
+   pair of surrogates is one escape. What follows one without its partner is left alone. The fault, if not the
+   end of the text, lies at the backslash. */
 static bool scan_escape(json_scan *scan, char **out) {
   const char *escape = scan->at;
   const char *at = escape + 1;
@@ -239,17 +265,18 @@ static bool scan_escape(json_scan *scan, char **out) {
   if (is_high_surrogate(unit)) {
     if (at == scan->end || (*at == '\\' && at + 1 == scan->end))
       return unfinished_string(scan);
-    if (at[0] != '\\' || at[1] != 'u')
-      return json_fault(scan, escape, "lone surrogate");
-    int32_t second = code_unit(at + 2, scan->end);
+    int32_t second = at[0] == '\\' && at[1] == 'u' ? code_unit(at + 2, scan->end) : -1;
     if (second == -2)
       return unfinished_string(scan);
-    if (!is_low_surrogate(second))
+    if (is_low_surrogate(second)) {
+      unit = 0x10000 + (unit - 0xD800) * 0x400 + (second - 0xDC00);
+      at += 6;
+    }
+  }
+  if (unit >= 0xD800 && unit <= 0xDFFF) {
+    if (!scan->repair)
       return json_fault(scan, escape, "lone surrogate");
-    unit = 0x10000 + (unit - 0xD800) * 0x400 + (second - 0xDC00);
-    at += 6;
-  } else if (is_low_surrogate(unit)) {
-    return json_fault(scan, escape, "lone surrogate");
+    unit = REPLACEMENT;
   }
   *out = put_utf8(*out, unit);
   scan->at = at;
@@ -268,9 +295,24 @@ static inline const char *copy_plain(char *out, const char *at, const char *end)
   return stop;
 }
 
-/* Goes on with a string in which an escape has been met, which begins at `start`: resolves it into `scratch`.
+/* Passes over the bytes here that are no UTF-8, and appends a replacement character for each piece of them.
  */
-static bool scan_escaped(json_scan *scan, const char *start, buffer *scratch) {
+static bool replace_bytes(json_scan *scan, buffer *scratch) {
+  do {
+    int length;
+    int piece = utf8_beginning(scan->at, scan->end, &length);
+    char character[4];
+    size_t size = (size_t)(put_utf8(character, REPLACEMENT) - character);
+    if (!buffer_append(scratch, character, size))
+      return json_fault(scan, scan->at, json_no_memory);
+    scan->at += piece > 0 ? piece : 1;
+  } while (scan->at < scan->end && (unsigned char)*scan->at >= 0x80 && json_utf8(scan->at, scan->end) == 0);
+  return true;
+}
+
+/* Goes on with a string in which an escape, or what is to be repaired, has been met, which begins at `start`:
+   resolves it into `scratch`. */
+static bool resolve_string(json_scan *scan, const char *start, buffer *scratch) {
   enum { STEP = 32 }; /* more than one turn writes */
   buffer_clear(scratch);
   if (!buffer_append(scratch, start, (size_t)(scan->at - start)))
@@ -302,6 +344,8 @@ static bool scan_escaped(json_scan *scan, const char *start, buffer *scratch) {
         return false;
       if (!buffer_append(scratch, from, (size_t)(scan->at - from)))
         return json_fault(scan, scan->at, json_no_memory);
+      if (is_broken(scan) && !replace_bytes(scan, scratch))
+        return false;
     }
   }
 }
@@ -314,20 +358,20 @@ bool json_scan_string(json_scan *scan, json_string *string, buffer *scratch) {
       return unfinished_string(scan);
     unsigned char byte = (unsigned char)*scan->at;
     if (byte == '"') {
-      *string = (json_string){.bytes = start, .length = (size_t)(scan->at - start), .escaped = false};
+      *string = (json_string){.bytes = start, .length = (size_t)(scan->at - start), .resolved = false};
       scan->at++;
-      return true;
-    }
-    if (byte == '\\') {
-      if (!scan_escaped(scan, start, scratch))
-        return false;
-      *string = (json_string){.bytes = scratch->data, .length = scratch->length, .escaped = true};
       return true;
     }
     if (byte < 0x20)
       return json_fault(scan, scan->at, control_character);
-    if (!scan_utf8(scan))
+    if (byte >= 0x80 && !scan_utf8(scan))
       return false;
+    if (byte == '\\' || is_broken(scan)) {
+      if (!resolve_string(scan, start, scratch))
+        return false;
+      *string = (json_string){.bytes = scratch->data, .length = scratch->length, .resolved = true};
+      return true;
+    }
   }
 }
 

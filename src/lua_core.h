@@ -30,11 +30,16 @@ typedef struct lua_decoding {
   int max_depth;
   bool keep_null; /* in objects */
   bool fields;    /* of the outermost object only some are wanted */
+  bool repair;    /* broken strings, and a byte order mark, are no fault */
 } lua_decoding;
 
 /* Reads the options of core.decode at a stack index, a table or nil, and pushes the array of the names of
    wanted fields, or nil. Raises for a bad option. */
 lua_decoding lua_decode_options(lua_State *L, int index);
+
+/* The same for an answer of the service. It is always repaired: one broken text must not make a batch, a list
+   or an id of what was created unreadable. */
+lua_decoding lua_answer_options(lua_State *L, int index);
 
 /* Decodes the JSON text of `length` bytes at `text`: all of it, if `at` is NULL; otherwise the value that
    begins at offset *at, which then becomes the offset of what follows it. What lua_decode_options has pushed

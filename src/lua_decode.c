@@ -93,7 +93,7 @@ static bool decode_string(decoder *d) {
   if (!json_scan_string(scan, &string, &d->state->scratch))
     return false;
   lua_pushlstring(d->L, string.bytes, string.length);
-  if (remember && !string.escaped && string.length <= JSON_MEMORY_STRING) {
+  if (remember && !string.resolved && string.length <= JSON_MEMORY_STRING) {
     field->value = keep(d, field->slot + 1);
     field->value_length = string.length;
   }
@@ -227,8 +227,9 @@ static bool decode_new_key(decoder *d, const char *wanted, json_field **field) {
   json_skip_space(scan);
   if (scan->at == scan->end || *scan->at != ':')
     return json_expected(scan, "':'");
-  /* one that is spelt with an escape or a space is not, for it would be remembered again each time */
-  if (!key.escaped && key.length <= JSON_MEMORY_STRING && scan->at == key.bytes + key.length + 1)
+  /* one that is not spelt as it is, or has a space behind it, is not, for it would be remembered again each
+   * time */
+  if (!key.resolved && key.length <= JSON_MEMORY_STRING && scan->at == key.bytes + key.length + 1)
     *field = json_memory_field(memory, d->top->place, key.bytes, key.length);
   if (*field != NULL)
     keep(d, (*field)->slot);
@@ -445,11 +446,10 @@ static bool decode_value(decoder *d) {
 /* Decodes the whole text as one value. As for decode_value. */
 static bool decode_document(decoder *d) {
   json_scan *scan = &d->scan;
+  if (!json_scan_mark(scan))
+    return false;
   if (scan->at == scan->end)
     return json_fault(scan, scan->at, "the text is empty");
-  if (scan->end - scan->at >= 3 && memcmp(scan->at, "\xEF\xBB\xBF", 3) == 0) {
-    return json_fault(scan, scan->at, "a byte order mark");
-  }
   if (!decode_value(d))
     return false;
   json_skip_space(scan);
@@ -462,6 +462,9 @@ static void take_option(lua_State *L, lua_decoding *decoding, int options) {
   if (strcmp(name, "null") == 0) {
     luaL_argcheck(L, lua_isboolean(L, -1), options, "'null' must be a boolean");
     decoding->keep_null = lua_toboolean(L, -1);
+  } else if (strcmp(name, "repair") == 0) {
+    luaL_argcheck(L, lua_isboolean(L, -1), options, "'repair' must be a boolean");
+    decoding->repair = lua_toboolean(L, -1);
   } else if (strcmp(name, "max_depth") == 0) {
     int is_integer = 0;
     lua_Integer depth = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &is_integer) : 0;
@@ -492,6 +495,13 @@ lua_decoding lua_decode_options(lua_State *L, int index) {
   return decoding;
 }
 
+/* As lua_core.h says. */
+lua_decoding lua_answer_options(lua_State *L, int index) {
+  lua_decoding decoding = lua_decode_options(L, index);
+  decoding.repair = true;
+  return decoding;
+}
+
 /* As lua_core.h says. Below the results stay the state, its slots, its names and the array metatable. */
 int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, lua_decoding options,
                     int names) {
@@ -501,6 +511,7 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, l
   d.base = lua_gettop(L) + 1;
   d.state = decoder_state_take(L, options.fields ? names : 0);
   json_scan_begin(&d.scan, text, length);
+  d.scan.repair = options.repair;
   d.room = length;
   if (at != NULL) {
     d.scan.at += *at;
@@ -533,9 +544,11 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, l
    nearest floats. An empty array has the metatable core.array, nothing else has any.
 
    ---@param text string
-   ---@param options? { null?: boolean, max_depth?: integer, fields?: string[] } max_depth: 1 to 100000,
-   default 512; fields: of the outermost object only these are decoded, and the values of others are passed
-   over without a look at anything in them but brackets and quotes
+   ---@param options? { null?: boolean, max_depth?: integer, fields?: string[], repair?: boolean }
+   max_depth: 1 to 100000, default 512; fields: of the outermost object only these are decoded, and the values
+   of others are passed over without a look at anything in them but brackets and quotes; repair: lone
+   surrogates and invalid UTF-8 in strings, keys included, become U+FFFD (json_scan_string says how many), and
+   a byte order mark before the text is passed over. Answers of the service are always decoded so.
    ---@return any value       nil if the text is not such a text
    ---@return string? message what is wrong with it, and at which byte
    ---@return integer? offset the byte's position, from 1; #text + 1 if the text ends too early

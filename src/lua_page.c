@@ -1,8 +1,9 @@
 /* A page of a list: the bytes of its envelope, and its items one by one.
 
    The envelope is looked at once, when the page is made: whether the document is whole, where `items` begins,
-   and where the other members are. An item is decoded when it is asked for, so that its memory can be used
-   again for the next one. The bytes are given back after the last item, on close, or by the collector. */
+   and where the other members are. Pages are answers of the service, and repaired (lua_core.h). An item is
+   decoded when it is asked for, so that its memory can be used again for the next one. The bytes are given
+   back after the last item, on close, or by the collector. */
 #include "json_skip.h"
 #include "lua_core.h"
 
@@ -78,6 +79,9 @@ static bool scan_member(json_scan *scan, envelope *e, buffer *scratch) {
 /* Goes over the whole envelope. False, with a fault, if it is not whole or not an object. */
 static bool scan_envelope(json_scan *scan, envelope *e, buffer *scratch) {
   *e = (envelope){0};
+  scan->repair = true;
+  if (!json_scan_mark(scan))
+    return false;
   json_skip_space(scan);
   if (scan->at == scan->end || *scan->at != '{')
     return json_expected(scan, "an object");
@@ -119,7 +123,7 @@ static lua_page *new_page(lua_State *L) {
   *page = (lua_page){0};
   luaL_setmetatable(L, PAGE);
   lua_pushnil(L);
-  page->options = lua_decode_options(L, -1);
+  page->options = lua_answer_options(L, -1);
   lua_pop(L, 2);
   return page;
 }
@@ -198,7 +202,7 @@ static int page_member(lua_State *L) {
     lua_pushnil(L);
   } else {
     lua_pushnil(L);
-    n = lua_decode_text(L, page->text.data, page->text.length, &at, lua_decode_options(L, -1), 0);
+    n = lua_decode_text(L, page->text.data, page->text.length, &at, lua_answer_options(L, -1), 0);
   }
   unpin(page);
   return n;
@@ -236,7 +240,7 @@ static void read_options(lua_State *L, lua_page *page) {
     lua_getiuservalue(L, 1, 2);
     return;
   }
-  page->options = lua_decode_options(L, 2);
+  page->options = lua_answer_options(L, 2);
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, 2);
   lua_pushvalue(L, 2);
@@ -275,7 +279,7 @@ static int page_decode(lua_State *L) {
   lua_decoding options;
   int n;
   lua_settop(L, 2);
-  options = lua_decode_options(L, 2);
+  options = lua_answer_options(L, 2);
   page = pin(L);
   n = lua_decode_text(L, page->text.data, page->text.length, NULL, options, 3);
   unpin(page);
@@ -312,7 +316,8 @@ static const luaL_Reg page_methods[] = {
 
 static const luaL_Reg page_metamethods[] = {{"__gc", page_gc}, {"__close", page_close}, {NULL, NULL}};
 
-/* core.page(text) -> page | nil, message, offset: a page over a copy of the text. */
+/* core.page(text) -> page | nil, message, offset: a page over a copy of the text, which need not be valid
+ * UTF-8. */
 static int core_page(lua_State *L) {
   size_t length;
   const char *bytes = luaL_checklstring(L, 1, &length);

@@ -379,14 +379,14 @@ static int transfer_l_body(lua_State *L) {
   return 1;
 }
 
-/* transfer:decode([options]) -> value | nil, message, offset: the body as JSON, straight from where it
-   arrived. options as for core.decode. */
+/* transfer:decode([options]) -> value | nil, message, offset: the body as JSON, repaired, straight from where
+   it arrived. options as for core.decode. */
 static int transfer_l_decode(lua_State *L) {
   const buffer *body;
   lua_decoding options;
   int n;
   lua_settop(L, 2);
-  options = lua_decode_options(L, 2);
+  options = lua_answer_options(L, 2);
   body = transfer_body(pin(L));
   n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, NULL, options, 3);
   unpin(L);

@@ -154,7 +154,7 @@ end
 function errors.from_response(status, headers, text)
   local body = text
   if text ~= "" then
-    local decoded, problem = core.decode(text)
+    local decoded, problem = core.decode(text, { repair = true })
     if not problem then
       body = decoded
     end

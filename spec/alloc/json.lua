@@ -20,6 +20,17 @@ local long = string.rep("\\u00fc", 3000)
 check(core.decode('"' .. long .. '"') == string.rep("ü", 3000))
 check(#core.decode(string.rep("[", 300) .. string.rep("]", 300)) == 1)
 
+-- Strings that are repaired, whose places grow while they are.
+local repair = { repair = true }
+local broken = string.rep("\xff\\ud800\u{fc}", 1000)
+local mended = string.rep("\u{fffd}\u{fffd}\u{fc}", 1000)
+check(core.decode('"' .. broken .. '"', repair) == mended)
+local whole = core.decode('\u{feff}{"' .. broken .. '":["' .. broken .. '"],"a":"\xe2\x82"}', repair)
+check(whole[mended][1] == mended and whole.a == "\u{fffd}")
+local page = core.page('\u{feff}{"' .. broken .. '":1,"items":[{"id":"' .. broken .. '"}],"next_page_token":"\xff"}')
+check(page:next().id == mended and page:member("next_page_token") == "\u{fffd}" and not page:next())
+page:close()
+
 local none, message, offset = core.decode('{"a":[1,2,{"b":"\\n \\ud800"}]}')
 check(none == nil and message == "lone surrogate at byte 20" and offset == 20)
 
