@@ -22,6 +22,7 @@ void lua_decode_open(lua_State *L);
 void lua_encode_open(lua_State *L);
 void lua_headers_open(lua_State *L);
 void lua_page_open(lua_State *L);
+void lua_shown_open(lua_State *L);
 void lua_transport_open(lua_State *L);
 void lua_url_open(lua_State *L);
 
@@ -53,6 +54,14 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, l
    is not a JSON object, pushes nil, a message and, if it is not JSON at all, the offset, returns 2 or 3, and
    leaves the text alone. `text` must stay where it is until this returns: the caller pins it. */
 int lua_page_push(lua_State *L, buffer *text);
+
+/* Makes of the table on top of the stack what it shows: if it has __pairs, puts a plain table of what that
+   gives in its place; else leaves it, for then it shows what it holds. NULL; or static text, if that cannot
+   be told: an empty table with fields behind __index. The stack is then the caller's to put right. *left
+   becomes less by each field that __pairs gives, and may not become negative, so that an endless one ends.
+   Calls Lua code, which may raise, and must not yield; raises when memory runs out. */
+#define LUA_MOST_SHOWN 1000000
+const char *lua_show_table(lua_State *L, lua_Integer *left);
 
 /* The request headers at a stack index: a table as core.headers takes it, what that has returned, or nil for
    none. Puts the userdata that owns the set in its place. Raises for anything else, and when memory runs out.

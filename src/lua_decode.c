@@ -482,16 +482,24 @@ static void take_option(lua_State *L, lua_decoding *decoding, int options) {
 /* As lua_core.h says. */
 lua_decoding lua_decode_options(lua_State *L, int index) {
   lua_decoding decoding = {.max_depth = DEFAULT_MAX_DEPTH};
-  if (!lua_isnil(L, index)) {
-    index = lua_absindex(L, index);
-    luaL_checktype(L, index, LUA_TTABLE);
-    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
-      take_option(L, &decoding, index);
+  if (lua_isnil(L, index)) {
+    lua_pushnil(L);
+    return decoding;
   }
+  index = lua_absindex(L, index);
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_pushvalue(L, index);
+  int shown = lua_gettop(L);
+  lua_Integer left = LUA_MOST_SHOWN;
+  const char *problem = lua_show_table(L, &left);
+  luaL_argcheck(L, problem == NULL, index, problem);
+  for (lua_pushnil(L); lua_next(L, shown); lua_pop(L, 1))
+    take_option(L, &decoding, index);
   if (decoding.fields)
-    lua_getfield(L, index, "fields");
+    lua_getfield(L, shown, "fields");
   else
     lua_pushnil(L);
+  lua_replace(L, shown);
   return decoding;
 }
 

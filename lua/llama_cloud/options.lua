@@ -182,6 +182,48 @@ function options.mismatch(what, name, value, type_name)
   return ("%s '%s' must be %s, not %s"):format(what, name, known[2], got)
 end
 
+-- The types whose values are tables of the caller's, which may be proxies.
+local tables = { table = true, array = true, names = true, content = true }
+
+--- A plain copy of a table of arguments. A table with __pairs is what that gives; any other one has, besides what it
+--- holds, the declared names behind its __index, which may be defaults. The tables among its values are what they show
+--- (core.shown), so that none is taken for empty that is not.
+---@param what string "parameter" or "option"
+---@param given any what is no table is for options.check to refuse
+---@param declared table<string, string> name to type
+---@return any plain
+---@return string? problem a table whose fields cannot be enumerated, by its name
+function options.shown(what, given, declared)
+  if type(given) ~= "table" then
+    return given
+  end
+  local plain = {}
+  local shown, problem, by_name = core.shown(given)
+  if problem and not by_name then
+    return nil, ("%ss: %s"):format(what, problem)
+  end
+  for name, value in next, shown or {} do
+    plain[name] = value
+  end
+  if by_name or rawequal(shown, given) and getmetatable(given) ~= nil then
+    for name in pairs(declared) do
+      if plain[name] == nil then
+        plain[name] = given[name]
+      end
+    end
+  end
+  for name, value in pairs(plain) do
+    if type(value) == "table" and tables[declared[name]] then
+      local inner, cause = core.shown(value)
+      if not inner then
+        return nil, ("%s '%s': %s"):format(what, name, cause)
+      end
+      plain[name] = inner
+    end
+  end
+  return plain
+end
+
 --- The options that are given: null stands for the default, as if it were absent.
 ---@param given table<string, any>
 ---@return table<string, any>

@@ -63,3 +63,21 @@ refused, message = core.encode({ a = { 1, 2, { ["b c"] = print } } }, "body")
 check(refused == nil and message == 'body.a[3]["b c"]: cannot encode a function')
 refused, message = core.encode { 1, nil, 3 }
 check(refused == nil and message == "value: cannot encode an array with gaps: nothing at 2")
+
+-- Tables that show what they do not hold.
+local hidden = { a = { 1, 2 }, b = "x", ["a key of more than forty bytes, so that it is no short string"] = true }
+local function view(of)
+  return setmetatable({}, {
+    __pairs = function()
+      return function(_, key)
+        local name, member = next(of, key)
+        return name, type(member) == "table" and view(member) or member
+      end
+    end,
+  })
+end
+check(core.encode { view(hidden), { view(hidden) } } == core.encode { hidden, { hidden } })
+check(core.shown(view(hidden)).b == "x")
+refused, message = core.encode { setmetatable({}, { __index = hidden }) }
+check(refused == nil and message:find("^value%[1%]: cannot take the fields of an empty table"))
+check(core.decode('{"a":null}', view { null = true }).a == core.null)
