@@ -158,6 +158,7 @@ int json_utf8(const char *at, const char *end) {
 
 const char *const json_no_memory = "not enough memory";
 
+static const char *const invalid_utf8 = "invalid UTF-8";
 static const char *const control_character = "a control character that is not escaped";
 
 /* The text ends before the string does: at its very end, whatever was cut in two there. */
@@ -209,7 +210,7 @@ static bool scan_utf8(json_scan *scan) {
     if (length < 0)
       return unfinished_string(scan);
     if (length == 0)
-      return scan->repair || json_fault(scan, scan->at, "invalid UTF-8");
+      return scan->repair || json_fault(scan, scan->at, invalid_utf8);
     scan->at += length;
   } while (scan->at < scan->end && (unsigned char)*scan->at >= 0x80);
   return true;
@@ -295,25 +296,35 @@ static inline const char *copy_plain(char *out, const char *at, const char *end)
   return stop;
 }
 
-/* Passes over the bytes here that are no UTF-8, and appends a replacement character for each piece of them.
- */
-static bool replace_bytes(json_scan *scan, buffer *scratch) {
-  do {
+/* Passes over a few of the bytes here that are not ASCII, and copies them to *out, which moves on, or puts
+   U+FFFD in their place. Writes no more than UTF8_ROOM bytes. */
+enum { UTF8_TURNS = 8, UTF8_ROOM = UTF8_TURNS * 4 };
+static bool resolve_utf8(json_scan *scan, char **out) {
+  const char *at = scan->at;
+  for (int i = 0; i < UTF8_TURNS && at < scan->end && (unsigned char)*at >= 0x80; i++) {
     int length;
-    int piece = utf8_beginning(scan->at, scan->end, &length);
-    char character[4];
-    size_t size = (size_t)(put_utf8(character, REPLACEMENT) - character);
-    if (!buffer_append(scratch, character, size))
-      return json_fault(scan, scan->at, json_no_memory);
-    scan->at += piece > 0 ? piece : 1;
-  } while (scan->at < scan->end && (unsigned char)*scan->at >= 0x80 && json_utf8(scan->at, scan->end) == 0);
+    int found = utf8_beginning(at, scan->end, &length);
+    if (found == length && found > 0) {
+      memcpy(*out, at, (size_t)found);
+      *out += found;
+    } else if (at + found == scan->end) {
+      return unfinished_string(scan);
+    } else if (!scan->repair) {
+      return json_fault(scan, at, invalid_utf8);
+    } else {
+      memcpy(*out, "\xEF\xBF\xBD", 3); /* as put_utf8 writes REPLACEMENT, but faster: there may be many */
+      *out += 3;
+    }
+    at += found > 0 ? found : 1;
+  }
+  scan->at = at;
   return true;
 }
 
 /* Goes on with a string in which an escape, or what is to be repaired, has been met, which begins at `start`:
    resolves it into `scratch`. */
 static bool resolve_string(json_scan *scan, const char *start, buffer *scratch) {
-  enum { STEP = 32 }; /* more than one turn writes */
+  enum { STEP = 16 + UTF8_ROOM }; /* more than one turn writes */
   buffer_clear(scratch);
   if (!buffer_append(scratch, start, (size_t)(scan->at - start)))
     return json_fault(scan, scan->at, json_no_memory);
@@ -330,6 +341,9 @@ static bool resolve_string(json_scan *scan, const char *start, buffer *scratch) 
     if (byte == '\\') {
       if (!scan_escape(scan, &out))
         return false;
+    } else if (byte >= 0x80) {
+      if (!resolve_utf8(scan, &out))
+        return false;
     } else if (byte == '"') {
       scratch->length = (size_t)(out - scratch->data);
       scan->at++;
@@ -338,15 +352,6 @@ static bool resolve_string(json_scan *scan, const char *start, buffer *scratch) 
       return json_fault(scan, scan->at, control_character);
     }
     scratch->length = (size_t)(out - scratch->data);
-    if (byte >= 0x80) {
-      from = scan->at;
-      if (!scan_utf8(scan))
-        return false;
-      if (!buffer_append(scratch, from, (size_t)(scan->at - from)))
-        return json_fault(scan, scan->at, json_no_memory);
-      if (is_broken(scan) && !replace_bytes(scan, scratch))
-        return false;
-    }
   }
 }
 
