@@ -188,21 +188,24 @@ describe("options", function()
     assert.equal(3, s:count())
   end)
 
-  it("without an end are refused", function()
+  it("that no table can be are refused", function()
     local s <close>, client = start { { body = "{}" } }
-    local endless = setmetatable({}, {
+    local twice = setmetatable({}, {
       __pairs = function()
-        return function(_, key)
-          return (key or 0) + 1, 1
+        return function()
+          return "body", {}
         end
       end,
     })
     raises_here(function()
-      local _ = client:get("/x", endless)
-    end, "options: cannot take more than 1000000 fields")
+      local _ = client:post("/x", twice)
+    end, "options: cannot take a table whose __pairs gives the same key twice")
     raises_here(function()
-      local _ = client.batches:create(endless)
-    end, "parameters: cannot take more than 1000000 fields")
+      local _ = client.batches:create(twice)
+    end, "parameters: cannot take a table whose __pairs gives the same key twice")
+    raises_here(function()
+      local _ = client.batches:create(client_support.BATCH, { body = twice })
+    end, "option 'body': cannot take a table whose __pairs gives the same key twice")
     assert.equal(0, s:count())
   end)
 end)

@@ -1,5 +1,7 @@
 #include "json_scan.h"
 
+#include "poller.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,6 +19,11 @@
 /* Exponents stop counting here: far beyond what any number of leading zeros in memory could bring back. */
 #define EXPONENT_LIMIT INT64_C(100000000000000000)
 
+/* How many values are decoded, or keys passed over, from one look at the clock to the next. */
+enum { PATIENCE = 10000 };
+
+const char *const json_overdue = "there was no time to decode it";
+
 /* A decimal number taken apart: whole and fraction are spans of digits in the text, and may be empty. */
 typedef struct decimal {
   const char *whole;
@@ -29,7 +36,18 @@ typedef struct decimal {
 void json_scan_begin(json_scan *scan, const char *text, size_t length) {
   if (!text)
     text = "";
-  *scan = (json_scan){.text = text, .at = text, .end = text + length};
+  *scan =
+      (json_scan){.text = text, .at = text, .end = text + length, .seconds = HUGE_VAL, .patience = PATIENCE};
+}
+
+bool json_look_at_clock(json_scan *scan) {
+  scan->patience = PATIENCE;
+  if (isinf(scan->seconds))
+    return true;
+  int64_t now = poller_now();
+  if (scan->begun == 0)
+    scan->begun = now;
+  return (double)(now - scan->begun) / 1e9 < scan->seconds || json_fault(scan, scan->at, json_overdue);
 }
 
 bool json_scan_mark(json_scan *scan) {

@@ -19,6 +19,9 @@ typedef struct json_scan {
   const char *fault; /* static text, or NULL: what is wrong, or what was expected */
   bool expected;     /* which of the two `fault` is */
   bool repair;       /* strings are repaired rather than refused: see json_scan_string */
+  double seconds;    /* how long it may take: see json_in_time */
+  int64_t begun;     /* when the clock was looked at first; 0: it was not */
+  unsigned patience; /* values until it is looked at again */
 } json_scan;
 
 /* A string without its quotes and escapes: in the text itself, or in the scratch buffer if it is not spelt
@@ -53,6 +56,14 @@ bool json_expected(json_scan *scan, const char *what);
  * suffices. */
 #define JSON_MESSAGE_SIZE 160
 void json_describe_fault(const json_scan *scan, char *out, size_t size);
+
+/* Whether there is time for another value; if not, the fault is json_overdue. To be asked for each: a clock
+   is looked at now and then, and the time counts from its first look, so that short texts have none. Between
+   two looks lie a few milliseconds; only a string of many megabytes takes longer by itself, at more than 100
+   MB/s. */
+extern const char *const json_overdue;
+bool json_look_at_clock(json_scan *scan);
+static inline bool json_in_time(json_scan *scan) { return --scan->patience != 0 || json_look_at_clock(scan); }
 
 /* Goes on to the next byte that is not white space, or to the end. */
 static inline void json_skip_space(json_scan *scan) {

@@ -32,6 +32,7 @@ typedef struct lua_decoding {
   bool keep_null; /* in objects */
   bool fields;    /* of the outermost object only some are wanted */
   bool repair;    /* broken strings, and a byte order mark, are no fault */
+  double seconds; /* how long it may take; HUGE_VAL unless the caller sets it */
 } lua_decoding;
 
 /* Reads the options of core.decode at a stack index, a table or nil, and pushes the array of the names of
@@ -51,9 +52,10 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, l
                     int names);
 
 /* Pushes a page of a list (lua_page.c) over `text`, whose bytes it takes, and returns 1; or, where the text
-   is not a JSON object, pushes nil, a message and, if it is not JSON at all, the offset, returns 2 or 3, and
-   leaves the text alone. `text` must stay where it is until this returns: the caller pins it. */
-int lua_page_push(lua_State *L, buffer *text);
+   is not a JSON object, or cannot be looked through in `seconds`, pushes nil, a message and the offset as
+   lua_decode_text, returns 3, and leaves the text alone. `each` is how many seconds decoding an item may
+   take. `text` must stay where it is until this returns: the caller pins it. */
+int lua_page_push(lua_State *L, buffer *text, double seconds, double each);
 
 /* Makes of the table on top of the stack what it shows: if it has __pairs, puts a plain table of what that
    gives in its place; else leaves it, for then it shows what it holds. NULL; or static text, if that cannot

@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <limits.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,6 +282,8 @@ static member decode_member(decoder *d, const char *wanted) {
   json_scan *scan = &d->scan;
   member found;
   while ((found = decode_key(d, wanted)) == SKIPPED) {
+    if (!json_in_time(scan))
+      return FAULT;
     json_skip_space(scan);
     if (!json_skip_value(scan, NULL))
       return FAULT;
@@ -378,6 +381,8 @@ static bool decode_value(decoder *d) {
   lua_State *L = d->L;
   const char *wanted = "a value";
   for (;;) {
+    if (!json_in_time(scan))
+      return false;
     json_skip_space(scan);
     if (scan->at == scan->end)
       return json_expected(scan, wanted);
@@ -481,7 +486,7 @@ static void take_option(lua_State *L, lua_decoding *decoding, int options) {
 
 /* As lua_core.h says. */
 lua_decoding lua_decode_options(lua_State *L, int index) {
-  lua_decoding decoding = {.max_depth = DEFAULT_MAX_DEPTH};
+  lua_decoding decoding = {.max_depth = DEFAULT_MAX_DEPTH, .seconds = HUGE_VAL};
   if (lua_isnil(L, index)) {
     lua_pushnil(L);
     return decoding;
@@ -520,6 +525,7 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, l
   d.state = decoder_state_take(L, options.fields ? names : 0);
   json_scan_begin(&d.scan, text, length);
   d.scan.repair = options.repair;
+  d.scan.seconds = options.seconds;
   d.room = length;
   if (at != NULL) {
     d.scan.at += *at;
@@ -534,12 +540,13 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, l
   }
   if (d.scan.fault == json_no_memory)
     out_of_memory(L);
+  bool overdue = d.scan.fault == json_overdue;
   char message[JSON_MESSAGE_SIZE];
   json_describe_fault(&d.scan, message, sizeof message);
   lua_settop(L, d.base + FIXED_SLOTS - 1);
   decoder_state_leave(d.state);
   lua_pushnil(L);
-  lua_pushstring(L, message);
+  lua_pushstring(L, overdue ? json_overdue : message);
   lua_pushinteger(L, (lua_Integer)(d.scan.at - d.scan.text) + 1);
   return 3;
 }
@@ -575,9 +582,12 @@ static int core_decode(lua_State *L) {
   return lua_decode_text(L, text, length, NULL, options, 3);
 }
 
-/* As lua_core.h says. */
+/* As lua_core.h says: adds core.decode, and core.overdue, the message where an answer was not decoded in
+ * time. */
 void lua_decode_open(lua_State *L) {
   decoder_state_open(L);
   lua_pushcfunction(L, core_decode);
   lua_setfield(L, -2, "decode");
+  lua_pushstring(L, json_overdue);
+  lua_setfield(L, -2, "overdue");
 }

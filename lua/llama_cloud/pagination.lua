@@ -145,7 +145,7 @@ local function nonsense(list, fault)
   return fail(
     list,
     errors.new {
-      kind = "decode",
+      kind = fault:find(core.overdue, 1, true) and "timeout" or "decode",
       message = ("page %d: %s"):format(list.pages_seen, fault),
       method = "GET",
       url = list.url,
