@@ -19,7 +19,8 @@
 /* Exponents stop counting here: far beyond what any number of leading zeros in memory could bring back. */
 #define EXPONENT_LIMIT INT64_C(100000000000000000)
 
-/* How many values are decoded, or keys passed over, from one look at the clock to the next. */
+/* How many values are decoded, keys passed over, or pieces of a string resolved, from one look at the clock
+   to the next. */
 enum { PATIENCE = 10000 };
 
 const char *const json_overdue = "there was no time to decode it";
@@ -347,6 +348,8 @@ static bool resolve_string(json_scan *scan, const char *start, buffer *scratch) 
   if (!buffer_append(scratch, start, (size_t)(scan->at - start)))
     return json_fault(scan, scan->at, json_no_memory);
   for (;;) {
+    if (!json_in_time(scan))
+      return false;
     if (scratch->capacity - scratch->length < STEP && !buffer_reserve(scratch, STEP))
       return json_fault(scan, scan->at, json_no_memory);
     char *out = scratch->data + scratch->length;

@@ -58,9 +58,8 @@ bool json_expected(json_scan *scan, const char *what);
 void json_describe_fault(const json_scan *scan, char *out, size_t size);
 
 /* Whether there is time for another value; if not, the fault is json_overdue. To be asked for each: a clock
-   is looked at now and then, and the time counts from its first look, so that short texts have none. Between
-   two looks lie a few milliseconds; only a string of many megabytes takes longer by itself, at more than 100
-   MB/s. */
+   is looked at now and then, a few milliseconds apart, and the time counts from its first look, so that short
+   texts have none. */
 extern const char *const json_overdue;
 bool json_look_at_clock(json_scan *scan);
 static inline bool json_in_time(json_scan *scan) { return --scan->patience != 0 || json_look_at_clock(scan); }

@@ -104,6 +104,8 @@ local function numbered(list, retries)
   return copy
 end
 
+local LEAST_FOR_ITEM = 0.5 -- seconds to decode an item of a page that came late: ten megabytes
+
 -- What was received, as a value. Nil and an error object when it is not what the call returns, or when there is no time
 -- left for so much.
 local function decode(call, transfer, status, deadline)
@@ -120,7 +122,8 @@ local function decode(call, transfer, status, deadline)
   end
   local value, message
   if call.returns == "page" then
-    value, message = transfer:page(deadline - loop.now(), call.total_timeout)
+    local left = deadline - loop.now()
+    value, message = transfer:page(left, math.max(left, LEAST_FOR_ITEM))
     if value then
       return value
     end
