@@ -374,6 +374,38 @@ static inline bool next_is(json_scan *scan, char c) {
   return scan->at < scan->end && *scan->at == c;
 }
 
+/* Puts the complete value on top of the stack into the container around it, and closes those that end with
+   it. MEMBER: another value comes next, and *wanted says what it is; CLOSED: the outermost value is complete.
+ */
+static inline member end_value(decoder *d, const char **wanted) {
+  json_scan *scan = &d->scan;
+  while (d->top != NULL) {
+    bool in_array = d->top->length >= 0;
+    if (in_array)
+      lua_rawseti(d->L, -2, ++d->top->length);
+    else
+      lua_rawset(d->L, -3);
+    json_skip_space(scan);
+    char next = scan->at < scan->end ? *scan->at : '\0';
+    if (next == ',') {
+      scan->at++;
+      d->field = NULL;
+      *wanted = "a value after ','";
+      if (in_array)
+        return MEMBER;
+      member found = decode_member(d, "a key after ','");
+      *wanted = "a value after ':'";
+      if (found != CLOSED)
+        return found;
+    } else if (next != (in_array ? ']' : '}')) {
+      json_expected(scan, in_array ? "',' or ']'" : "',' or '}'");
+      return FAULT;
+    }
+    leave_container(d);
+  }
+  return CLOSED;
+}
+
 /* Decodes the value that begins at the next byte that is not white space, and pushes it. False on a fault:
    the stack then holds the unfinished tables, which are the caller's to drop. */
 static bool decode_value(decoder *d) {
@@ -415,36 +447,9 @@ static bool decode_value(decoder *d) {
     } else if (!decode_plain(d, wanted)) {
       return false;
     }
-    /* A value is complete, and with it perhaps the containers around it. */
-    for (;;) {
-      if (d->top == NULL)
-        return true;
-      bool in_array = d->top->length >= 0;
-      if (in_array)
-        lua_rawseti(L, -2, ++d->top->length);
-      else
-        lua_rawset(L, -3);
-      json_skip_space(scan);
-      char next = scan->at < scan->end ? *scan->at : '\0';
-      if (next == ',') {
-        scan->at++;
-        d->field = NULL;
-        wanted = "a value after ','";
-        if (in_array)
-          break;
-        member found = decode_member(d, "a key after ','");
-        if (found == FAULT)
-          return false;
-        wanted = "a value after ':'";
-        if (found == MEMBER)
-          break;
-        leave_container(d);
-        continue;
-      }
-      if (next != (in_array ? ']' : '}'))
-        return json_expected(scan, in_array ? "',' or ']'" : "',' or '}'");
-      leave_container(d);
-    }
+    member next = end_value(d, &wanted);
+    if (next != MEMBER)
+      return next == CLOSED;
   }
 }
 
