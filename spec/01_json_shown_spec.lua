@@ -310,6 +310,26 @@ describe("a table that holds fields", function()
   end)
 end)
 
+describe("array", function()
+  it("takes no table for empty that is not", function()
+    for _, hiding in ipairs {
+      iterated(each { { 1, 1 } }),
+      setmetatable({}, { __index = { 1 } }),
+      setmetatable({}, { __index = print }),
+    } do
+      assert.error_matches(function()
+        core.array(hiding)
+      end, "cannot mark a table that shows other fields than it holds", 1, true)
+      assert.not_equal(core.array, getmetatable(hiding))
+    end
+    local Class = { method = print }
+    Class.__index = Class
+    encodes(core.array(setmetatable({ 1 }, Class)), "[1]")
+    encodes(core.array(setmetatable({}, Class)), "[]")
+    encodes(core.array(core.array {}), "[]")
+  end)
+end)
+
 describe("a userdata with __pairs", function()
   it("is refused by its path", function()
     local meta = getmetatable(io.stdout)
