@@ -45,11 +45,11 @@ int luaopen_llama_cloud_core(lua_State *L) {
   lua_pushlightuserdata(L, NULL); /* the same value as cjson.null */
   lua_setfield(L, -2, "null");
   open_array(L);
+  lua_shown_open(L);
   lua_decode_open(L);
   lua_encode_open(L);
   lua_headers_open(L);
   lua_page_open(L);
-  lua_shown_open(L);
   lua_transport_open(L);
   lua_url_open(L);
   return 1;

@@ -20,9 +20,9 @@
 
 void lua_decode_open(lua_State *L);
 void lua_encode_open(lua_State *L);
+void lua_shown_open(lua_State *L);
 void lua_headers_open(lua_State *L);
 void lua_page_open(lua_State *L);
-void lua_shown_open(lua_State *L);
 void lua_transport_open(lua_State *L);
 void lua_url_open(lua_State *L);
 

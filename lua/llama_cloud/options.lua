@@ -182,8 +182,18 @@ function options.mismatch(what, name, value, type_name)
   return ("%s '%s' must be %s, not %s"):format(what, name, known[2], got)
 end
 
--- The types whose values are tables of the caller's, which may be proxies.
-local tables = { table = true, array = true, names = true, content = true }
+--- The options that are given: null stands for the default, as if it were absent.
+---@param given table<string, any>
+---@return table<string, any>
+function options.without_nulls(given)
+  local present = {}
+  for name, value in pairs(given) do
+    if value ~= core.null then
+      present[name] = value
+    end
+  end
+  return present
+end
 
 --- A plain copy of a table of arguments. A table with __pairs is what that gives; any other one has, besides what it
 --- holds, the declared names behind its __index, which may be defaults. The tables among its values are what they show
@@ -213,7 +223,7 @@ function options.shown(what, given, declared)
     end
   end
   for name, value in pairs(plain) do
-    if type(value) == "table" and tables[declared[name]] then
+    if type(value) == "table" and declared[name] ~= "any" then -- that may be an object, such as a log
       local inner, cause = core.shown(value)
       if not inner then
         return nil, ("%s '%s': %s"):format(what, name, cause)
@@ -222,19 +232,6 @@ function options.shown(what, given, declared)
     end
   end
   return plain
-end
-
---- The options that are given: null stands for the default, as if it were absent.
----@param given table<string, any>
----@return table<string, any>
-function options.without_nulls(given)
-  local present = {}
-  for name, value in pairs(given) do
-    if value ~= core.null then
-      present[name] = value
-    end
-  end
-  return present
 end
 
 --- Checks a table of arguments against declared types.
