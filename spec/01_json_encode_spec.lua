@@ -120,19 +120,6 @@ describe("encode", function()
       encodes(("\n"):rep(10000), '"' .. ("\\n"):rep(10000) .. '"')
     end)
 
-    it("tables with metatables by what they hold themselves", function()
-      local called = 0
-      local function call()
-        called = called + 1
-        return nil
-      end
-      local mt = { __index = call, __pairs = call, __len = call, __name = "thing", __metatable = "locked" }
-      encodes(setmetatable({ a = 1 }, mt), '{"a":1}')
-      encodes(setmetatable({ 1, 2 }, mt), "[1,2]")
-      encodes(setmetatable({}, mt), "{}")
-      assert.equal(0, called)
-    end)
-
     it("the same table twice, side by side", function()
       local shared = { 1 }
       encodes({ a = shared, b = shared }, '{"a":[1],"b":[1]}')

@@ -92,7 +92,7 @@ describe("a page", function()
       ['{"items":[{"a":1} {"a":2}]}'] = { 1, 19, "expected ','" },
       ['{"items":[{"a":1},]}'] = { 1, 19, "not an object" },
       ['{"items":["a"]}'] = { 0, 11, "not an object" },
-      ['{"items":[{"a":"\255"}]}'] = { 0, 17, "invalid UTF%-8" },
+      ['{"items":[{"a":"\1"}]}'] = { 0, 17, "a control character" },
     } do
       local page = assert(core.page(body))
       local items, message, offset = items_of(page)

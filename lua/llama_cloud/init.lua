@@ -18,7 +18,7 @@ local loop = require("llama_cloud.loop")
 ---@class LlamaCloud
 ---@field null userdata
 ---@field array table|fun(t: table): table
----@field json { decode: (fun(text: string, options?: { null?: boolean, max_depth?: integer }): any, string?, integer?), encode: (fun(value: any): string?, string?), null: userdata }
+---@field json { decode: (fun(text: string, options?: { null?: boolean, max_depth?: integer, repair?: boolean }): any, string?, integer?), encode: (fun(value: any): string?, string?), null: userdata }
 local llama_cloud = {
   _VERSION = require("llama_cloud.version"),
 
@@ -29,7 +29,7 @@ local llama_cloud = {
   array = core.array,
 
   --- The JSON codec: strict, exact integers, `[]` and `{}` kept apart.
-  ---   json.decode(text, { null = false, max_depth = 512 }) -> value | nil, message, offset
+  ---   json.decode(text, { null = false, max_depth = 512, repair = false }) -> value | nil, message, offset
   ---   json.encode(value) -> text | nil, message
   json = { decode = core.decode, encode = core.encode, null = core.null },
 
