@@ -14,6 +14,7 @@ local group = require("llama_cloud.group")
 local loop = require("llama_cloud.loop")
 local pace = require("llama_cloud.pace")
 local polling = require("llama_cloud.polling")
+local request = require("llama_cloud.request")
 
 local crowd = {}
 
@@ -279,10 +280,11 @@ local function take(self)
   if self.left_at < deadline and loop.now() > deadline + self.pace.first_interval then
     self.missed = true
   end
-  self.group:drive(function()
+  local held_up = self.group:drive(function()
     return self.queue[self.first] or self.count == 0 or self.group.failure or self.group.live == 0
   end)
   self.left_at = loop.now()
+  request.tell_block(self.state, held_up)
   local item = self.queue[self.first]
   if item then
     self.queue[self.first] = false

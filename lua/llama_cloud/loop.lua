@@ -43,6 +43,12 @@ loop.tasks = setmetatable({}, weak_keys)
 --- Called when a thread that was blocked goes on; set by group.lua.
 function loop.on_unblocked() end
 
+--- Whether there are tasks that stand still while the running one blocks the thread; set by group.lua.
+---@return boolean
+function loop.holds_up_tasks()
+  return false
+end
+
 local PARK = {} -- what is yielded to park
 
 --- The transport that all clients share.
@@ -198,8 +204,9 @@ local function under_host()
 end
 
 -- Blocks this thread until the waiter is ready. What ends meanwhile is handed to its waiters, who run when their hosts
--- get control. Only the tasks of the group that the waiter waits for can run here. True if an event loop is held up.
+-- get control. Only the tasks of the group that the waiter waits for can run here. What is held up, if anything is.
 local function block(waiter)
+  local held_up = under_host() and "the event loop" or loop.holds_up_tasks() and "other tasks" or nil
   local owner = waiter.group
   if owner then
     owner:readmit()
@@ -218,23 +225,23 @@ local function block(waiter)
     end
   end
   loop.on_unblocked()
-  return under_host()
+  return held_up
 end
 
 --- Suspends the caller until its waiter is signalled.
 ---@param waiter LlamaCloud.Waiter
----@return boolean? blocked true when an event loop was held up, because the caller could not be suspended
+---@return string? held_up what stood still meanwhile, because the caller could not be suspended: "the event loop", "other tasks"
 function loop.suspend(waiter)
   if not coroutine.isyieldable() then
     return block(waiter)
   end
   local co = coroutine.running()
   if wrapped[co] then
-    local blocked
+    local held_up
     while not waiter.ready do
-      blocked = coroutine.yield(PARK, waiter) -- whoever has called the generator waits in its place
+      held_up = coroutine.yield(PARK, waiter) -- whoever has called the generator waits in its place
     end
-    return blocked
+    return held_up
   end
   local task = loop.tasks[co]
   if task then
@@ -253,7 +260,7 @@ end
 
 --- Waits until a token has ended.
 ---@param token table
----@return boolean? blocked true when an event loop was held up, because the caller could not be suspended
+---@return string? held_up what stood still meanwhile, because the caller could not be suspended: "the event loop", "other tasks"
 function loop.await(token)
   if token:done() then
     return
@@ -316,9 +323,9 @@ function loop.wrap(f)
       error(closed and first or err, 0)
     elseif first == PARK then
       guard.waiting = true
-      local blocked = loop.suspend(waiter)
+      local held_up = loop.suspend(waiter)
       guard.waiting = false
-      return continue(coroutine.resume(co, blocked))
+      return continue(coroutine.resume(co, held_up))
     end
     return ...
   end

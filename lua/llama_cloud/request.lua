@@ -35,17 +35,26 @@ function request.is_object(value)
   return type(value) == "table" and value[1] == nil and getmetatable(value) ~= core.array
 end
 
+--- Tells the log of a call that has blocked the thread, once.
+---@param state LlamaCloud.State
+---@param held_up? string what stood still meanwhile, as loop.suspend returns it
+function request.tell_block(state, held_up)
+  if held_up and not state.shared.warned then
+    state.shared.warned = true
+    local text = "a call held up %s: it was made where Lua cannot suspend a coroutine"
+    if held_up == "other tasks" then
+      text = text .. ", as inside a coroutine.wrap; llama_cloud.wrap makes generators in which calls wait"
+    end
+    state.log:put("warn", text:format(held_up), { traceback = debug.traceback() })
+  end
+end
+
 -- Waits for a token; client:close cancels it.
 local function await(state, token)
   state.in_flight[token] = true
-  local blocked = loop.await(token)
+  local held_up = loop.await(token)
   state.in_flight[token] = nil
-  if blocked and not state.shared.warned then
-    state.shared.warned = true
-    state.log:put("warn", "a call held up the event loop: it was made where Lua cannot suspend a coroutine", {
-      traceback = debug.traceback(),
-    })
-  end
+  request.tell_block(state, held_up)
 end
 
 --- Sleeps, but not past the deadline.
