@@ -40,7 +40,7 @@ local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 
 
 ---@class LlamaCloud.Options options of one call
 ---@field timeout? number seconds for one attempt
----@field total_timeout? number seconds for the whole call: queueing, pauses and all attempts
+---@field total_timeout? number seconds for the whole call: queueing, pauses and all attempts; of a list: for each page
 ---@field max_retries? integer
 ---@field headers? table<string, string|false> over the client's; false leaves one out
 ---@field query? table<string, any> over what the method built, for parameters that this version does not know

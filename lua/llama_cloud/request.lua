@@ -90,7 +90,7 @@ end
 -- Tells how fast the client calls, where the gate says that this is news.
 local function tell_pace(state, rate)
   if rate == math.huge then
-    state.log:put("info", "no longer paced: the service has refused nothing for a while", { rate = false })
+    state.log:put("info", "no longer paced: the service has refused nothing for a while")
   elseif rate then
     state.log:put("warn", ("paced to %.3g/s after a 429"):format(rate), { rate = rate })
   end
