@@ -325,7 +325,8 @@ function loop.use(host)
     local found, loaded = pcall(require, "llama_cloud.loop." .. host)
     if not found then
       if tostring(loaded):find(("module '%s[^']*' not found"):format(host)) then
-        local sentence = "the Lua module %s is not installed: it is the rock %s, and on Debian and Ubuntu the package lua-%s"
+        local sentence =
+          "the Lua module %s is not installed: it is the rock %s, and on Debian and Ubuntu the package lua-%s"
         loaded = sentence:format(host, host, host)
       end
       return nil, loaded
