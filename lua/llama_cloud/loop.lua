@@ -325,11 +325,9 @@ function loop.use(host)
     local found, loaded = pcall(require, "llama_cloud.loop." .. host)
     if not found then
       if tostring(loaded):find(("module '%s[^']*' not found"):format(host)) then
-        loaded = ("the Lua module %s is not installed: it is the rock %s, and on Debian and Ubuntu the package lua-%s"):format(
-          host,
-          host,
-          host
-        )
+        local sentence =
+          "the Lua module %s is not installed: it is the rock %s, and on Debian and Ubuntu the package lua-%s"
+        loaded = sentence:format(host, host, host)
       end
       return nil, loaded
     end
