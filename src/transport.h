@@ -82,8 +82,12 @@ token_state token_get_state(const token *k);
 /* What a transfer came to; meaningful once it has ended. */
 outcome transfer_outcome(const token *transfer);
 const char *transfer_message(const token *transfer); /* why there is no response; "" for OUTCOME_RESPONSE */
-long transfer_status(const token *transfer);         /* HTTP status; 0 when none arrived */
-bool transfer_sent(const token *transfer);           /* whether the server may have seen the request whole */
+const char *
+transfer_about(const token *transfer); /* what that is about, see verdict.h; NULL: nothing that one chooses */
+const char *
+transfer_variable(const token *transfer);    /* the environment variable that it comes from, or NULL */
+long transfer_status(const token *transfer); /* HTTP status; 0 when none arrived */
+bool transfer_sent(const token *transfer);   /* whether the server may have seen the request whole */
 const buffer *transfer_body(const token *transfer);
 buffer *transfer_take_body(token *transfer); /* the same, for one who may move the bytes away */
 const buffer *

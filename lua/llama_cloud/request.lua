@@ -223,6 +223,7 @@ local function start(state, call, target, list, started, deadline)
     headers = header_set(list),
     body = call.body,
     repeatable = call.repeatable,
+    fresh = not call.repeatable,
     timeout = call.timeout,
     connect_timeout = state.options.connect_timeout,
     deadline = deadline - started,
