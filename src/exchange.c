@@ -112,7 +112,7 @@ static void begin_head(exchange *x) {
   buffer_clear(&x->encodings);
   /* an answer: the connection lives, and is kept (exchange_configure), unless it has been given up meanwhile
    */
-  if (x->generation == x->connections->generation)
+  if (!x->fresh && x->generation == x->connections->generation)
     curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, 0L);
 }
 
@@ -354,12 +354,15 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   SET(CURLOPT_SEEKDATA, x);
   SET(CURLOPT_HTTPHEADER, header_set_lines(x->headers));
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(x->connect_timeout));
+  if (secure || x->fresh) {
+    SET(CURLOPT_FORBID_REUSE,
+        1L); /* a shared one until an answer comes: what has never answered is not kept */
+  }
   if (secure) {
-    SET(CURLOPT_FORBID_REUSE, 1L); /* until an answer comes: what has never answered is not kept */
     /* without TLS there is no HTTP/2 to wait for, and libcurl would not know so before an answer */
     SET(CURLOPT_PIPEWAIT, 1L);
   }
-  if (x->fresh) {
+  if (x->fresh || x->renewed) {
     SET(CURLOPT_FRESH_CONNECT, 1L);
   }
   if (!x->repeatable)
@@ -432,7 +435,7 @@ bool exchange_renew(exchange *x) {
   if (!x->stale)
     return false;
   x->stale = false;
-  x->fresh = true;
+  x->renewed = true;
   x->message[0] = '\0';
   return true;
 }

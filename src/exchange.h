@@ -56,6 +56,7 @@ typedef struct exchange {
      known. On a connection of its own libcurl sends it again for one reason only, a stream that HTTP/2 has
      refused. */
   bool fresh;
+  bool renewed; /* takes a new connection, for the kept one was stale */
   double timeout, connect_timeout;
   size_t max_response_bytes;
   connections *connections; /* of the multi that the attempt is made in */

@@ -78,6 +78,17 @@ static int transport_tostring(lua_State *L) {
   return 1;
 }
 
+/* transport:forked() -> boolean: whether this process was forked after the transport was made. Then all other methods
+   but close raise; close gives back what this process holds of it, and its tokens end here, as cancelled. What they are
+   about goes on in the parent. Raises for a closed transport. */
+static int transport_l_forked(lua_State *L) {
+  lua_transport *h = luaL_checkudata(L, 1, TRANSPORT);
+  if (h->transport == NULL)
+    luaL_error(L, "attempt to use a closed transport");
+  lua_pushboolean(L, transport_forked(h->transport));
+  return 1;
+}
+
 /* transport:fd() -> integer: the descriptor that is readable exactly when step or next has something to do.
  */
 static int transport_l_fd(lua_State *L) {
@@ -467,7 +478,8 @@ static const luaL_Reg transport_methods[] = {
     {"next", transport_l_next},   {"wait", transport_l_wait},
     {"count", transport_l_count}, {"max_concurrency", transport_l_max_concurrency},
     {"start", transport_l_start}, {"timer", transport_l_timer},
-    {"close", transport_close},   {NULL, NULL}};
+    {"close", transport_close},   {"forked", transport_l_forked},
+    {NULL, NULL}};
 
 static const luaL_Reg transport_metamethods[] = {{"__gc", transport_close},
                                                  {"__close", transport_close},

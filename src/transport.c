@@ -55,6 +55,7 @@ struct transport {
   int64_t curl_due;    /* when libcurl wants to be called */
   bool failed;         /* libcurl or the poller could not get memory: some transfer may never end */
   bool ended;          /* libcurl is done with some transfer */
+  bool added;          /* libcurl has not begun with the transfer that was added last */
   token_list queue, active, finished;
   size_t pending, running, limit;
   timers timers; /* the tokens that are timers, and queued transfers with a deadline */
@@ -237,22 +238,25 @@ static void expire(transport *t, transfer *x) {
 /* Lets libcurl act on one socket, or on its timer. */
 static void act(transport *t, curl_socket_t fd, int flags) {
   int running = 0;
+  if (fd == CURL_SOCKET_TIMEOUT) {
+    t->curl_due = POLLER_NEVER;
+    t->added = false;
+  }
   if (curl_multi_socket_action(t->multi, fd, flags, &running) != CURLM_OK)
     t->failed = true;
   if ((size_t)running < t->running)
     t->ended = true;
 }
 
-/* Lets libcurl begin with a transfer that was added just now. Each by itself: when several begin in one call,
-   libcurl 8.21 and later return the last one's lack of memory only, and never come back to the others. */
-static void begin(transport *t) {
-  t->curl_due = POLLER_NEVER;
-  act(t, CURL_SOCKET_TIMEOUT, 0);
-}
-
-/* Lets queued transfers into the multi while there is room; not into one that has failed. */
+/* Lets queued transfers into the multi while there is room; not into one that has failed. Each begins before
+   the next one is added: when several begin in one call, libcurl 8.21 and later return the last one's lack of
+   memory only, and never come back to the others. */
 static void admit(transport *t) {
   while (!t->failed && t->running < t->limit && t->queue.first != NULL) {
+    if (t->added) {
+      act(t, CURL_SOCKET_TIMEOUT, 0);
+      continue;
+    }
     transfer *x = (transfer *)t->queue.first;
     double timeout = x->exchange.timeout;
     CURL *easy;
@@ -286,7 +290,7 @@ static void admit(transport *t) {
     x->base.state = TOKEN_ACTIVE;
     list_append(&t->active, &x->base);
     t->running++;
-    begin(t);
+    t->added = true;
   }
 }
 
@@ -351,11 +355,12 @@ transport *transport_new(void) {
 
 /* Lets go of a token, for its owner to free. */
 static void abandon(token *k) {
+  const transport *t = k->owner;
   detach(k);
   k->state = TOKEN_TAKEN;
   k->owner = NULL;
   if (k->is_transfer)
-    exchange_end(&((transfer *)k)->exchange, OUTCOME_CANCELLED, "cancelled");
+    exchange_end(&((transfer *)k)->exchange, OUTCOME_CANCELLED, transport_forked(t) ? "it is the parent process's" : "cancelled");
 }
 
 static void abandon_list(token_list *list) {
@@ -436,7 +441,6 @@ void transport_step(transport *t) {
   }
   now = poller_now();
   if (t->curl_due <= now && !t->failed) {
-    t->curl_due = POLLER_NEVER;
     act(t, CURL_SOCKET_TIMEOUT, 0);
   }
   take_ended(t);
