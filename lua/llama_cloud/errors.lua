@@ -34,6 +34,7 @@ local errors = {}
 ---@field attempts? integer how many attempts were made
 ---@field retry_after? number seconds that the service asked to wait
 ---@field maybe_sent? boolean whether the service may have acted on a request that must not simply be repeated
+---@field permanent? boolean true where no request can be sent until something is changed here: an option, a file, a proxy
 ---@field cause? LlamaCloud.Error what went wrong last before this error
 ---@field batch? table the batch or job as last seen, where the error is about one
 local Error = {}
