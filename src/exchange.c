@@ -168,14 +168,45 @@ static size_t on_read(char *data, size_t size, size_t count, void *user) {
   return left;
 }
 
-/* Whether libcurl may send once more a request that it has sent. It would do so on a new connection, because
-   a kept one died without an answer; then the server may have acted. Or because HTTP/2 has refused the
-   stream; then it has not (RFC 9113 section 8.7). Libcurl does not tell which, but a connection that was
-   opened for the request is no kept one (Curl_retry_request in all versions). */
-static bool may_repeat(exchange *x) {
-  if (!x->sent || x->repeatable)
-    return true;
-  if (x->reused) {
+/* libssl's, where libcurl uses that: the core is not linked with it. */
+extern int SSL_has_pending(const void *ssl) __attribute__((weak));
+extern void SSL_get0_alpn_selected(const void *ssl, const unsigned char **name, unsigned *length)
+    __attribute__((weak));
+
+/* OpenSSL's part of the connection that a transfer is about to use; NULL: it has none. */
+static const void *openssl_of(CURL *easy) {
+  struct curl_tlssessioninfo *tls = NULL;
+  if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || tls == NULL ||
+      tls->backend != CURLSSLBACKEND_OPENSSL)
+    return NULL;
+  return tls->internals;
+}
+
+/* Whether TLS holds bytes of the connection that it has taken off the socket: from 8.15 on libcurl lets
+   OpenSSL read ahead. */
+static bool tls_holds_input(CURL *easy) {
+  const void *ssl = SSL_has_pending != NULL ? openssl_of(easy) : NULL;
+  return ssl != NULL && SSL_has_pending(ssl) == 1;
+}
+
+/* Whether the connection is known to be one of HTTP/2. */
+static bool speaks_http2(CURL *easy) {
+  const void *ssl = SSL_get0_alpn_selected != NULL ? openssl_of(easy) : NULL;
+  const unsigned char *name = NULL;
+  unsigned length = 0;
+  if (ssl != NULL)
+    SSL_get0_alpn_selected(ssl, &name, &length);
+  return length == 2 && memcmp(name, "h2", 2) == 0;
+}
+
+/* Whether libcurl may send once more a request that may have been sent whole, and is not repeatable.
+
+   It does so because a kept connection died without an answer, or because HTTP/2 has refused the stream, or
+   because it wants HTTP/1.1 instead. Only in the second case the server has not acted for certain (RFC 9113
+   section 8.7). libcurl does not tell which it is; but a connection that was opened for the request is no
+   kept one (Curl_retry_request in all versions), and another one of HTTP/2 does not come of the third. */
+static bool may_send_again(exchange *x) {
+  if (x->reused || !speaks_http2(x->easy)) {
     refuse(x, OUTCOME_CONNECTION, "the connection was closed before the answer");
     return false;
   }
@@ -187,35 +218,23 @@ static bool may_repeat(exchange *x) {
   return false;
 }
 
-/* CURLOPT_SEEKFUNCTION: libcurl wants to read the body again. */
+/* CURLOPT_SEEKFUNCTION: libcurl wants to read the body again. On a new connection: on_request decides about
+ * that. */
 static int on_seek(void *user, curl_off_t offset, int origin) {
   exchange *x = user;
-  if (!may_repeat(x) || origin != SEEK_SET || offset < 0 || (size_t)offset > x->request.length)
+  if (origin != SEEK_SET || offset < 0 || (size_t)offset > x->request.length)
     return CURL_SEEKFUNC_FAIL;
   x->position = (size_t)offset;
   return CURL_SEEKFUNC_OK;
 }
 
-/* libssl's, where libcurl uses that: the core is not linked with it. */
-extern int SSL_has_pending(const void *ssl) __attribute__((weak));
-
-/* Whether TLS holds bytes of the connection that it has taken off the socket: from 8.15 on libcurl lets
-   OpenSSL read ahead. */
-static bool tls_holds_input(CURL *easy) {
-  struct curl_tlssessioninfo *tls = NULL;
-  return SSL_has_pending != NULL && curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK &&
-         tls != NULL && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != NULL &&
-         SSL_has_pending(tls->internals) == 1;
-}
-
-/* CURLOPT_PREREQFUNCTION: libcurl is about to send the request, for the first time or again. It seeks only
-   when it has sent a part of the body, which may be less than it has read. */
+/* CURLOPT_PREREQFUNCTION: libcurl is about to send the request, for the first time or again. */
 static int on_request(void *user, char *address, char *local_address, int port, int local_port) {
   exchange *x = user;
   (void)address;
   (void)local_address;
   (void)port;
-  if (!may_repeat(x))
+  if (x->sent && !x->repeatable && !may_send_again(x))
     return CURL_PREREQFUNC_ABORT;
   if (!x->opened && connections_have_input(x->connections, local_port, tls_holds_input(x->easy))) {
     x->stale = true;

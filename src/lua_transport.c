@@ -33,13 +33,14 @@ static int out_of_memory(lua_State *L) {
 
 /* ---- transport ---- */
 
-/* The open transport at stack index 1; raises for a closed one, and in a forked process. */
+/* The open transport at stack index 1, which in a forked process becomes that process's own at its first use.
+   Raises for a closed one, and if there is nothing left to make it one's own of. */
 static transport *check_transport(lua_State *L) {
   lua_transport *h = luaL_checkudata(L, 1, TRANSPORT);
   if (h->transport == NULL)
     luaL_error(L, "attempt to use a closed transport");
-  if (transport_forked(h->transport))
-    luaL_error(L, "attempt to use a transport of the parent process after fork");
+  if (!transport_own(h->transport))
+    luaL_error(L, "cannot make a transport after fork: no memory or no file descriptor left");
   return h->transport;
 }
 
@@ -75,17 +76,6 @@ static int transport_tostring(lua_State *L) {
     lua_pushfstring(L, "%s (closed)", TRANSPORT);
   else
     lua_pushfstring(L, "%s (%p)", TRANSPORT, (void *)h->transport);
-  return 1;
-}
-
-/* transport:forked() -> boolean: whether this process was forked after the transport was made. Then all other methods
-   but close raise; close gives back what this process holds of it, and its tokens end here, as cancelled. What they are
-   about goes on in the parent. Raises for a closed transport. */
-static int transport_l_forked(lua_State *L) {
-  lua_transport *h = luaL_checkudata(L, 1, TRANSPORT);
-  if (h->transport == NULL)
-    luaL_error(L, "attempt to use a closed transport");
-  lua_pushboolean(L, transport_forked(h->transport));
   return 1;
 }
 
@@ -478,8 +468,7 @@ static const luaL_Reg transport_methods[] = {
     {"next", transport_l_next},   {"wait", transport_l_wait},
     {"count", transport_l_count}, {"max_concurrency", transport_l_max_concurrency},
     {"start", transport_l_start}, {"timer", transport_l_timer},
-    {"close", transport_close},   {"forked", transport_l_forked},
-    {NULL, NULL}};
+    {"close", transport_close},   {NULL, NULL}};
 
 static const luaL_Reg transport_metamethods[] = {{"__gc", transport_close},
                                                  {"__close", transport_close},

@@ -8,6 +8,7 @@
 #include "handle_pool.h"
 #include "poller.h"
 #include "timers.h"
+#include "token_list.h"
 
 #include <curl/curl.h>
 #include <limits.h>
@@ -24,14 +25,6 @@
 #define QUICK_EXIT ((CURLMoption)21)
 #define MOST_LOOKUPS 1000L
 
-struct token {
-  timed timed; /* when a timer goes off, when a transfer's deadline passes; first, so that it is the token */
-  transport *owner;   /* NULL while idle and once taken */
-  token *prev, *next; /* in the queue, the active or the finished list */
-  token_state state;
-  bool is_transfer;
-};
-
 typedef struct transfer {
   token base;
   double deadline;
@@ -43,10 +36,6 @@ typedef struct timer {
   token base;
   double seconds;
 } timer;
-
-typedef struct token_list {
-  token *first, *last;
-} token_list;
 
 struct transport {
   CURLM *multi;
@@ -82,39 +71,8 @@ static void initialize_process(void) {
 /* Not curl_version(3): it initializes libldap, which looks up this machine's name and may wait for that. */
 const char *transport_version(void) { return curl_version_info(CURLVERSION_NOW)->version; }
 
-/* ---- lists ---- */
-
-static void list_append(token_list *list, token *k) {
-  k->prev = list->last;
-  k->next = NULL;
-  if (list->last != NULL)
-    list->last->next = k;
-  else
-    list->first = k;
-  list->last = k;
-}
-
-static void list_prepend(token_list *list, token *k) {
-  k->prev = NULL;
-  k->next = list->first;
-  if (list->first != NULL)
-    list->first->prev = k;
-  else
-    list->last = k;
-  list->first = k;
-}
-
-static void list_remove(token_list *list, token *k) {
-  if (k->prev != NULL)
-    k->prev->next = k->next;
-  else
-    list->first = k->next;
-  if (k->next != NULL)
-    k->next->prev = k->prev;
-  else
-    list->last = k->prev;
-  k->prev = k->next = NULL;
-}
+/* Whether this process was forked after the transport was made, and has not made it its own. */
+static bool is_parents(const transport *t) { return t->generation != fork_generation; }
 
 /* ---- times ---- */
 
@@ -186,7 +144,7 @@ static void finish_transfer(transport *t, transfer *x, outcome result, const cha
 static void leave_multi(transport *t, transfer *x) {
   list_remove(&t->active, &x->base);
   t->running--;
-  if (!transport_forked(t)) {
+  if (!is_parents(t)) {
     exchange_collect(&x->exchange, x->easy);
     curl_multi_remove_handle(t->multi, x->easy);
     handle_pool_give(&t->pool, x->easy);
@@ -355,12 +313,11 @@ transport *transport_new(void) {
 
 /* Lets go of a token, for its owner to free. */
 static void abandon(token *k) {
-  const transport *t = k->owner;
   detach(k);
   k->state = TOKEN_TAKEN;
   k->owner = NULL;
   if (k->is_transfer)
-    exchange_end(&((transfer *)k)->exchange, OUTCOME_CANCELLED, transport_forked(t) ? "it is the parent process's" : "cancelled");
+    exchange_end(&((transfer *)k)->exchange, OUTCOME_CANCELLED, "cancelled");
 }
 
 static void abandon_list(token_list *list) {
@@ -379,7 +336,7 @@ void transport_free(transport *t) {
   handle_pool_free(&t->pool);
   connections_free(&t->connections);
   timers_free(&t->timers);
-  if (transport_forked(t)) {
+  if (is_parents(t)) {
     poller_free(t->poller);
     t->next_kept = kept;
     kept = t;
@@ -391,7 +348,45 @@ void transport_free(transport *t) {
   free(t);
 }
 
-bool transport_forked(const transport *t) { return t->generation != fork_generation; }
+/* Ends a token that is the parent process's. */
+static void disown(transport *t, token *k) {
+  detach(k);
+  if (k->is_transfer)
+    finish_transfer(t, (transfer *)k, OUTCOME_CANCELLED,
+                    "the request is one of the process that this one was forked from");
+  else
+    finish(t, k);
+}
+
+bool transport_own(transport *t) {
+  transport *parents;
+  CURLM *multi = t->multi;
+  if (!is_parents(t))
+    return true;
+  parents = calloc(1, sizeof *parents);
+  t->multi = NULL;
+  if (parents == NULL || !renew_multi(t) || poller_renew(t->poller) != 0) {
+    if (t->multi != NULL)
+      curl_multi_cleanup(t->multi);
+    t->multi = multi;
+    free(parents);
+    return false;
+  }
+  parents->multi = multi;
+  parents->next_kept = kept;
+  kept = parents;
+  while (t->active.first != NULL)
+    disown(t, t->active.first);
+  while (t->queue.first != NULL)
+    disown(t, t->queue.first);
+  for (timed *left; (left = timers_last(&t->timers)) != NULL;)
+    disown(t, (token *)left);
+  connections_free(&t->connections);
+  t->failed = t->ended = t->added = false;
+  t->generation = fork_generation;
+  rearm(t);
+  return true;
+}
 
 int transport_fd(transport *t) { return poller_fd(t->poller); }
 
@@ -537,7 +532,7 @@ bool transport_start(transport *t, token *k) {
 
 void token_cancel(token *k) {
   transport *t = k->owner;
-  if (t == NULL || k->state == TOKEN_FINISHED || transport_forked(t))
+  if (t == NULL || !transport_own(t) || k->state == TOKEN_FINISHED)
     return;
   detach(k);
   if (k->is_transfer)
@@ -556,7 +551,7 @@ void token_free(token *k) {
   if (t != NULL) {
     detach(k);
     t->pending--;
-    if (!transport_forked(t)) {
+    if (!is_parents(t)) {
       admit(t);
       rearm(t);
     }

@@ -33,8 +33,10 @@ transport *transport_new(void);
    back. NULL is allowed. */
 void transport_free(transport *t);
 
-/* Whether this process was forked after transport_new: the transport must not be used here. */
-bool transport_forked(const transport *t);
+/* Makes the transport of a parent process one of this process's, with the same descriptor; no effect if it is
+   that already. What was started in the parent goes on there, and ends here, as cancelled. Due before any
+   other function but transport_free. False: no memory or no descriptor left. */
+bool transport_own(transport *t);
 
 /* The descriptor that is readable exactly when transport_step or transport_next has something to do. */
 int transport_fd(transport *t);
