@@ -57,15 +57,11 @@ static bool add_to_body(void *user, const char *data, size_t length) {
   return false;
 }
 
-/* The response has an encoding that is not known here: tells which, in visible characters. */
+/* The response has an encoding that is not known here: tells which. The name consists of visible characters,
+   or it would be none. */
 static void refuse_encoding(exchange *x, const char *name, size_t length) {
-  char shown[41];
-  size_t n = length < sizeof shown ? length : sizeof shown - 1;
-  for (size_t i = 0; i < n; i++)
-    shown[i] = name[i] > ' ' && name[i] < 127 ? name[i] : '?';
-  shown[n] = '\0';
-  snprintf(x->trouble, sizeof x->trouble, "the response has a Content-Encoding that is not known: '%s'",
-           shown);
+  snprintf(x->trouble, sizeof x->trouble, "the response has a Content-Encoding that is not known: '%.*s'",
+           length < 40 ? (int)length : 40, name);
   refuse(x, OUTCOME_ENCODING, x->trouble);
 }
 

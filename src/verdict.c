@@ -234,6 +234,8 @@ static outcome outcome_of(exchange *x, CURLcode code) {
   case CURLE_OUT_OF_MEMORY:
   case TOO_LARGE_CODE:
     return excess(x, code);
+  case CURLE_BAD_CONTENT_ENCODING: /* too many of them, or a Transfer-Encoding that libcurl does not know */
+    return OUTCOME_ENCODING;
   case CURLE_OPERATION_TIMEDOUT:
     return OUTCOME_TIMEOUT;
   case CURLE_FILESIZE_EXCEEDED: /* by its Content-Length */
