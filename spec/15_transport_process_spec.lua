@@ -408,6 +408,17 @@ describe("the transport and its process:", function()
       assert.equal("response\tfalse\ttrue\n", output)
     end)
 
+    it("does not hold up the lookup of another name, however many names it hangs on", function()
+      local output = hanging(([[
+        local stuck = {}
+        for i = 1, 60 do stuck[i] = t:start { method = "GET", url = ("http://name-%%d.example/"):format(i) } end
+        for _ = 1, 20 do t:wait(0.02) t:step() end
+        begin = core.now()
+        local transfer = finish(t:start { method = "GET", url = "http://quick.example:%d/" })
+        print((transfer:outcome()), stuck[1]:done(), elapsed() < 5)]]):format(s.port))
+      assert.equal("response\tfalse\ttrue\n", output)
+    end)
+
     it("does not hold up a program that ends with lookups under way", function()
       hanging([[
         for i = 1, 5 do t:start { method = "GET", url = ("http://name-%d.example/"):format(i) } end
