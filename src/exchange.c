@@ -322,9 +322,10 @@ static long milliseconds(double seconds) {
 
 /* A size as libcurl's, where zero would mean that there is no bound. */
 static curl_off_t bound(size_t size) {
-  if (size == 0)
+  uint64_t wide = size; /* a size_t of 32 bits is never too large, which compilers warn of */
+  if (wide == 0)
     return 1;
-  return size > INT64_MAX ? INT64_MAX : (curl_off_t)size;
+  return wide > INT64_MAX ? INT64_MAX : (curl_off_t)wide;
 }
 
 CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {

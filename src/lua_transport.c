@@ -401,30 +401,35 @@ static int transfer_l_body(lua_State *L) {
   return 1;
 }
 
-/* transfer:decode([options]) -> value | nil, message, offset: the body as JSON, straight from where it
-   arrived. options as for core.decode. */
+/* transfer:decode([options]) -> value | nil, message, offset: the body as JSON, repaired, straight from where
+   it arrived. options as for core.decode. */
 static int transfer_l_decode(lua_State *L) {
   const buffer *body;
   lua_decoding options;
   int n;
-  lua_settop(L, 2);
-  options = lua_decode_options(L, 2);
+  lua_settop(L, 3);
+  options = lua_answer_options(L, 2);
+  options.seconds = luaL_optnumber(L, 3, HUGE_VAL);
   body = transfer_body(pin(L));
-  n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, NULL, options, 3);
+  n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, NULL, options, 4);
   unpin(L);
   return n;
 }
 
-/* transfer:page() -> page | nil, message[, offset]: the body as a page of a list, which takes it over. */
+/* transfer:page([seconds[, each]]) -> page | nil, message, offset: the body as a page of a list, which takes
+   it over; core.overdue is the message where that takes longer than `seconds`, or decoding an item of it
+   longer than `each`. */
 static int transfer_l_page(lua_State *L) {
   int n;
   lua_token *h;
+  lua_Number seconds = luaL_optnumber(L, 2, HUGE_VAL);
+  lua_Number each = luaL_optnumber(L, 3, HUGE_VAL);
   lua_settop(L, 1);
   check_ended(L);
   h = lua_touserdata(L, 1);
   if (h->pinned > 0)
     return luaL_error(L, "attempt to take the body of a transfer while it is read");
-  n = lua_page_push(L, transfer_take_body(pin(L)));
+  n = lua_page_push(L, transfer_take_body(pin(L)), seconds, each);
   unpin(L);
   return n;
 }

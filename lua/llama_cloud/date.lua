@@ -12,6 +12,18 @@ local function days(year, month, day)
   return 365 * year + year // 4 - century + century // 4 + (153 * (month - 3) + 2) // 5 + day - 719469
 end
 
+-- The other way round: the year, month and day of so many days from 1970-01-01.
+local function civil(count)
+  local shifted = count + 719468 -- from the first of March of the year 0
+  local era, day_of_era = shifted // 146097, shifted % 146097
+  local year = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
+  local day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
+  local month = (5 * day_of_year + 2) // 153 -- from March, which is 0
+  local day = day_of_year - (153 * month + 2) // 5 + 1
+  local in_next = month >= 10
+  return era * 400 + year + (in_next and 1 or 0), month + (in_next and -9 or 3), day
+end
+
 local lengths = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
 local function is_leap(year)
@@ -76,8 +88,20 @@ end
 ---@param time number seconds since the epoch
 ---@return string
 function date.format(time)
-  local milliseconds = math.floor(time * 1000 + 0.5)
-  return os.date("!%Y-%m-%dT%H:%M:%S", milliseconds // 1000 | 0) .. (".%03dZ"):format(milliseconds % 1000 | 0)
+  -- Not by os.date, which knows no time after 2038 where C's time_t has 32 bits.
+  local milliseconds = math.floor(time * 1000 + 0.5) | 0
+  local whole = milliseconds // 1000
+  local second = whole % 86400
+  local year, month, day = civil(whole // 86400)
+  return ("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ"):format(
+    year,
+    month,
+    day,
+    second // 3600,
+    second // 60 % 60,
+    second % 60,
+    milliseconds % 1000
+  )
 end
 
 local months =

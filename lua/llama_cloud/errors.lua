@@ -147,6 +147,8 @@ local function explanation(body)
   end
 end
 
+local MOST_JSON = 1 << 20 -- bytes of a body that is decoded; more is no explanation, and could take a minute
+
 --- The error for a response whose status is not 2xx.
 ---@param status integer
 ---@param headers table<string, string>
@@ -154,8 +156,8 @@ end
 ---@return LlamaCloud.Error
 function errors.from_response(status, headers, text)
   local body = text
-  if text ~= "" then
-    local decoded, problem = core.decode(text)
+  if text ~= "" and #text <= MOST_JSON then
+    local decoded, problem = core.decode(text, { repair = true })
     if not problem then
       body = decoded
     end

@@ -104,8 +104,11 @@ local function numbered(list, retries)
   return copy
 end
 
--- What was received, as a value. Nil and an error object when it is not what the call returns.
-local function decode(call, transfer, status)
+local LEAST_FOR_ITEM = 0.5 -- seconds to decode an item of a page that came late: ten megabytes
+
+-- What was received, as a value. Nil and an error object when it is not what the call returns, or when there is no time
+-- left for so much.
+local function decode(call, transfer, status, deadline)
   if (status == 204 or status == 205) and call.returns ~= "page" then
     return true
   end
@@ -119,17 +122,27 @@ local function decode(call, transfer, status)
   end
   local value, message
   if call.returns == "page" then
-    value, message = transfer:page()
+    local left = deadline - loop.now()
+    value, message = transfer:page(left, math.max(left, LEAST_FOR_ITEM))
     if value then
       return value
     end
   else
-    value, message = transfer:decode(call.decoding)
+    value, message = transfer:decode(call.decoding, deadline - loop.now())
     if not message and (call.returns == "any" or request.is_object(value)) then
       return value
     end
   end
   response_headers = call.log:clean(response_headers or transfer:headers())
+  if message == core.overdue then
+    return nil,
+      errors.new {
+        kind = "timeout",
+        message = "the response came, but " .. message,
+        status = status,
+        headers = response_headers,
+      }
+  end
   local body = call.log:clean(transfer:body())
   if body == "" then
     message = "the response is empty instead of JSON"
@@ -290,11 +303,11 @@ local function send(state, call, target, list, number, deadline, ahead)
   end
   log_attempt(call, target, attempt, loop.now() - started)
   if success then
-    local value, err = decode(call, transfer, status)
+    local value, err = decode(call, transfer, status, deadline)
     if not err then
       return true, value
     end
-    attempt.kind, attempt.error = "decode", err
+    attempt.kind, attempt.error = err.kind, err
   elseif kind == "response" then
     -- a service may quote the API key in its complaint about it; and then once more, for JSON can write it in other ways
     local err = errors.from_response(status, call.log:clean(attempt.headers), call.log:clean(transfer:body()))

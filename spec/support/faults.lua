@@ -84,6 +84,12 @@ local function json(body)
   return ("c:json(200, %q)"):format(body)
 end
 
+-- What a healthy server answers, with its body changed: an expression of `body`.
+local function altered(expression)
+  local respond = ("function(_, code, headers, body) c:respond(code, headers, (%s)) end"):format(expression)
+  return ("healthy({ respond = %s }, r, k + skip)"):format(respond)
+end
+
 local function status(code, headers)
   return ('c:json(%d, \'{"detail":"no"}\', { %s })'):format(code, headers or "")
 end
@@ -294,11 +300,16 @@ faults.groups = {
     { name = "JSON that is invalid", outcome = "nonsense", answer = json("{'id': x}") },
     { name = "JSON that is truncated", outcome = "nonsense", answer = json('{"id":"x","items":[{"id":"a"}') },
     {
-      name = "JSON that is not UTF-8",
-      outcome = "nonsense",
-      cells = { list = composed },
-      answer = json('{"id":"\xff\xfe","items":[{"id":"\xff"}]}'),
+      name = "JSON with bytes that are no UTF-8",
+      outcome = "fine",
+      answer = altered([[body:gsub("{", '{"\xff":"\xe2\x82",')]]),
     },
+    {
+      name = "JSON with half a pair of surrogates",
+      outcome = "fine",
+      answer = altered([[body:gsub("{", '{"\\ud83d":"\\ude00",')]]),
+    },
+    { name = "JSON after a byte order mark", outcome = "fine", answer = altered([["\u{feff}" .. body]]) },
     {
       name = "JSON 100,000 levels deep",
       outcome = "nonsense",

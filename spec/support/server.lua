@@ -9,7 +9,7 @@
 
 local serial = require("spec.support.serial")
 
-local START_TIMEOUT = 10
+local START_TIMEOUT = 60
 
 local server = {}
 
@@ -43,15 +43,18 @@ function server.command(script, arguments)
     "TSAN_OPTIONS",
     "LUA_INIT",
     "LUA_INIT_5_4",
+    "LUA_INIT_5_5",
     "LUA_PATH_5_4",
+    "LUA_PATH_5_5",
     "LUA_CPATH_5_4",
+    "LUA_CPATH_5_5",
   } do
     words[#words + 1] = "-u " .. name
   end
   words[#words + 1] = "LUA_PATH=" .. shell_quote(package.path)
   words[#words + 1] = "LUA_CPATH=" .. shell_quote(package.cpath)
   -- LUA may be a harness around the interpreter that the spec runs in; the child needs a plain one.
-  words[#words + 1] = shell_quote((os.getenv("LUA") or ""):match("^.*lua[%d.]*$") or "lua5.4")
+  words[#words + 1] = shell_quote((os.getenv("LUA") or ""):match("^.*lua[%d.]*$") or "lua" .. _VERSION:match("[%d.]+"))
   words[#words + 1] = shell_quote(script)
   for _, argument in ipairs(arguments) do
     words[#words + 1] = shell_quote(argument)
