@@ -135,7 +135,7 @@ static bool is_no_name(const char *host) {
 
 /* What is wrong with a URL that libcurl does not take, or whose host it does not find: "url", "host" or, as
    far as can be told without asking anybody, nothing. */
-static const char *bad_part(const exchange *x) {
+static const char *bad_part(exchange *x) {
   url u;
   const char *part = NULL;
   if (url_parse(&u, x->url, NULL) != NULL)
@@ -143,8 +143,10 @@ static const char *bad_part(const exchange *x) {
   for (const char *c = u.host; c != NULL && *c != '\0'; c++)
     if ((unsigned char)*c >= 128)
       part = "host"; /* to be made ASCII, which takes libidn2 and, in some versions, a locale that knows it */
-  if (u.host != NULL && is_no_name(u.host))
+  if (part == NULL && u.host != NULL && is_no_name(u.host)) {
     part = "host";
+    x->reason = "the host's name has a part that is empty or longer than 63 bytes, or is longer than 253";
+  }
   url_free(&u);
   return part;
 }
