@@ -236,6 +236,7 @@ local function start(state, call, target, list, started, deadline)
     headers = header_set(list),
     body = call.body,
     repeatable = call.repeatable,
+    fresh = not call.repeatable,
     timeout = call.timeout,
     connect_timeout = state.options.connect_timeout,
     deadline = deadline - started,
@@ -258,7 +259,7 @@ local REMEDIES = {
 -- The error for an attempt that has no response that could be used. `about`: see transfer:outcome.
 local function without_response(kind, message, about, status)
   local err = { kind = kind, status = status > 0 and status or nil }
-  if kind == "cancelled" then
+  if kind == "cancelled" and message == kind then -- or the core says why: after a fork
     message = "the client was closed"
   elseif kind == "too_large" then
     message = message .. ": raise the client's option max_response_bytes if it is to be accepted"
@@ -360,10 +361,12 @@ function request.start_ahead(state, call)
   return setmetatable({ transfer = transfer, started = now }, Ahead)
 end
 
--- Whether it is of use: not if it has timed out, for perhaps only because nobody has stepped it.
+-- Whether it is of use: not if it has timed out, for perhaps only because nobody has stepped it, nor if it was cancelled, by
+-- a fork or the closing of the client; the next attempt finds out about that.
 local function is_fresh(ahead)
   loop.dispatch()
-  return not ahead.transfer:done() or ahead.transfer:outcome() ~= "timeout"
+  local outcome = ahead.transfer:done() and ahead.transfer:outcome()
+  return outcome ~= "timeout" and outcome ~= "cancelled"
 end
 
 ---@class LlamaCloud.Course how far a call has come
