@@ -2,16 +2,21 @@
 
 #include "url.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 /* libcurl builds a request's head in a buffer of at most 1 MB. */
 #define LONG_HEAD ((size_t)512 * 1024)
 
 /* CURLINFO_USED_PROXY, which the headers name since 8.7. */
 #define USED_PROXY ((CURLINFO)(CURLINFO_LONG + 66))
+
+/* Whether a URL is of https. */
+static bool is_secure(const char *text) { return strncasecmp(text, "https:", 6) == 0; }
 
 /* ---- proxies ---- */
 
@@ -23,8 +28,7 @@ static const char *chosen_proxy(const exchange *x, const char **variable) {
   *variable = NULL;
   if (x->proxy != NULL)
     return x->proxy[0] != '\0' ? x->proxy : NULL;
-  for (const char *const *name = strncasecmp(x->url, "https:", 6) == 0 ? for_https : for_http; *name != NULL;
-       name++) {
+  for (const char *const *name = is_secure(x->url) ? for_https : for_http; *name != NULL; name++) {
     const char *value = getenv(*name);
     if (value != NULL && value[0] != '\0') {
       *variable = *name;
@@ -193,6 +197,11 @@ static outcome failure(exchange *x, CURLcode code) {
   const char *part;
   if (x->requested)
     return OUTCOME_CONNECTION;
+  if (is_secure(x->url) && x->ca_file != NULL && access(x->ca_file, R_OK) != 0) {
+    /* libcurl looks at it only once it is connected */
+    snprintf(x->message, sizeof x->message, "the file of certificates cannot be read: %s", strerror(errno));
+    return refused(x, "ca_file");
+  }
   switch (code) {
   case CURLE_SSL_CACERT_BADFILE:
     return refused(x, "ca_file");
