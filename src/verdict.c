@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 /* libcurl builds a request's head in a buffer of at most 1 MB. */
@@ -16,7 +15,7 @@
 #define USED_PROXY ((CURLINFO)(CURLINFO_LONG + 66))
 
 /* Whether a URL is of https. */
-static bool is_secure(const char *text) { return strncasecmp(text, "https:", 6) == 0; }
+static bool is_secure(const char *text) { return curl_strnequal(text, "https:", 6); }
 
 /* ---- proxies ---- */
 
@@ -61,7 +60,7 @@ static bool parse_proxy(const char *text, proxy_parts *p) {
       curl_url_get(handle, CURLUPART_SCHEME, &p->scheme, 0) == CURLUE_OK &&
       curl_url_get(handle, CURLUPART_HOST, &p->host, 0) == CURLUE_OK) {
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
-      well = well || strcasecmp(p->scheme, schemes[i]) == 0;
+      well = well || curl_strequal(p->scheme, schemes[i]);
     /* libcurl's own default for a proxy, but for one that is spoken to by TLS */
     if (curl_url_get(handle, CURLUPART_PORT, &p->port, 0) != CURLUE_OK)
       p->port = NULL;
@@ -73,7 +72,7 @@ static bool parse_proxy(const char *text, proxy_parts *p) {
 static const char *port_of(const proxy_parts *p) {
   if (p->port != NULL)
     return p->port;
-  return strcasecmp(p->scheme, "https") == 0 ? "443" : "1080";
+  return curl_strequal(p->scheme, "https") ? "443" : "1080";
 }
 
 bool verdict_is_proxied(const exchange *x, CURL *easy) {
