@@ -12,6 +12,22 @@ local function days(year, month, day)
   return 365 * year + year // 4 - century + century // 4 + (153 * (month - 3) + 2) // 5 + day - 719469
 end
 
+-- The date of a day, which is the other way round. Not os.date, which an application may have taken away.
+local function civil(day_number)
+  local shifted = day_number + 719468 -- days since 1 March of the year 0
+  local era = shifted // 146097 -- of 400 years
+  local of_era = shifted % 146097
+  local year = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
+  local of_year = of_era - (365 * year + year // 4 - year // 100)
+  local month = (5 * of_year + 2) // 153 -- from March
+  local day = of_year - (153 * month + 2) // 5 + 1
+  year, month = year + era * 400, month + 3
+  if month > 12 then
+    year, month = year + 1, month - 12
+  end
+  return year, month, day
+end
+
 local lengths = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
 local function is_leap(year)
@@ -77,7 +93,18 @@ end
 ---@return string
 function date.format(time)
   local milliseconds = math.floor(time * 1000 + 0.5)
-  return os.date("!%Y-%m-%dT%H:%M:%S", milliseconds // 1000 | 0) .. (".%03dZ"):format(milliseconds % 1000 | 0)
+  local whole = milliseconds // 1000 | 0
+  local year, month, day = civil(whole // 86400)
+  local of_day = whole % 86400
+  return ("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ"):format(
+    year,
+    month,
+    day,
+    of_day // 3600,
+    of_day // 60 % 60,
+    of_day % 60,
+    milliseconds % 1000 | 0
+  )
 end
 
 local months =
@@ -88,7 +115,7 @@ local months =
 ---@return integer? seconds nil if it is not such a date
 function date.parse_http(text)
   local day, month, year, hour, minute, second =
-    text:match("^%a+, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$")
+    text:match("^[A-Za-z]+, (%d%d) ([A-Za-z]+) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$")
   if not day or not months[month] then
     return nil
   end

@@ -6,6 +6,7 @@ local errors = require("llama_cloud.errors")
 local headers = require("llama_cloud.headers")
 local loop = require("llama_cloud.loop")
 local retry = require("llama_cloud.retry")
+local text = require("llama_cloud.text")
 local url = require("llama_cloud.url")
 
 local request = {}
@@ -42,7 +43,7 @@ local function await(state, token)
   if blocked and not state.shared.warned then
     state.shared.warned = true
     state.log:put("warn", "a call held up the event loop: it was made where Lua cannot suspend a coroutine", {
-      traceback = debug.traceback(),
+      traceback = debug and debug.traceback(),
     })
   end
 end
@@ -97,7 +98,7 @@ local function numbered(list, retries)
   end
   local copy = table.move(list, 1, #list, 1, {})
   for i = 1, #copy, 2 do
-    if copy[i]:lower() == "x-stainless-retry-count" and copy[i + 1] then
+    if text.lower(copy[i]) == "x-stainless-retry-count" and copy[i + 1] then
       copy[i + 1] = tostring(retries)
     end
   end
@@ -112,8 +113,8 @@ local function decode(call, transfer, status)
   local response_headers
   if call.returns == "any" then
     response_headers = transfer:headers()
-    local media = (response_headers["content-type"] or ""):lower():match("^[^;]*")
-    if not media:find("^%s*application/json%s*$") and not media:find("%+json%s*$") then
+    local media = text.trim(text.lower(response_headers["content-type"] or ""):match("^[^;]*"))
+    if media ~= "application/json" and not media:find("%+json$") then
       return transfer:body()
     end
   end
@@ -141,7 +142,7 @@ local function decode(call, transfer, status)
   return nil,
     errors.new {
       kind = "decode",
-      message = body == "" and message or ("%s; it begins: %s"):format(message, errors.excerpt(body, 200)),
+      message = body == "" and message or ("%s; it begins: %s"):format(message, text.excerpt(body, 200)),
       status = status,
       headers = response_headers,
       body = body,
@@ -157,7 +158,7 @@ local function redirect_target(call, from, status, location)
     return nil, problem
   end
   local base = assert(core.url(from))
-  local scheme = parts.scheme:lower()
+  local scheme = text.lower(parts.scheme)
   if scheme ~= "https" and scheme ~= "http" then
     return nil, "it leads to another protocol"
   elseif parts.user or parts.password then
@@ -169,7 +170,7 @@ local function redirect_target(call, from, status, location)
       return parts.text
     end
     return nil, "it would turn a " .. call.method .. " into a GET"
-  elseif call.method == "GET" and base.host:lower() == parts.host:lower() then
+  elseif call.method == "GET" and text.lower(base.host) == text.lower(parts.host) then
     return parts.text
   end
   return nil, "it leads to another origin"
@@ -268,17 +269,15 @@ local function send(state, call, target, list, number, deadline, ahead)
     end
     attempt.kind, attempt.error = "decode", err
   elseif kind == "response" then
-    -- a service may quote the API key in its complaint about it; and then once more, for JSON can write it in other ways
-    local err = errors.from_response(status, call.log:clean(attempt.headers), call.log:clean(transfer:body()))
-    err.message, err.body = call.log:clean(err.message), call.log:clean(err.body)
-    attempt.error = err
+    -- a service may quote the API key in its complaint about it
+    attempt.error = errors.from_response(status, attempt.headers, transfer:body(), call.log)
   else
     if kind == "cancelled" then
       message = "the client was closed"
     elseif kind == "too_large" then
       message = message .. ": raise the client's option max_response_bytes if it is to be accepted"
     end
-    attempt.error = errors.new { kind = kind == "refused" and "connection" or kind, message = message }
+    attempt.error = errors.new { kind = kind == "refused" and "connection" or kind, message = call.log:clean(message) }
     if status > 0 then
       attempt.error.status = status
     end
@@ -288,7 +287,7 @@ end
 
 -- The error for a call whose total_timeout has passed, or would pass before it can go on.
 local function timed_out(call, cause)
-  local message = ("total_timeout of %g s has passed"):format(call.total_timeout)
+  local message = ("total_timeout of %s s has passed"):format(text.number(call.total_timeout))
   return errors.new {
     kind = "timeout",
     message = cause and ("%s; the last error was: %s"):format(message, cause.message) or message,
@@ -353,7 +352,7 @@ function request.perform(state, call, ahead)
     err.attempts = attempts
     err.maybe_sent = maybe_sent
     if maybe_sent and err.kind ~= "decode" then
-      err.message = err.message .. MAYBE_SENT
+      errors.append(err, MAYBE_SENT)
     end
     return nil, err
   end
@@ -403,7 +402,7 @@ function request.perform(state, call, ahead)
       list = headers_for(state, call, target)
     else
       if obstacle then
-        err.message = ("%s; not followed: %s"):format(err.message, obstacle)
+        errors.append(err, "; not followed: " .. obstacle)
       end
       maybe_sent = maybe_sent or retry.maybe_sent(attempt, call.repeatable)
       local asked = status ~= 0 and retry.server_delay(attempt.headers) or nil
@@ -414,16 +413,18 @@ function request.perform(state, call, ahead)
         state.gate:refuse(now, delay, attempt.started) -- whether this call is sent again or not
       end
       if now >= deadline and attempt.kind == "timeout" then
-        err.message = ("total_timeout of %g s has passed: %s"):format(call.total_timeout, err.message)
+        errors.prepend(err, ("total_timeout of %s s has passed: "):format(text.number(call.total_timeout)))
         err.cause = last
       end
       if retries >= call.max_retries or now >= deadline or not retry.again(attempt, call.repeatable) then
         return fail(err)
       elseif too_long then
-        err.message = ("%s; the service asks to wait %g s, which is more than max_retry_after (%g s)"):format(
-          err.message,
-          asked,
-          state.options.max_retry_after
+        errors.append(
+          err,
+          ("; the service asks to wait %s s, which is more than max_retry_after (%s s)"):format(
+            text.number(asked),
+            text.number(state.options.max_retry_after)
+          )
         )
         return fail(err)
       elseif now + delay >= deadline then
