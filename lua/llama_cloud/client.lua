@@ -206,7 +206,7 @@ local function prepare_headers(state)
   end
   state.anonymous_headers = {
     Accept = "application/json",
-    ["User-Agent"] = ("llama-cloud-lua/%s (%s; %s)"):format(version, _VERSION, core.curl_version:match("^%S+")),
+    ["User-Agent"] = ("llama-cloud-lua/%s (%s; %s)"):format(version, _VERSION, core.curl_version:match("^[^ ]+")),
   }
   state.own_headers = {
     Authorization = key and key ~= "" and "Bearer " .. key or nil,

@@ -142,7 +142,7 @@ local function describe_fault(fault)
   end
   local path = {}
   for _, part in ipairs(type(fault.loc) == "table" and fault.loc or {}) do
-    path[#path + 1] = tostring(part)
+    path[#path + 1] = type(part) == "number" and text.number(part, "%.14g") or tostring(part)
   end
   return #path > 0 and table.concat(path, ".") .. ": " .. fault.msg or fault.msg
 end
