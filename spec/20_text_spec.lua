@@ -1,4 +1,5 @@
 local core = require("llama_cloud.core")
+local secrets = require("llama_cloud.secrets")
 local text = require("llama_cloud.text")
 
 describe("text", function()
@@ -206,13 +207,13 @@ end)
 
 describe("text.redact", function()
   it("cleans keys and members of tables, in a copy", function()
-    local secrets = text.secrets { " key-123 ", "short" }
+    local hidden = secrets.list { " key-123 ", "short" }
     local given = { "key-123", ["key-123"] = { x = "a key-123" }, n = 5, [1.5] = true, short = "short" }
-    assert.same({ "***", ["***"] = { x = "a ***" }, n = 5, [1.5] = true, short = "short" }, text.redact(given, secrets))
+    assert.same({ "***", ["***"] = { x = "a ***" }, n = 5, [1.5] = true, short = "short" }, text.redact(given, hidden))
     assert.equal("key-123", given[1])
-    assert.equal(core.array, getmetatable(text.redact(core.array {}, secrets)))
-    assert.is_nil(text.redact(nil, secrets))
-    assert.is_false(text.redact(false, secrets))
+    assert.equal(core.array, getmetatable(text.redact(core.array {}, hidden)))
+    assert.is_nil(text.redact(nil, hidden))
+    assert.is_false(text.redact(false, hidden))
   end)
 
   it("ends in a table that is in itself", function()
@@ -222,9 +223,10 @@ describe("text.redact", function()
   end)
 end)
 
-describe("text.secrets", function()
-  it("takes each once, trimmed, and leaves out what is short", function()
-    assert.same({ "abcdef", "ghijkl" }, text.secrets { "abcdef", " abcdef\n", "abcde", "", "\tghijkl" })
+describe("secrets.list", function()
+  it("takes each once, trimmed, as it is and as in a URL, and leaves out what is short", function()
+    local candidates = { "abcdef", " abcdef\n", "abcde", "", "\tghijk/", "a+b+c" }
+    assert.same({ "abcdef", "ghijk/", "ghijk%2F" }, secrets.list(candidates))
   end)
 end)
 
@@ -247,7 +249,10 @@ describe("the modules", function()
           assert.is_nil(pattern:gsub("%%%%", ""):find("%%[acglpsuwACGLPSUWz]"), place)
         end
         if not path:find("text.lua", 1, true) then
-          assert.is_nil(code:gsub("%%%.0f", ""):gsub("texts?%.number%b()", ""):find("%%[%d.]*[gfe][^%a]"), place)
+          assert.is_nil(
+            code:gsub("%%%.0f", ""):gsub("%%f%[", ""):gsub("texts?%.number%b()", ""):find("%%[%d.]*[gfe][^%a]"),
+            place
+          )
         end
       end
     end

@@ -1,5 +1,6 @@
 --- Where messages go: nowhere, to standard error, or to a function of the application's.
 
+local secrets = require("llama_cloud.secrets")
 local text = require("llama_cloud.text")
 
 local log = {}
@@ -56,15 +57,15 @@ end
 
 --- Makes a log out of the client's option.
 ---@param target? LlamaCloud.LogLevel|fun(level: LlamaCloud.LogLevel, message: string, fields?: table) nil: nowhere
----@param secrets string[] what must never be written
+---@param hidden string[] what must never be written
 ---@param before? LlamaCloud.Log another, whose secrets are kept, too
 ---@return LlamaCloud.Log? log
 ---@return string? problem
-function log.new(target, secrets, before)
+function log.new(target, hidden, before)
   if before then
-    secrets = table.move(before.secrets, 1, #before.secrets, #secrets + 1, secrets)
+    hidden = table.move(before.secrets, 1, #before.secrets, #hidden + 1, hidden)
   end
-  local self = setmetatable({ rank = math.huge, secrets = text.secrets(secrets) }, Log)
+  local self = setmetatable({ rank = math.huge, secrets = secrets.list(hidden) }, Log)
   if type(target) == "function" then
     self.write, self.rank = target, 0
   elseif log.level(target) then
@@ -89,7 +90,7 @@ end
 local function secrets_of(self)
   if not self.secrets then
     local all = self.find()
-    self.secrets = text.secrets(table.move(self.base.secrets, 1, #self.base.secrets, #all + 1, all))
+    self.secrets = secrets.list(table.move(self.base.secrets, 1, #self.base.secrets, #all + 1, all))
   end
   return self.secrets
 end

@@ -167,7 +167,7 @@ local function failure(plan, batch, kind)
   if type(batch.error_message) == "string" then
     message = message .. ": " .. batch.error_message
   end
-  return errors.new { kind = kind, message = plan.state.log:clean(message), batch = batch }
+  return errors.new { kind = kind, message = plan.call.log:clean(message), batch = batch }
 end
 
 --- The error for a wait whose time is over.
@@ -231,8 +231,8 @@ function polling.poll(plan, call, pace)
       kind = "decode",
       message = ("the response has no status of a %s"):format(plan.waiting.noun),
       method = call.method,
-      url = plan.state.log:clean(call.url),
-      body = plan.state.log:clean(answer),
+      url = call.log:clean(call.url),
+      body = call.log:clean(answer),
     }
     return nil, err, false
   end

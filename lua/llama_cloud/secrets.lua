@@ -4,8 +4,33 @@
 
 local headers = require("llama_cloud.headers")
 local text = require("llama_cloud.text")
+local url = require("llama_cloud.url")
 
 local secrets = {}
+
+local MIN_SECRET = 6 -- bytes; what is shorter is no secret, and would be found in ordinary words
+
+--- The secrets among texts, as text.redact takes them: what is long enough, without the blanks around it, each once; and as
+--- it is spelt in a URL, for that may be escaped once more where it is quoted.
+---@param candidates string[]
+---@return string[]
+function secrets.list(candidates)
+  local list, known = {}, {}
+  local function add(candidate)
+    if #candidate >= MIN_SECRET and not known[candidate] then
+      known[candidate] = true
+      list[#list + 1] = candidate
+    end
+  end
+  for _, candidate in ipairs(candidates) do
+    candidate = text.trim(candidate)
+    if #candidate >= MIN_SECRET then
+      add(candidate)
+      add(url.escape_query(candidate))
+    end
+  end
+  return list
+end
 
 local DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
@@ -90,9 +115,9 @@ end
 
 --- Adds what is secret of the URL of a proxy; the scheme may be missing, as curl has it.
 ---@param list string[]
----@param url? string
-function secrets.add_proxy(list, url)
-  local pair = url and url:gsub("^[A-Za-z0-9+.-]+://", ""):match("^(.*)@")
+---@param proxy? string
+function secrets.add_proxy(list, proxy)
+  local pair = proxy and proxy:gsub("^[A-Za-z0-9+.-]+://", ""):match("^(.*)@")
   if pair then
     add_credentials(list, pair)
     add_credentials(list, from_percents(pair))

@@ -177,23 +177,6 @@ function text.scalar(value)
   return type(value) == "number" and core.encode(math.tointeger(value) or value) or tostring(value)
 end
 
-local MIN_SECRET = 6 -- bytes; what is shorter is no secret, and would be found in ordinary words
-
---- The secrets among texts, as text.redact takes them: what is long enough, without the blanks around it, each once.
----@param candidates string[]
----@return string[]
-function text.secrets(candidates)
-  local list, known = {}, {}
-  for _, candidate in ipairs(candidates) do
-    candidate = text.trim(candidate)
-    if #candidate >= MIN_SECRET and not known[candidate] then
-      known[candidate] = true
-      list[#list + 1] = candidate
-    end
-  end
-  return list
-end
-
 local MOST_DEPTH = 200 -- of tables in tables
 
 -- As text.redact. A table that is in itself is not followed.
@@ -216,7 +199,7 @@ end
 --- with any of its characters escaped as in JSON, URLs or HTML (redact.c). Other values are returned as they are.
 ---@generic T
 ---@param value T
----@param secrets string[] what text.secrets has returned
+---@param secrets string[] what secrets.list has returned
 ---@return T
 function text.redact(value, secrets)
   if #secrets == 0 then
