@@ -114,8 +114,8 @@ end)
 describe("core.redact", function()
   local KEY = "llx-SECRET/KEY"
 
-  local function redact(s, secrets)
-    return core.redact(s, secrets or { KEY })
+  local function redact(s, hidden)
+    return core.redact(s, hidden or { KEY })
   end
 
   local function each(format)

@@ -239,7 +239,7 @@ describe("the API key", function()
   )
 
   it("is refused with a line break in it, and not shown", function()
-    for _, key in ipairs { "llx-sec\nret", "llx\r\nX-Evil: secret", "llx-\0secret", "llx-secret\127", "\127llx-secret" } do
+    for _, key in ipairs { "llx-sec\nret", "llx\r\nX-Evil: secret", "llx-\0secret", "\127llx-secret" } do
       local message = raises_here(function()
         llama_cloud.new { api_key = key }
       end, "the API key contains a line break or another control character")
