@@ -82,7 +82,7 @@ function url.without_query(s)
   return (s:gsub("[?#].*", ""))
 end
 
-local MOST_OF_URL = 500 -- bytes
+local MOST_OF_URL = 300 -- bytes
 
 --- What may be no URL at all, quoted in a complaint: without its query, and without a user name and password.
 ---@param s string
