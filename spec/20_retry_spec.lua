@@ -182,12 +182,48 @@ describe("retry.again", function()
 
   it("obeys x-should-retry, in exactly these two spellings", function()
     for _, repeatable in ipairs { true, false } do
-      assert.is_true(retry.again(response(500, { ["x-should-retry"] = "true" }), repeatable))
       assert.is_true(retry.again(response(409, { ["x-should-retry"] = "true" }), repeatable))
+      assert.is_true(retry.again(response(429, { ["x-should-retry"] = "true" }), repeatable))
       assert.is_false(retry.again(response(429, { ["x-should-retry"] = "false" }), repeatable))
       assert.is_false(retry.again(response(503, { ["x-should-retry"] = "false", ["retry-after"] = "1" }), repeatable))
       assert.is_true(retry.again(response(429, { ["x-should-retry"] = "no" }), repeatable))
       assert.is_false(retry.again(response(409, { ["x-should-retry"] = "True" }), repeatable))
+    end
+  end)
+
+  it("is not talked into doing something twice", function()
+    for _, status in ipairs { 200, 201, 500, 502, 503, 504, 599 } do
+      assert.is_true(retry.again(response(status, { ["x-should-retry"] = "true" }), true), status)
+      assert.is_false(retry.again(response(status, { ["x-should-retry"] = "true" }), false), status)
+    end
+    assert.is_true(retry.again(response(503, { ["x-should-retry"] = "true", ["retry-after"] = "1" }), false))
+  end)
+
+  it("never sends again what the service may have acted on, unless that does no harm", function()
+    for _, kind in ipairs {
+      "response",
+      "connection",
+      "refused",
+      "timeout",
+      "too_large",
+      "encoding",
+      "cancelled",
+      "decode",
+    } do
+      for status = kind == "response" and 200 or 0, kind == "response" and 599 or 0 do
+        for _, sent in ipairs { true, false } do
+          for _, wish in ipairs { "true", "false", "" } do
+            for _, delay in ipairs { "1", "" } do
+              local case = attempt(kind, status, {
+                sent = sent,
+                headers = { ["x-should-retry"] = wish, ["retry-after"] = delay },
+              })
+              local both = retry.maybe_sent(case, false) and retry.again(case, false)
+              assert.is_false(both, ("%s %d %s %s %s"):format(kind, status, sent, wish, delay))
+            end
+          end
+        end
+      end
     end
   end)
 end)

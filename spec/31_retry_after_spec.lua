@@ -8,11 +8,12 @@ local start = support.start
 
 describe("Retry-After", function()
   local real_backoff = retry.backoff
+  local backoff
 
-  -- A backoff that no call here outlasts: what is sent again was paced by the service.
   before_each(function()
+    backoff = 0
     retry.backoff = function()
-      return 1000
+      return backoff
     end
   end)
 
@@ -20,8 +21,8 @@ describe("Retry-After", function()
     retry.backoff = real_backoff
   end)
 
-  -- Whether a call is sent again, in spite of that, after an answer with these headers; and seconds between its requests.
-  local function obeyed(status, headers, options)
+  -- Whether a call is sent again after an answer with these headers; the seconds between its requests; and its error.
+  local function repeated(status, headers, options)
     local s <close> = server.start { { status = status, headers = headers }, { body = "{}" } }
     local given = { max_retries = 1, total_timeout = 60 }
     for name, value in pairs(options or {}) do
@@ -32,7 +33,17 @@ describe("Retry-After", function()
     return value ~= nil, sent[2] and sent[2].time - sent[1].time, err
   end
 
-  for _, status in ipairs { 429, 503 } do
+  -- Checks that the pause after such an answer is at least so long, and not very much longer.
+  local function check_pause(least, status, headers)
+    local again, seconds = repeated(status, headers)
+    assert.is_true(again)
+    assert.is_true(seconds >= least - 0.01, seconds)
+    assert.is_true(seconds < 20, seconds)
+  end
+
+  local PAST = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+  for _, status in ipairs { 429, 500, 503 } do
     describe("of a " .. status, function()
       it("is obeyed in seconds and milliseconds", function()
         for _, headers in ipairs {
@@ -41,52 +52,58 @@ describe("Retry-After", function()
           { ["Retry-After-Ms"] = "100.5", ["Retry-After"] = "50" },
           { ["Retry-After-Ms"] = "soon", ["Retry-After"] = "0.1" },
         } do
-          local again, seconds = obeyed(status, headers)
-          assert.is_true(again)
-          assert.is_true(seconds >= 0.09, seconds)
-          assert.is_true(seconds < 20, seconds)
+          check_pause(0.1, status, headers)
         end
       end)
 
-      it("may be nought", function()
-        assert.is_true((obeyed(status, { ["Retry-After"] = "0" })))
-        assert.is_true((obeyed(status, { ["Retry-After-Ms"] = "0", ["Retry-After"] = "50" })))
-      end)
-
       it("is obeyed as a date by the service's own clock", function()
-        local again, seconds = obeyed(status, {
-          ["Date"] = "Sun, 06 Nov 1994 08:49:37 GMT",
-          ["Retry-After"] = "Sun, 06 Nov 1994 08:49:38 GMT",
-        })
-        assert.is_true(again)
-        assert.is_true(seconds >= 0.99, seconds)
+        check_pause(1, status, { ["Date"] = PAST, ["Retry-After"] = "Sun, 06 Nov 1994 08:49:38 GMT" })
       end)
 
-      it("is no pause as a date that is past", function()
-        assert.is_true((obeyed(status, { ["Retry-After"] = "Sun, 06 Nov 1994 08:49:37 GMT" })))
+      it("is the least pause beside the backoff, and may be nought, past, or not understood", function()
+        backoff = 0.1
+        for _, headers in ipairs {
+          {},
+          { ["Retry-After"] = "0" },
+          { ["Retry-After"] = "0.001" },
+          { ["Retry-After-Ms"] = "0" },
+          { ["Retry-After-Ms"] = "0", ["Retry-After"] = "50" },
+          { ["Retry-After"] = PAST },
+          { ["Retry-After"] = PAST, ["Date"] = PAST },
+          { ["Retry-After"] = "soon" },
+          { ["Retry-After"] = "-1" },
+          { ["Retry-After"] = "" },
+          { ["Retry-After"] = "nan" },
+          { ["Retry-After"] = "1e3" },
+          { ["Retry-After"] = "2026-11-26T09:00:00Z" },
+        } do
+          check_pause(0.1, status, headers)
+        end
       end)
 
-      it("means the backoff when it is not understood", function()
+      it("is not told by the error where it is not understood", function()
         for _, value in ipairs { "soon", "-1", "", "nan", "1e3" } do
-          local again, _, err = obeyed(status, { ["Retry-After"] = value })
-          assert.is_false(again)
-          assert.equal("timeout", err.kind) -- the backoff would have gone past total_timeout
-          assert.equal(status, err.cause.status)
+          local _, _, err = repeated(status, { ["Retry-After"] = value }, { max_retries = 0 })
+          assert.equal(status, err.status)
           assert.is_nil(err.retry_after)
+        end
+      end)
+
+      it("ends the call at once if the pause would go past total_timeout", function()
+        for _, case in ipairs { { 1000, "0" }, { 0, "50" } } do
+          backoff = case[1]
+          local again, _, err = repeated(status, { ["Retry-After"] = case[2] }, { total_timeout = 40 })
+          assert.is_false(again)
+          assert.equal("timeout", err.kind)
+          assert.equal(status, err.cause.status)
         end
       end)
     end)
   end
 
-  it("of every answer that is sent again is obeyed", function()
-    for _, status in ipairs { 408, 500, 502 } do
-      assert.is_true((obeyed(status, { ["Retry-After-Ms"] = "5" })))
-    end
-  end)
-
   it("beyond max_retry_after is reported at once, with the time that was asked for", function()
     for _, case in ipairs { { 429, "rate_limit" }, { 503, "internal_server" }, { 500, "internal_server" } } do
-      local again, _, err = obeyed(case[1], { ["Retry-After"] = "61" }, { max_retries = 5 })
+      local again, _, err = repeated(case[1], { ["Retry-After"] = "61" }, { max_retries = 5 })
       assert.is_false(again)
       assert.equal(case[2], err.kind)
       assert.equal(case[1], err.status)
@@ -97,14 +114,12 @@ describe("Retry-After", function()
   end)
 
   it("is obeyed up to the client's own max_retry_after", function()
-    assert.is_false((obeyed(503, { ["Retry-After"] = "0.2" }, { max_retry_after = 0.1 })))
-    assert.is_true((obeyed(503, { ["Retry-After"] = "0.2" }, { max_retry_after = 0.2 })))
-    assert.is_true((obeyed(503, { ["Retry-After"] = "0" }, { max_retry_after = 0 })))
+    assert.is_false((repeated(503, { ["Retry-After"] = "0.2" }, { max_retry_after = 0.1 })))
+    assert.is_true((repeated(503, { ["Retry-After"] = "0.2" }, { max_retry_after = 0.2 })))
+    assert.is_true((repeated(503, { ["Retry-After"] = "0" }, { max_retry_after = 0 })))
     -- it does not limit the backoff, which nobody asked for
-    retry.backoff = function()
-      return 0.01
-    end
-    assert.is_true((obeyed(503, {}, { max_retry_after = 0 })))
+    backoff = 0.01
+    assert.is_true((repeated(503, {}, { max_retry_after = 0 })))
   end)
 
   it("is told of an answer that is not sent again, too", function()

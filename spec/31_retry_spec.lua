@@ -146,8 +146,10 @@ describe("what is sent again", function()
     end)
 
     for _, status in ipairs { 500, 502, 503, 599 } do
-      it("the status is " .. status, function()
+      it("the status is " .. status .. ", even with x-should-retry: true", function()
         check({ status = status, body = "{}" }, "internal_server", "repeatable", true)
+        local headers = { ["X-Should-Retry"] = "true" }
+        check({ status = status, body = "{}", headers = headers }, "internal_server", "repeatable", true)
       end)
     end
 
@@ -177,9 +179,8 @@ describe("what is sent again", function()
       end)
     end
 
-    it("a failed one says x-should-retry: true", function()
+    it("a rejected one says x-should-retry: true", function()
       check({ status = 409, headers = { ["X-Should-Retry"] = "true" } }, "conflict", "all", false)
-      check({ status = 500, headers = { ["X-Should-Retry"] = "true" } }, "internal_server", "all", true)
     end)
   end)
 
@@ -314,17 +315,38 @@ describe("what is sent again", function()
     assert.equal(3, attempts(2.0))
   end)
 
-  it("is remembered when a later attempt fails otherwise", function()
-    -- the 500 may have acted, whatever became of the attempt after it
-    local s <close>, client = start({
-      { status = 500, headers = { ["X-Should-Retry"] = "true" } },
-      { status = 409, body = '{"detail":"exists"}' },
-    }, { max_retries = 1 })
-    local _, err = client.batches:create(BATCH)
-    assert.equal("conflict", err.kind)
-    assert.equal(2, s:count())
-    assert.is_true(err.maybe_sent)
-    assert.is_truthy(err.message:find("409: exists; the service may have acted", 1, true))
+  it("is told at warn, with the attempt, the pause and the reason", function()
+    local entries = {}
+    local s <close>, client = start(
+      { { status = 503, body = '{"detail":"busy"}' }, { status = 502 }, { body = "{}" } },
+      {
+        max_retries = 5,
+        log = function(level, message, fields)
+          if level == "warn" then
+            entries[#entries + 1] = { message = message, status = fields.status }
+          end
+        end,
+      }
+    )
+    assert(client:get("/x", { query = { a = "b" } }))
+    assert.equal(2, #entries)
+    assert.equal(("GET %s: attempt 2 of 6 in 0.0 s: 503: busy"):format(s:url("/x")), entries[1].message)
+    assert.equal(503, entries[1].status)
+    assert.matches(": attempt 3 of 6 in 0%.0 s: 502: ", entries[2].message)
+  end)
+
+  it("is not told where nothing follows", function()
+    local count = 0
+    local s <close> = server.start { { status = 503 } }
+    local client = support.client(s, {
+      max_retries = 0,
+      log = function(level)
+        count = count + (level == "warn" and 1 or 0)
+      end,
+    })
+    assert.is_nil((client:get("/x")))
+    assert.is_nil((client.batches:create(BATCH, { max_retries = 3 })))
+    assert.equal(0, count)
   end)
 
   it("ends with success as soon as there is some", function()

@@ -22,21 +22,34 @@ static CURLUcode take(CURLU *handle, CURLUPart what, char **part, unsigned flags
   }
 }
 
+/* Other schemes than libcurl's are parsed too, so that the caller can name them when it refuses them. */
+#define PARSE_FLAGS CURLU_NON_SUPPORT_SCHEME
+
+/* Sets the handle to text, resolved against base (RFC 3986 section 5.2). Dot segments are removed. What a
+   server sends as Location may hold raw spaces and UTF-8, which are encoded.
+
+   libcurl resolves all references well but two: up to 8.9 it drops the last segment of the path for an empty
+   one and for a fragment alone, and a slash in the base's fragment passes for one of the path's. */
+static CURLUcode resolve(CURLU *handle, const char *text, const char *base) {
+  CURLUcode code = curl_url_set(handle, CURLUPART_URL, base, PARSE_FLAGS);
+  if (code == CURLUE_OK)
+    code = curl_url_set(handle, CURLUPART_FRAGMENT, NULL, 0);
+  if (code != CURLUE_OK || text[0] == '\0')
+    return code;
+  if (text[0] == '#')
+    return curl_url_set(handle, CURLUPART_FRAGMENT, text[1] != '\0' ? text + 1 : NULL, CURLU_URLENCODE);
+  return curl_url_set(handle, CURLUPART_URL, text, PARSE_FLAGS | CURLU_URLENCODE);
+}
+
 const char *const url_no_memory = "not enough memory";
 
 const char *url_parse(url *u, const char *text, const char *base) {
-  /* other schemes are parsed too, so that the caller can name them when it refuses them */
-  const unsigned flags = CURLU_NON_SUPPORT_SCHEME | CURLU_PATH_AS_IS;
   CURLUcode code = CURLUE_OUT_OF_MEMORY;
   CURLU *handle = curl_url();
   *u = (url){0};
   if (handle != NULL) {
-    code = CURLUE_OK;
-    if (base != NULL)
-      code = curl_url_set(handle, CURLUPART_URL, base, flags);
-    /* what a server sends as Location may hold raw spaces and UTF-8 */
-    if (code == CURLUE_OK)
-      code = curl_url_set(handle, CURLUPART_URL, text, base != NULL ? flags | CURLU_URLENCODE : flags);
+    code = base != NULL ? resolve(handle, text, base)
+                        : curl_url_set(handle, CURLUPART_URL, text, PARSE_FLAGS | CURLU_PATH_AS_IS);
     if (code == CURLUE_OK)
       code = take(handle, CURLUPART_URL, &u->text, 0);
     if (code == CURLUE_OK)

@@ -35,6 +35,7 @@ local errors = {}
 ---@field attempts? integer how many attempts were made
 ---@field retry_after? number seconds that the service asked to wait
 ---@field maybe_sent? boolean whether the service may have acted on a request that must not simply be repeated
+---@field permanent? boolean true where no request can be sent until something is changed here: an option, a file, a proxy
 ---@field cause? LlamaCloud.Error what went wrong last before this error
 ---@field batch? table the batch or job as last seen, where the error is about one
 ---@field traceback? string of the task that raised it, where one did: the functions that it was in
@@ -179,23 +180,17 @@ local function explanation(body)
   end
 end
 
--- The body of an error: decoded if it is JSON, without secrets.
+local MOST_JSON = 1 << 20 -- bytes of a body that is decoded; more is no explanation, and could take a minute
+
+-- The body of an error: decoded if it is JSON, without secrets. JSON first, for a secret may be escaped in it twice.
 local function body_of(given, clean)
-  local cleaned = clean(given)
-  if given == "" then
-    return given
-  end
-  local decoded, problem = core.decode(cleaned)
-  if not problem then
-    return decoded
-  elseif cleaned ~= given then
-    -- a secret of digits alone may have been a number
-    decoded, problem = core.decode(given)
+  if given ~= "" and #given <= MOST_JSON then
+    local decoded, problem = core.decode(given, { repair = true })
     if not problem then
       return clean(decoded)
     end
   end
-  return cleaned
+  return clean(given)
 end
 
 local function as_it_is(value)

@@ -234,6 +234,33 @@ local function start(state, call, target, list, started, deadline)
   }
 end
 
+-- What to do about a request that cannot be sent, by what the transport says that is about.
+local REMEDIES = {
+  ca_file = "check the client's option ca_file, which must be a file of certificates (PEM)",
+  certificate = "an authority of your own is made known by the option ca_file",
+  host = "check base_url: a name outside of ASCII is written as punycode (xn--…)",
+  proxy = "check the client's option proxy",
+  url = "check base_url",
+}
+
+-- The error for an attempt that has no response that could be used. `about`: see transfer:outcome.
+local function without_response(kind, message, about, status)
+  local err = { kind = kind, status = status > 0 and status or nil }
+  if kind == "cancelled" then
+    message = "the client was closed"
+  elseif kind == "too_large" then
+    message = message .. ": raise the client's option max_response_bytes if it is to be accepted"
+  elseif kind == "encoding" then
+    err.kind = "decode"
+  elseif kind == "refused" then
+    err.kind, err.permanent = "connection", true
+    local remedy = REMEDIES[about]
+    message = remedy and ("%s (%s)"):format(message, remedy) or message
+  end
+  err.message = message
+  return errors.new(err)
+end
+
 -- Sends the request once. Returns true, value; or false and what the attempt came to, with an error object in it.
 local function send(state, call, target, list, number, deadline, ahead)
   local started = ahead and ahead.started or loop.now()
@@ -272,15 +299,8 @@ local function send(state, call, target, list, number, deadline, ahead)
     -- a service may quote the API key in its complaint about it
     attempt.error = errors.from_response(status, attempt.headers, transfer:body(), call.log)
   else
-    if kind == "cancelled" then
-      message = "the client was closed"
-    elseif kind == "too_large" then
-      message = message .. ": raise the client's option max_response_bytes if it is to be accepted"
-    end
-    attempt.error = errors.new { kind = kind == "refused" and "connection" or kind, message = call.log:clean(message) }
-    if status > 0 then
-      attempt.error.status = status
-    end
+    local about = kind == "refused" and select(3, transfer:outcome()) or nil
+    attempt.error = without_response(kind, call.log:clean(message), about, status)
   end
   return false, attempt
 end
@@ -332,6 +352,104 @@ local function is_fresh(ahead)
   return not ahead.transfer:done() or ahead.transfer:outcome() ~= "timeout"
 end
 
+---@class LlamaCloud.Course how far a call has come
+---@field package deadline number
+---@field package target string the URL of the next attempt
+---@field package list (string|false)[] its headers
+---@field package attempts integer
+---@field package retries integer
+---@field package redirects integer
+---@field package maybe_sent boolean
+---@field package last? LlamaCloud.Error what the attempt before came to
+
+-- Returns nil and the error, which says what the call was and how far it came.
+local function fail(state, call, course, err)
+  local target = course.target
+  err.method = call.method
+  err.url = url.origin(assert(core.url(target))) == state.origin and target or url.without_query(target)
+  err.url = call.log:clean(err.url)
+  err.attempts = course.attempts
+  err.maybe_sent = course.maybe_sent
+  if course.maybe_sent and err.kind ~= "decode" then
+    errors.append(err, MAYBE_SENT)
+  end
+  return nil, err
+end
+
+local function closed(cause)
+  return errors.new { kind = "cancelled", message = "the client was closed", cause = cause }
+end
+
+-- Takes the call to where a response redirects it. False if that is not followed; the error then says why.
+local function redirect(state, call, course, attempt)
+  local location = attempt.headers.location
+  if attempt.kind ~= "response" or not REDIRECTS[attempt.status] or not location then
+    return false
+  end
+  local follow, obstacle
+  if course.redirects == MAX_REDIRECTS then
+    obstacle = ("there were more than %d redirects"):format(MAX_REDIRECTS)
+  else
+    follow, obstacle = redirect_target(call, course.target, attempt.status, location)
+  end
+  if not follow then
+    errors.append(attempt.error, "; not followed: " .. obstacle)
+    return false
+  end
+  course.redirects, course.target = course.redirects + 1, follow
+  course.list = headers_for(state, call, follow)
+  return true
+end
+
+-- Tells that a failed attempt is followed by another.
+local function log_retry(call, course, delay, err)
+  if not call.log:wants("warn") then
+    return
+  end
+  local most = call.max_retries < math.huge and (" of %d"):format(call.max_retries + 1) or ""
+  local next_one = ("attempt %d%s in %s s"):format(course.retries + 1, most, text.number(delay, "%.1f"))
+  local shown = url.without_query(course.target)
+  call.log:put("warn", ("%s %s: %s: %s"):format(call.method, shown, next_one, err.message), {
+    status = err.status,
+    request_id = err.request_id,
+  })
+end
+
+-- What follows an attempt that did not succeed and is not redirected: the seconds until the next one, or nil and the error
+-- that the call ends with.
+local function retry_delay(state, call, course, attempt, now)
+  local err, status = attempt.error, attempt.kind == "response" and attempt.status or 0
+  course.maybe_sent = retry.maybe_sent(attempt, call.repeatable)
+  local asked = status ~= 0 and retry.server_delay(attempt.headers) or nil
+  local backoff = retry.backoff(course.retries, now * 1000 % 1) -- the clock's microseconds are chance enough
+  local delay = math.max(asked or 0, backoff)
+  local too_long = asked and asked > state.options.max_retry_after
+  err.retry_after = asked
+  if status == 429 and not too_long then
+    -- whether this call is sent again or not
+    state.gate:refuse(now, asked and asked > 0 and asked or backoff, attempt.started)
+  end
+  if now >= course.deadline and attempt.kind == "timeout" then
+    errors.prepend(err, ("total_timeout of %s s has passed: "):format(text.number(call.total_timeout)))
+    err.cause = course.last
+  end
+  local again = course.retries < call.max_retries and now < course.deadline and retry.again(attempt, call.repeatable)
+  if again and too_long then
+    local most = text.number(state.options.max_retry_after)
+    local words = "; the service asks to wait %s s, which is more than max_retry_after (%s s)"
+    errors.append(err, words:format(text.number(asked), most))
+    again = false
+  end
+  if not again then
+    return nil, err
+  elseif now + delay >= course.deadline then
+    return nil, timed_out(call, err)
+  end
+  course.retries, course.last = course.retries + 1, err
+  log_retry(call, course, delay, err)
+  return delay
+end
+
 --- Sends a call until it succeeds or must not be sent again.
 ---@param state LlamaCloud.State
 ---@param call LlamaCloud.Call
@@ -339,28 +457,15 @@ end
 ---@return any value true for 204 and 205; nil when it failed
 ---@return LlamaCloud.Error? err
 function request.perform(state, call, ahead)
-  local deadline = loop.now() + call.total_timeout
-  local target, list = call.url, call.headers
-  local attempts, retries, redirects = 0, 0, 0
-  local maybe_sent = false
-  local last
-
-  local function fail(err)
-    err.method = call.method
-    err.url = url.origin(assert(core.url(target))) == state.origin and target or url.without_query(target)
-    err.url = call.log:clean(err.url)
-    err.attempts = attempts
-    err.maybe_sent = maybe_sent
-    if maybe_sent and err.kind ~= "decode" then
-      errors.append(err, MAYBE_SENT)
-    end
-    return nil, err
-  end
-
-  local function closed(cause)
-    return fail(errors.new { kind = "cancelled", message = "the client was closed", cause = cause })
-  end
-
+  local course = {
+    deadline = loop.now() + call.total_timeout,
+    target = call.url,
+    list = call.headers,
+    attempts = 0,
+    retries = 0,
+    redirects = 0,
+    maybe_sent = false,
+  }
   if ahead and not is_fresh(ahead) then
     ahead:close()
     ahead = nil
@@ -368,71 +473,27 @@ function request.perform(state, call, ahead)
   while true do
     local passed, why = ahead, nil
     if not ahead then
-      passed, why = pass_gate(state, deadline)
+      passed, why = pass_gate(state, course.deadline)
     end
-    if why == "timeout" then
-      return fail(timed_out(call, last))
-    elseif not passed then
-      return closed(last)
+    if not passed then
+      return fail(state, call, course, why == "timeout" and timed_out(call, course.last) or closed(course.last))
     end
-    attempts = attempts + 1
-    local ok, result = send(state, call, target, numbered(list, retries), attempts, deadline, ahead)
+    course.attempts = course.attempts + 1
+    local list = numbered(course.list, course.retries)
+    local ok, result = send(state, call, course.target, list, course.attempts, course.deadline, ahead)
     ahead = nil
     local now = loop.now()
+    if ok or result.kind == "response" and result.status ~= 429 then
+      state.gate:accept(now)
+    end
     if ok then
-      state.gate:accept(now)
       return result
-    end
-
-    local attempt, err = result, result.error
-    local status = attempt.kind == "response" and attempt.status or 0
-    if status ~= 0 and status ~= 429 then
-      state.gate:accept(now)
-    end
-    local follow, obstacle
-    if REDIRECTS[status] and attempt.headers.location then
-      if redirects == MAX_REDIRECTS then
-        obstacle = ("there were more than %d redirects"):format(MAX_REDIRECTS)
-      else
-        follow, obstacle = redirect_target(call, target, status, attempt.headers.location)
-      end
-    end
-    if follow then
-      redirects, target = redirects + 1, follow
-      list = headers_for(state, call, target)
-    else
-      if obstacle then
-        errors.append(err, "; not followed: " .. obstacle)
-      end
-      maybe_sent = maybe_sent or retry.maybe_sent(attempt, call.repeatable)
-      local asked = status ~= 0 and retry.server_delay(attempt.headers) or nil
-      local delay = asked or retry.backoff(retries, now * 1000 % 1) -- the clock's microseconds are chance enough
-      local too_long = asked and asked > state.options.max_retry_after
-      err.retry_after = asked
-      if status == 429 and not too_long then
-        state.gate:refuse(now, delay, attempt.started) -- whether this call is sent again or not
-      end
-      if now >= deadline and attempt.kind == "timeout" then
-        errors.prepend(err, ("total_timeout of %s s has passed: "):format(text.number(call.total_timeout)))
-        err.cause = last
-      end
-      if retries >= call.max_retries or now >= deadline or not retry.again(attempt, call.repeatable) then
-        return fail(err)
-      elseif too_long then
-        errors.append(
-          err,
-          ("; the service asks to wait %s s, which is more than max_retry_after (%s s)"):format(
-            text.number(asked),
-            text.number(state.options.max_retry_after)
-          )
-        )
-        return fail(err)
-      elseif now + delay >= deadline then
-        return fail(timed_out(call, err))
-      end
-      retries, last = retries + 1, err
-      if status ~= 429 and delay > 0 and not pause(state, delay, deadline) then
-        return closed(err)
+    elseif not redirect(state, call, course, result) then
+      local delay, err = retry_delay(state, call, course, result, now)
+      if not delay then
+        return fail(state, call, course, err)
+      elseif not pause(state, delay, course.deadline) then
+        return fail(state, call, course, closed(course.last))
       end
     end
   end

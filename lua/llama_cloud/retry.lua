@@ -6,12 +6,13 @@ local date = require("llama_cloud.date")
 local retry = {}
 
 ---@class LlamaCloud.Attempt what one attempt came to
----@field kind "response"|"connection"|"refused"|"timeout"|"too_large"|"cancelled"|"decode" the transport's word, or decode
+---@field kind "response"|"connection"|"refused"|"timeout"|"too_large"|"encoding"|"cancelled"|"decode" the transport's word, or decode
 ---@field status integer HTTP status; 0 when there is none
 ---@field sent boolean whether the service may have seen the whole request
 ---@field headers table<string, string> the response's headers, names in lower case
 
---- The pause before the next attempt when the service names none: 0.5, 1, 2, 4, 8, 8 … seconds, less up to a quarter.
+--- The backoff: 0.5, 1, 2, 4, 8, 8 … seconds, less up to a quarter. The pause before the next attempt is the longer of it and
+--- of what the service asks for, which is the least that it wants, and may be nothing.
 ---@param retries integer how many retries were made already
 ---@param random number from 0 to 1
 ---@return number seconds
@@ -56,27 +57,47 @@ function retry.server_delay(headers)
   return math.max(0, due - now)
 end
 
---- Whether the same request may be sent again after an attempt that did not succeed.
+-- What an attempt means for its request: whether the service may have acted on it, and how the request goes on:
+-- "always" it is sent again, "repeatable" only one that does no harm twice, "never".
+--
+-- This table is all there is to say about it; whatever asks whether something is sent again, or may have been carried
+-- out, asks `meaning_of`.
+local UNSEEN = { acted = false, again = "always" } -- the body was never asked for, or HTTP/2 says: not processed
+local LOST = { acted = true, again = "repeatable" } -- it went out, and what came of it is not known
+local TURNED_AWAY = { acted = false, again = "always" } -- 408, 429, 503 with Retry-After: the service asks to come again
+local FAILED = { acted = true, again = "repeatable" } -- other 5xx: the service broke down, perhaps half-way
+local REJECTED = { acted = false, again = "never" } -- other 4xx, 3xx: it would be rejected again
+local DONE = { acted = true, again = "never" } -- 2xx, or a response that cannot be used
+local IN_VAIN = { acted = false, again = "never" } -- it did not go out, and would not the next time
+
+local function meaning_of(attempt)
+  local kind, status = attempt.kind, attempt.status
+  if kind == "connection" or kind == "timeout" then
+    return attempt.sent and LOST or UNSEEN
+  elseif kind ~= "response" then
+    return attempt.sent and DONE or IN_VAIN
+  elseif status == 408 or status == 429 or status == 503 and retry.server_delay(attempt.headers) then
+    return TURNED_AWAY
+  elseif status >= 500 then
+    return FAILED
+  end
+  return status >= 200 and status < 300 and DONE or REJECTED
+end
+
+--- Whether the same request may be sent again after an attempt that did not succeed. `x-should-retry: false` in a
+--- response stops it; `true` allows it where nothing can happen twice.
 ---@param attempt LlamaCloud.Attempt
 ---@param repeatable boolean whether sending the request twice does no harm
 ---@return boolean again
 function retry.again(attempt, repeatable)
-  if attempt.kind == "connection" or attempt.kind == "timeout" then
-    return repeatable or not attempt.sent
-  elseif attempt.kind ~= "response" then
+  local meaning = meaning_of(attempt)
+  local wish = attempt.kind == "response" and attempt.headers["x-should-retry"]
+  if wish == "false" then
     return false
+  elseif wish == "true" then
+    return repeatable or not meaning.acted
   end
-  local status, wish = attempt.status, attempt.headers["x-should-retry"]
-  if wish == "true" then
-    return true
-  elseif wish == "false" then
-    return false
-  elseif status == 408 or status == 429 then
-    return true
-  elseif status == 503 and retry.server_delay(attempt.headers) then
-    return true
-  end
-  return status >= 500 and repeatable
+  return meaning.again == "always" or meaning.again == "repeatable" and repeatable
 end
 
 --- Whether, after an attempt that is not repeated, the service may have acted on a request that is not repeatable.
@@ -84,14 +105,7 @@ end
 ---@param repeatable boolean
 ---@return boolean
 function retry.maybe_sent(attempt, repeatable)
-  if repeatable then
-    return false
-  elseif attempt.kind == "response" then
-    local status = attempt.status
-    return status >= 200 and status < 300
-      or status >= 500 and not (status == 503 and retry.server_delay(attempt.headers))
-  end
-  return attempt.sent
+  return not repeatable and meaning_of(attempt).acted
 end
 
 return retry

@@ -177,7 +177,7 @@ function text.scalar(value)
   return type(value) == "number" and core.encode(math.tointeger(value) or value) or tostring(value)
 end
 
-local MOST_DEPTH = 200 -- of tables in tables
+local MOST_DEPTH = 512 -- of tables in tables, as in JSON
 
 -- As text.redact. A table that is in itself is not followed.
 local function redact(value, secrets, depth)

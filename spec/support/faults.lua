@@ -398,6 +398,11 @@ faults.groups = {
     },
     { name = "storm of 503 without Retry-After", outcome = "broken", answer = status(503) },
     { name = "storm of 500", outcome = "broken", answer = status(500) },
+    {
+      name = "storm of 500 with x-should-retry: true",
+      outcome = "broken",
+      answer = status(500, "['X-Should-Retry'] = 'true'"),
+    },
   },
 }
 
