@@ -238,6 +238,27 @@ describe("the API key", function()
     end)
   )
 
+  it("is trimmed, from the option and from the environment; without anything left it is missing", function()
+    local expected = "Bearer llx-1"
+    assert.equal(expected, header(request_of { api_key = " \tllx-1\r\n" }, "Authorization"))
+    support.with_environment({ LLAMA_CLOUD_API_KEY = "\n llx-1 \n" }, function()
+      assert.equal(expected, header(request_of {}, "Authorization"))
+    end)
+    for _, key in ipairs { "", " ", "\n", "\t \r\n" } do
+      support.with_environment({ LLAMA_CLOUD_API_KEY = key }, function()
+        raises_here(function()
+          llama_cloud.new { api_key = key }
+        end, "no API key")
+        raises_here(function()
+          llama_cloud.new {}
+        end, "no API key")
+      end)
+    end
+    raises_here(function()
+      llama_cloud.new { api_key = "llx-1 llx-2" }
+    end, "the API key contains a blank")
+  end)
+
   it("is refused with a line break in it, and not shown", function()
     for _, key in ipairs { "llx-sec\nret", "llx\r\nX-Evil: secret", "llx-\0secret", "\127llx-secret" } do
       local message = raises_here(function()
