@@ -1,4 +1,4 @@
-std = "lua54"
+std = "lua54" -- what 5.5 adds is not used
 codes = true
 -- StyLua keeps the width and leaves alone only what cannot be broken: long strings and comments.
 max_line_length = 120

@@ -1,4 +1,5 @@
 local cjson = require("cjson")
+local collector = require("spec.support.collector")
 local compare = require("spec.support.compare")
 local core = require("llama_cloud.core")
 local locale = require("spec.support.locale")
@@ -510,7 +511,7 @@ describe("decode", function()
     end
     -- With hardly a pause between its cycles the collector works, and finalizes, nearly all the time. luassert, which
     -- allocates much, would then take minutes.
-    collectgarbage("incremental", 110, 400)
+    local as_usual = collector.hurry()
     for _ = 1, 20 do
       breed()
     end
@@ -524,7 +525,7 @@ describe("decode", function()
         end
       end
     end
-    collectgarbage("incremental", 200, 100)
+    as_usual()
     assert.equal(300 * 300, good)
     assert(runs > 100)
     assert.equal(0, wrong)

@@ -1,6 +1,7 @@
 -- What is sent again, counted where it arrives.
 
 local cjson = require("cjson")
+local llama_cloud = require("llama_cloud")
 local retry = require("llama_cloud.retry")
 local server = require("spec.support.server")
 local support = require("spec.support.client")
@@ -47,23 +48,42 @@ local others = {
   end,
 }
 
+-- Makes a call with a time limit until its attempts have reached the server, giving it more time each time: on a busy machine
+-- the limit may have passed before anything was sent, which says nothing.
+local function call_in_time(s, call, given, expected)
+  local before, value, err
+  repeat
+    before = s:count()
+    value, err = call(support.client(s, given))
+    if not given.timeout then
+      s:wait_for_requests(before + expected)
+    end
+    for _ = 1, 200 do
+      if s:count() >= before + expected then
+        break
+      end
+      llama_cloud.sleep(0.01)
+    end
+    given.timeout = given.timeout and given.timeout * 3
+  until s:count() >= before + expected or given.timeout > 30
+  return s:count() - before, value, err
+end
+
 -- Makes every call to a server that always answers like this, with one retry allowed. `again` is how often a call may be
 -- seen: "all" twice, "none" once, "repeatable" twice if it may be repeated.
 local function check(answer, kind, again, maybe_sent, options)
   local s <close> = server.start { answer }
   for may_repeat, calls in pairs { [true] = repeatable, [false] = others } do
     for name, call in pairs(calls) do
-      local before = s:count()
       local given = { max_retries = 1 }
       for option, value in pairs(options or {}) do
         given[option] = value
       end
-      local value, err = call(support.client(s, given))
       local expected = (again == "all" or again == "repeatable" and may_repeat) and 2 or 1
-      s:wait_for_requests(before + expected)
+      local count, value, err = call_in_time(s, call, given, expected)
       assert.is_nil(value, name)
       assert.equal(kind, err.kind, name)
-      assert.equal(expected, s:count() - before, name)
+      assert.equal(expected, count, name)
       assert.equal(expected, err.attempts, name)
       assert.equal(maybe_sent and not may_repeat, err.maybe_sent, name)
       local says_so = err.message:find("look before you repeat it", 1, true) ~= nil
@@ -228,20 +248,16 @@ describe("what is sent again", function()
       end
     ]]
 
-    it("a creation reaches the service exactly once", function()
+    it("a creation does not use it, and reaches the service exactly once", function()
       for _, name in ipairs { "create of a batch", "create of a job", "post", "patch" } do
         local s <close>, client = start(SECOND_CLOSES, { max_retries = 5 })
         assert(client.batches:get("bat-1"))
-        local value, err = others[name](client)
-        assert.is_nil(value, name)
-        assert.equal("connection", err.kind, name)
-        assert.is_true(err.maybe_sent, name)
-        assert.equal(1, err.attempts, name)
-        assert.equal(2, s:count(), name)
+        assert(others[name](client))
+        assert.same({ 2, 2 }, { s:count(), s:connections() }, name)
       end
     end)
 
-    it("a POST without a body does not even use it", function()
+    it("a POST without a body does not use it", function()
       local s <close>, client = start(SECOND_CLOSES, { max_retries = 5 })
       assert(client.batches:get("bat-1"))
       assert(client:post("/x"))

@@ -122,7 +122,7 @@ for _, resource in ipairs(waiting.resources) do
       assert.same({ "quick", "slow", "slower" }, ids_of(delivered))
       assert.equal(resource.completed, delivered[1][2].status)
       for position = 2, 3 do
-        local _, batch, err = table.unpack(delivered[position])
+        local _, batch, err = table.unpack(delivered[position], 1, 3)
         assert.is_nil(batch)
         assert.equal("timeout", err.kind)
         assert.equal(delivered[position][1], err.batch.id)

@@ -11,12 +11,18 @@ __attribute__((visibility("default"))) int luaopen_llama_cloud_core(lua_State *L
    ---@param t T
    ---@return T t the same table, with core.array as its metatable
 
-   Raises if `t` is no table or has a protected metatable. The first argument here is core.array itself, as it
-   always is for __call. */
+   Raises if `t` is no table, has a protected metatable, or shows other fields than it holds, which it would
+   lose with its metatable. The first argument here is core.array itself, as it always is for __call. */
 static int array_call(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   if (luaL_getmetafield(L, 2, "__metatable") != LUA_TNIL)
     return luaL_error(L, "cannot change a protected metatable");
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  lua_Integer left = LUA_MOST_SHOWN;
+  if (lua_show_table(L, &left) != NULL || !lua_rawequal(L, 2, 3))
+    return luaL_error(
+        L, "cannot mark a table that shows other fields than it holds: copy them into a plain table");
   lua_settop(L, 2);
   luaL_setmetatable(L, LUA_CORE_ARRAY);
   return 1;
@@ -32,13 +38,21 @@ static void open_array(lua_State *L) {
   lua_setfield(L, -2, "array");
 }
 
-/* What `require "llama_cloud.core"` calls: returns a new module table. Raises when memory runs out. */
+/* What `require "llama_cloud.core"` calls: returns a new module table. Raises when memory runs out, and in
+ * another Lua than the one whose headers this was compiled with: their functions have the same names and not
+ * the same structures. */
 int luaopen_llama_cloud_core(lua_State *L) {
+  int version = (int)lua_version(L);
+  if (version != LUA_VERSION_NUM)
+    return luaL_error(
+        L, "llama_cloud.core was built for Lua %d.%d, and this is Lua %d.%d: build it for this one",
+        LUA_VERSION_NUM / 100, LUA_VERSION_NUM % 100, version / 100, version % 100);
   luaL_checkversion(L);
   lua_newtable(L);
   lua_pushlightuserdata(L, NULL); /* the same value as cjson.null */
   lua_setfield(L, -2, "null");
   open_array(L);
+  lua_shown_open(L);
   lua_decode_open(L);
   lua_encode_open(L);
   lua_headers_open(L);

@@ -1,5 +1,7 @@
 #include "json_scan.h"
 
+#include "poller.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,6 +19,12 @@
 /* Exponents stop counting here: far beyond what any number of leading zeros in memory could bring back. */
 #define EXPONENT_LIMIT INT64_C(100000000000000000)
 
+/* How many values are decoded, keys passed over, or pieces of a string resolved, from one look at the clock
+   to the next. */
+enum { PATIENCE = 10000 };
+
+const char *const json_overdue = "there was no time to decode it";
+
 /* A decimal number taken apart: whole and fraction are spans of digits in the text, and may be empty. */
 typedef struct decimal {
   const char *whole;
@@ -29,7 +37,27 @@ typedef struct decimal {
 void json_scan_begin(json_scan *scan, const char *text, size_t length) {
   if (!text)
     text = "";
-  *scan = (json_scan){.text = text, .at = text, .end = text + length};
+  *scan =
+      (json_scan){.text = text, .at = text, .end = text + length, .seconds = HUGE_VAL, .patience = PATIENCE};
+}
+
+bool json_look_at_clock(json_scan *scan) {
+  scan->patience = PATIENCE;
+  if (isinf(scan->seconds))
+    return true;
+  int64_t now = poller_now();
+  if (scan->begun == 0)
+    scan->begun = now;
+  return (double)(now - scan->begun) / 1e9 < scan->seconds || json_fault(scan, scan->at, json_overdue);
+}
+
+bool json_scan_mark(json_scan *scan) {
+  if (scan->end - scan->at < 3 || memcmp(scan->at, "\xEF\xBB\xBF", 3) != 0)
+    return true;
+  if (!scan->repair)
+    return json_fault(scan, scan->at, "a byte order mark");
+  scan->at += 3;
+  return true;
 }
 
 bool json_fault(json_scan *scan, const char *at, const char *what) {
@@ -98,47 +126,58 @@ static int32_t code_unit(const char *at, const char *end) {
   return unit;
 }
 
+/* U+FFFD REPLACEMENT CHARACTER */
+enum { REPLACEMENT = 0xFFFD };
+
 static bool is_high_surrogate(int32_t unit) { return unit >= 0xD800 && unit <= 0xDBFF; }
 
 static bool is_low_surrogate(int32_t unit) { return unit >= 0xDC00 && unit <= 0xDFFF; }
 
-int json_utf8(const char *at, const char *end) {
+/* How many of the bytes from `at`, which is >= 0x80, to `end` are the beginning of a UTF-8 sequence or the
+   whole of it, 0 if none; *length becomes that of the whole sequence. */
+static inline int utf8_beginning(const char *at, const char *end, int *length) {
   const unsigned char *byte = (const unsigned char *)at;
   size_t available = (size_t)(end - at);
-  int length;
   /* The second byte's range is what tells overlong forms, surrogates and too high values from the rest. */
   unsigned char lowest = 0x80;
   unsigned char highest = 0xBF;
   if (byte[0] >= 0xC2 && byte[0] <= 0xDF) {
-    length = 2;
+    *length = 2;
   } else if (byte[0] >= 0xE0 && byte[0] <= 0xEF) {
-    length = 3;
+    *length = 3;
     if (byte[0] == 0xE0)
       lowest = 0xA0;
     if (byte[0] == 0xED)
       highest = 0x9F;
   } else if (byte[0] >= 0xF0 && byte[0] <= 0xF4) {
-    length = 4;
+    *length = 4;
     if (byte[0] == 0xF0)
       lowest = 0x90;
     if (byte[0] == 0xF4)
       highest = 0x8F;
   } else {
+    *length = 0;
     return 0;
   }
-  for (int i = 1; i < length; i++) {
-    if ((size_t)i == available)
-      return -1;
-    if (byte[i] < lowest || byte[i] > highest)
-      return 0;
+  int i = 1;
+  for (; i < *length && (size_t)i < available && byte[i] >= lowest && byte[i] <= highest; i++) {
     lowest = 0x80;
     highest = 0xBF;
   }
-  return length;
+  return i;
+}
+
+int json_utf8(const char *at, const char *end) {
+  int length;
+  int found = utf8_beginning(at, end, &length);
+  if (found == length)
+    return length;
+  return at + found == end ? -1 : 0;
 }
 
 const char *const json_no_memory = "not enough memory";
 
+static const char *const invalid_utf8 = "invalid UTF-8";
 static const char *const control_character = "a control character that is not escaped";
 
 /* The text ends before the string does: at its very end, whatever was cut in two there. */
@@ -182,17 +221,23 @@ static inline const char *skip_plain(const char *at, const char *end) {
   return at;
 }
 
-/* Passes over the characters that are not ASCII and begin here. */
+/* Passes over the characters that are not ASCII and begin here. With `repair` it stops before what is no
+ * UTF-8. */
 static bool scan_utf8(json_scan *scan) {
   do {
     int length = json_utf8(scan->at, scan->end);
     if (length < 0)
       return unfinished_string(scan);
     if (length == 0)
-      return json_fault(scan, scan->at, "invalid UTF-8");
+      return scan->repair || json_fault(scan, scan->at, invalid_utf8);
     scan->at += length;
   } while (scan->at < scan->end && (unsigned char)*scan->at >= 0x80);
   return true;
+}
+
+/* Whether scan_utf8 has stopped before what is no UTF-8: after what is, there is ASCII or nothing. */
+static inline bool is_broken(const json_scan *scan) {
+  return scan->at < scan->end && (unsigned char)*scan->at >= 0x80;
 }
 
 /* Writes the UTF-8 form of a code point and returns the place after it. */
@@ -216,7 +261,8 @@ static char *put_utf8(char *out, int32_t code) {
 }
 
 /* Passes over the escape whose backslash is here, and writes what it stands for at *out, which moves on; a
-   pair of surrogates is one escape. The fault, if not the end of the text, lies at the backslash. */
+   pair of surrogates is one escape. What follows one without its partner is left alone. The fault, if not the
+   end of the text, lies at the backslash. */
 static bool scan_escape(json_scan *scan, char **out) {
   const char *escape = scan->at;
   const char *at = escape + 1;
@@ -239,17 +285,18 @@ static bool scan_escape(json_scan *scan, char **out) {
   if (is_high_surrogate(unit)) {
     if (at == scan->end || (*at == '\\' && at + 1 == scan->end))
       return unfinished_string(scan);
-    if (at[0] != '\\' || at[1] != 'u')
-      return json_fault(scan, escape, "lone surrogate");
-    int32_t second = code_unit(at + 2, scan->end);
+    int32_t second = at[0] == '\\' && at[1] == 'u' ? code_unit(at + 2, scan->end) : -1;
     if (second == -2)
       return unfinished_string(scan);
-    if (!is_low_surrogate(second))
+    if (is_low_surrogate(second)) {
+      unit = 0x10000 + (unit - 0xD800) * 0x400 + (second - 0xDC00);
+      at += 6;
+    }
+  }
+  if (unit >= 0xD800 && unit <= 0xDFFF) {
+    if (!scan->repair)
       return json_fault(scan, escape, "lone surrogate");
-    unit = 0x10000 + (unit - 0xD800) * 0x400 + (second - 0xDC00);
-    at += 6;
-  } else if (is_low_surrogate(unit)) {
-    return json_fault(scan, escape, "lone surrogate");
+    unit = REPLACEMENT;
   }
   *out = put_utf8(*out, unit);
   scan->at = at;
@@ -268,14 +315,41 @@ static inline const char *copy_plain(char *out, const char *at, const char *end)
   return stop;
 }
 
-/* Goes on with a string in which an escape has been met, which begins at `start`: resolves it into `scratch`.
- */
-static bool scan_escaped(json_scan *scan, const char *start, buffer *scratch) {
-  enum { STEP = 32 }; /* more than one turn writes */
+/* Passes over a few of the bytes here that are not ASCII, and copies them to *out, which moves on, or puts
+   U+FFFD in their place. Writes no more than UTF8_ROOM bytes. */
+enum { UTF8_TURNS = 8, UTF8_ROOM = UTF8_TURNS * 4 };
+static bool resolve_utf8(json_scan *scan, char **out) {
+  const char *at = scan->at;
+  for (int i = 0; i < UTF8_TURNS && at < scan->end && (unsigned char)*at >= 0x80; i++) {
+    int length;
+    int found = utf8_beginning(at, scan->end, &length);
+    if (found == length && found > 0) {
+      memcpy(*out, at, (size_t)found);
+      *out += found;
+    } else if (at + found == scan->end) {
+      return unfinished_string(scan);
+    } else if (!scan->repair) {
+      return json_fault(scan, at, invalid_utf8);
+    } else {
+      memcpy(*out, "\xEF\xBF\xBD", 3); /* as put_utf8 writes REPLACEMENT, but faster: there may be many */
+      *out += 3;
+    }
+    at += found > 0 ? found : 1;
+  }
+  scan->at = at;
+  return true;
+}
+
+/* Goes on with a string in which an escape, or what is to be repaired, has been met, which begins at `start`:
+   resolves it into `scratch`. */
+static bool resolve_string(json_scan *scan, const char *start, buffer *scratch) {
+  enum { STEP = 16 + UTF8_ROOM }; /* more than one turn writes */
   buffer_clear(scratch);
   if (!buffer_append(scratch, start, (size_t)(scan->at - start)))
     return json_fault(scan, scan->at, json_no_memory);
   for (;;) {
+    if (!json_in_time(scan))
+      return false;
     if (scratch->capacity - scratch->length < STEP && !buffer_reserve(scratch, STEP))
       return json_fault(scan, scan->at, json_no_memory);
     char *out = scratch->data + scratch->length;
@@ -288,6 +362,9 @@ static bool scan_escaped(json_scan *scan, const char *start, buffer *scratch) {
     if (byte == '\\') {
       if (!scan_escape(scan, &out))
         return false;
+    } else if (byte >= 0x80) {
+      if (!resolve_utf8(scan, &out))
+        return false;
     } else if (byte == '"') {
       scratch->length = (size_t)(out - scratch->data);
       scan->at++;
@@ -296,13 +373,6 @@ static bool scan_escaped(json_scan *scan, const char *start, buffer *scratch) {
       return json_fault(scan, scan->at, control_character);
     }
     scratch->length = (size_t)(out - scratch->data);
-    if (byte >= 0x80) {
-      from = scan->at;
-      if (!scan_utf8(scan))
-        return false;
-      if (!buffer_append(scratch, from, (size_t)(scan->at - from)))
-        return json_fault(scan, scan->at, json_no_memory);
-    }
   }
 }
 
@@ -314,20 +384,20 @@ bool json_scan_string(json_scan *scan, json_string *string, buffer *scratch) {
       return unfinished_string(scan);
     unsigned char byte = (unsigned char)*scan->at;
     if (byte == '"') {
-      *string = (json_string){.bytes = start, .length = (size_t)(scan->at - start), .escaped = false};
+      *string = (json_string){.bytes = start, .length = (size_t)(scan->at - start), .resolved = false};
       scan->at++;
-      return true;
-    }
-    if (byte == '\\') {
-      if (!scan_escaped(scan, start, scratch))
-        return false;
-      *string = (json_string){.bytes = scratch->data, .length = scratch->length, .escaped = true};
       return true;
     }
     if (byte < 0x20)
       return json_fault(scan, scan->at, control_character);
-    if (!scan_utf8(scan))
+    if (byte >= 0x80 && !scan_utf8(scan))
       return false;
+    if (byte == '\\' || is_broken(scan)) {
+      if (!resolve_string(scan, start, scratch))
+        return false;
+      *string = (json_string){.bytes = scratch->data, .length = scratch->length, .resolved = true};
+      return true;
+    }
   }
 }
 

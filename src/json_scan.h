@@ -18,13 +18,18 @@ typedef struct json_scan {
   const char *end;
   const char *fault; /* static text, or NULL: what is wrong, or what was expected */
   bool expected;     /* which of the two `fault` is */
+  bool repair;       /* strings are repaired rather than refused: see json_scan_string */
+  double seconds;    /* how long it may take: see json_in_time */
+  int64_t begun;     /* when the clock was looked at first; 0: it was not */
+  unsigned patience; /* values until it is looked at again */
 } json_scan;
 
-/* A string without its quotes and escapes: in the text itself, or in the scratch buffer if it has escapes. */
+/* A string without its quotes and escapes: in the text itself, or in the scratch buffer if it is not spelt
+   there as it is. */
 typedef struct json_string {
   const char *bytes;
   size_t length;
-  bool escaped;
+  bool resolved; /* it had escapes, or was repaired */
 } json_string;
 
 typedef struct json_number {
@@ -33,8 +38,13 @@ typedef struct json_number {
   double real;
 } json_number;
 
-/* Begins at the start of `length` bytes, which stay the caller's. A NULL text must be of length 0. */
+/* Begins at the start of `length` bytes, which stay the caller's; strictly, unless the caller sets `repair`.
+   A NULL text must be of length 0. */
 void json_scan_begin(json_scan *scan, const char *text, size_t length);
+
+/* Passes over a byte order mark at the start of a text that is repaired; in any other it is a fault (RFC 8259
+   section 8.1 leaves the choice). */
+bool json_scan_mark(json_scan *scan);
 
 /* Record a fault at `at`, in static text, and return false: "`what` at byte n". */
 bool json_fault(json_scan *scan, const char *at, const char *what);
@@ -46,6 +56,13 @@ bool json_expected(json_scan *scan, const char *what);
  * suffices. */
 #define JSON_MESSAGE_SIZE 160
 void json_describe_fault(const json_scan *scan, char *out, size_t size);
+
+/* Whether there is time for another value; if not, the fault is json_overdue. To be asked for each: a clock
+   is looked at now and then, a few milliseconds apart, and the time counts from its first look, so that short
+   texts have none. */
+extern const char *const json_overdue;
+bool json_look_at_clock(json_scan *scan);
+static inline bool json_in_time(json_scan *scan) { return --scan->patience != 0 || json_look_at_clock(scan); }
 
 /* Goes on to the next byte that is not white space, or to the end. */
 static inline void json_skip_space(json_scan *scan) {
@@ -62,7 +79,12 @@ bool json_scan_word(json_scan *scan, const char *word);
 
 /* Passes over the string whose opening quote is here, checks all of it and resolves its escapes, if it has
    any, into `scratch`, whose contents are lost. Where there is no memory for that the fault is
-   json_no_memory. */
+   json_no_memory.
+
+   With `repair` U+FFFD takes the place of the escape of each surrogate that is not one of a pair, and of what
+   is no UTF-8, as the Unicode Standard (section 3.9, "U+FFFD Substitution of Maximal Subparts") and all
+   browsers do it: one for the longest beginning of a character that breaks off, one for each other byte. All
+   other faults stay faults. */
 bool json_scan_string(json_scan *scan, json_string *string, buffer *scratch);
 extern const char *const json_no_memory;
 

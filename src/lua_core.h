@@ -20,6 +20,7 @@
 
 void lua_decode_open(lua_State *L);
 void lua_encode_open(lua_State *L);
+void lua_shown_open(lua_State *L);
 void lua_headers_open(lua_State *L);
 void lua_page_open(lua_State *L);
 void lua_redact_open(lua_State *L);
@@ -31,11 +32,17 @@ typedef struct lua_decoding {
   int max_depth;
   bool keep_null; /* in objects */
   bool fields;    /* of the outermost object only some are wanted */
+  bool repair;    /* broken strings, and a byte order mark, are no fault */
+  double seconds; /* how long it may take; HUGE_VAL unless the caller sets it */
 } lua_decoding;
 
 /* Reads the options of core.decode at a stack index, a table or nil, and pushes the array of the names of
    wanted fields, or nil. Raises for a bad option. */
 lua_decoding lua_decode_options(lua_State *L, int index);
+
+/* The same for an answer of the service. It is always repaired: one broken text must not make a batch, a list
+   or an id of what was created unreadable. */
+lua_decoding lua_answer_options(lua_State *L, int index);
 
 /* Decodes the JSON text of `length` bytes at `text`: all of it, if `at` is NULL; otherwise the value that
    begins at offset *at, which then becomes the offset of what follows it. What lua_decode_options has pushed
@@ -46,9 +53,18 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, l
                     int names);
 
 /* Pushes a page of a list (lua_page.c) over `text`, whose bytes it takes, and returns 1; or, where the text
-   is not a JSON object, pushes nil, a message and, if it is not JSON at all, the offset, returns 2 or 3, and
-   leaves the text alone. `text` must stay where it is until this returns: the caller pins it. */
-int lua_page_push(lua_State *L, buffer *text);
+   is not a JSON object, or cannot be looked through in `seconds`, pushes nil, a message and the offset as
+   lua_decode_text, returns 3, and leaves the text alone. `each` is how many seconds decoding an item may
+   take. `text` must stay where it is until this returns: the caller pins it. */
+int lua_page_push(lua_State *L, buffer *text, double seconds, double each);
+
+/* Makes of the table on top of the stack what it shows: if it has __pairs, puts a plain table of what that
+   gives in its place; else leaves it, for then it shows what it holds. NULL; or static text, if that cannot
+   be told: an empty table with fields behind __index. The stack is then the caller's to put right. *left
+   becomes less by each field that __pairs gives, and may not become negative, so that an endless one ends.
+   Calls Lua code, which may raise, and must not yield; raises when memory runs out. */
+#define LUA_MOST_SHOWN 1000000
+const char *lua_show_table(lua_State *L, lua_Integer *left);
 
 /* The request headers at a stack index: a table as core.headers takes it, what that has returned, or nil for
    none. Puts the userdata that owns the set in its place. Raises for anything else, and when memory runs out.

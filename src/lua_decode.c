@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <limits.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +94,7 @@ static bool decode_string(decoder *d) {
   if (!json_scan_string(scan, &string, &d->state->scratch))
     return false;
   lua_pushlstring(d->L, string.bytes, string.length);
-  if (remember && !string.escaped && string.length <= JSON_MEMORY_STRING) {
+  if (remember && !string.resolved && string.length <= JSON_MEMORY_STRING) {
     field->value = keep(d, field->slot + 1);
     field->value_length = string.length;
   }
@@ -227,8 +228,9 @@ static bool decode_new_key(decoder *d, const char *wanted, json_field **field) {
   json_skip_space(scan);
   if (scan->at == scan->end || *scan->at != ':')
     return json_expected(scan, "':'");
-  /* one that is spelt with an escape or a space is not, for it would be remembered again each time */
-  if (!key.escaped && key.length <= JSON_MEMORY_STRING && scan->at == key.bytes + key.length + 1)
+  /* one that is not spelt as it is, or has a space behind it, is not, for it would be remembered again each
+   * time */
+  if (!key.resolved && key.length <= JSON_MEMORY_STRING && scan->at == key.bytes + key.length + 1)
     *field = json_memory_field(memory, d->top->place, key.bytes, key.length);
   if (*field != NULL)
     keep(d, (*field)->slot);
@@ -280,6 +282,8 @@ static member decode_member(decoder *d, const char *wanted) {
   json_scan *scan = &d->scan;
   member found;
   while ((found = decode_key(d, wanted)) == SKIPPED) {
+    if (!json_in_time(scan))
+      return FAULT;
     json_skip_space(scan);
     if (!json_skip_value(scan, NULL))
       return FAULT;
@@ -370,6 +374,38 @@ static inline bool next_is(json_scan *scan, char c) {
   return scan->at < scan->end && *scan->at == c;
 }
 
+/* Puts the complete value on top of the stack into the container around it, and closes those that end with
+   it. MEMBER: another value comes next, and *wanted says what it is; CLOSED: the outermost value is complete.
+ */
+static inline member end_value(decoder *d, const char **wanted) {
+  json_scan *scan = &d->scan;
+  while (d->top != NULL) {
+    bool in_array = d->top->length >= 0;
+    if (in_array)
+      lua_rawseti(d->L, -2, ++d->top->length);
+    else
+      lua_rawset(d->L, -3);
+    json_skip_space(scan);
+    char next = scan->at < scan->end ? *scan->at : '\0';
+    if (next == ',') {
+      scan->at++;
+      d->field = NULL;
+      *wanted = "a value after ','";
+      if (in_array)
+        return MEMBER;
+      member found = decode_member(d, "a key after ','");
+      *wanted = "a value after ':'";
+      if (found != CLOSED)
+        return found;
+    } else if (next != (in_array ? ']' : '}')) {
+      json_expected(scan, in_array ? "',' or ']'" : "',' or '}'");
+      return FAULT;
+    }
+    leave_container(d);
+  }
+  return CLOSED;
+}
+
 /* Decodes the value that begins at the next byte that is not white space, and pushes it. False on a fault:
    the stack then holds the unfinished tables, which are the caller's to drop. */
 static bool decode_value(decoder *d) {
@@ -377,6 +413,8 @@ static bool decode_value(decoder *d) {
   lua_State *L = d->L;
   const char *wanted = "a value";
   for (;;) {
+    if (!json_in_time(scan))
+      return false;
     json_skip_space(scan);
     if (scan->at == scan->end)
       return json_expected(scan, wanted);
@@ -409,47 +447,19 @@ static bool decode_value(decoder *d) {
     } else if (!decode_plain(d, wanted)) {
       return false;
     }
-    /* A value is complete, and with it perhaps the containers around it. */
-    for (;;) {
-      if (d->top == NULL)
-        return true;
-      bool in_array = d->top->length >= 0;
-      if (in_array)
-        lua_rawseti(L, -2, ++d->top->length);
-      else
-        lua_rawset(L, -3);
-      json_skip_space(scan);
-      char next = scan->at < scan->end ? *scan->at : '\0';
-      if (next == ',') {
-        scan->at++;
-        d->field = NULL;
-        wanted = "a value after ','";
-        if (in_array)
-          break;
-        member found = decode_member(d, "a key after ','");
-        if (found == FAULT)
-          return false;
-        wanted = "a value after ':'";
-        if (found == MEMBER)
-          break;
-        leave_container(d);
-        continue;
-      }
-      if (next != (in_array ? ']' : '}'))
-        return json_expected(scan, in_array ? "',' or ']'" : "',' or '}'");
-      leave_container(d);
-    }
+    member next = end_value(d, &wanted);
+    if (next != MEMBER)
+      return next == CLOSED;
   }
 }
 
 /* Decodes the whole text as one value. As for decode_value. */
 static bool decode_document(decoder *d) {
   json_scan *scan = &d->scan;
+  if (!json_scan_mark(scan))
+    return false;
   if (scan->at == scan->end)
     return json_fault(scan, scan->at, "the text is empty");
-  if (scan->end - scan->at >= 3 && memcmp(scan->at, "\xEF\xBB\xBF", 3) == 0) {
-    return json_fault(scan, scan->at, "a byte order mark");
-  }
   if (!decode_value(d))
     return false;
   json_skip_space(scan);
@@ -462,6 +472,9 @@ static void take_option(lua_State *L, lua_decoding *decoding, int options) {
   if (strcmp(name, "null") == 0) {
     luaL_argcheck(L, lua_isboolean(L, -1), options, "'null' must be a boolean");
     decoding->keep_null = lua_toboolean(L, -1);
+  } else if (strcmp(name, "repair") == 0) {
+    luaL_argcheck(L, lua_isboolean(L, -1), options, "'repair' must be a boolean");
+    decoding->repair = lua_toboolean(L, -1);
   } else if (strcmp(name, "max_depth") == 0) {
     int is_integer = 0;
     lua_Integer depth = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &is_integer) : 0;
@@ -478,17 +491,32 @@ static void take_option(lua_State *L, lua_decoding *decoding, int options) {
 
 /* As lua_core.h says. */
 lua_decoding lua_decode_options(lua_State *L, int index) {
-  lua_decoding decoding = {.max_depth = DEFAULT_MAX_DEPTH};
-  if (!lua_isnil(L, index)) {
-    index = lua_absindex(L, index);
-    luaL_checktype(L, index, LUA_TTABLE);
-    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
-      take_option(L, &decoding, index);
+  lua_decoding decoding = {.max_depth = DEFAULT_MAX_DEPTH, .seconds = HUGE_VAL};
+  if (lua_isnil(L, index)) {
+    lua_pushnil(L);
+    return decoding;
   }
+  index = lua_absindex(L, index);
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_pushvalue(L, index);
+  int shown = lua_gettop(L);
+  lua_Integer left = LUA_MOST_SHOWN;
+  const char *problem = lua_show_table(L, &left);
+  luaL_argcheck(L, problem == NULL, index, problem);
+  for (lua_pushnil(L); lua_next(L, shown); lua_pop(L, 1))
+    take_option(L, &decoding, index);
   if (decoding.fields)
-    lua_getfield(L, index, "fields");
+    lua_getfield(L, shown, "fields");
   else
     lua_pushnil(L);
+  lua_replace(L, shown);
+  return decoding;
+}
+
+/* As lua_core.h says. */
+lua_decoding lua_answer_options(lua_State *L, int index) {
+  lua_decoding decoding = lua_decode_options(L, index);
+  decoding.repair = true;
   return decoding;
 }
 
@@ -501,6 +529,8 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, l
   d.base = lua_gettop(L) + 1;
   d.state = decoder_state_take(L, options.fields ? names : 0);
   json_scan_begin(&d.scan, text, length);
+  d.scan.repair = options.repair;
+  d.scan.seconds = options.seconds;
   d.room = length;
   if (at != NULL) {
     d.scan.at += *at;
@@ -515,12 +545,13 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, l
   }
   if (d.scan.fault == json_no_memory)
     out_of_memory(L);
+  bool overdue = d.scan.fault == json_overdue;
   char message[JSON_MESSAGE_SIZE];
   json_describe_fault(&d.scan, message, sizeof message);
   lua_settop(L, d.base + FIXED_SLOTS - 1);
   decoder_state_leave(d.state);
   lua_pushnil(L);
-  lua_pushstring(L, message);
+  lua_pushstring(L, overdue ? json_overdue : message);
   lua_pushinteger(L, (lua_Integer)(d.scan.at - d.scan.text) + 1);
   return 3;
 }
@@ -533,9 +564,11 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, l
    nearest floats. An empty array has the metatable core.array, nothing else has any.
 
    ---@param text string
-   ---@param options? { null?: boolean, max_depth?: integer, fields?: string[] } max_depth: 1 to 100000,
-   default 512; fields: of the outermost object only these are decoded, and the values of others are passed
-   over without a look at anything in them but brackets and quotes
+   ---@param options? { null?: boolean, max_depth?: integer, fields?: string[], repair?: boolean }
+   max_depth: 1 to 100000, default 512; fields: of the outermost object only these are decoded, and the values
+   of others are passed over without a look at anything in them but brackets and quotes; repair: lone
+   surrogates and invalid UTF-8 in strings, keys included, become U+FFFD (json_scan_string says how many), and
+   a byte order mark before the text is passed over. Answers of the service are always decoded so.
    ---@return any value       nil if the text is not such a text
    ---@return string? message what is wrong with it, and at which byte
    ---@return integer? offset the byte's position, from 1; #text + 1 if the text ends too early
@@ -554,9 +587,12 @@ static int core_decode(lua_State *L) {
   return lua_decode_text(L, text, length, NULL, options, 3);
 }
 
-/* As lua_core.h says. */
+/* As lua_core.h says: adds core.decode, and core.overdue, the message where an answer was not decoded in
+ * time. */
 void lua_decode_open(lua_State *L) {
   decoder_state_open(L);
   lua_pushcfunction(L, core_decode);
   lua_setfield(L, -2, "decode");
+  lua_pushstring(L, json_overdue);
+  lua_setfield(L, -2, "overdue");
 }

@@ -2,9 +2,10 @@
 
    Like the decoder it goes round in a loop, so depth costs no C stack. The text, the open tables and the
    sorted keys lie in malloc'd buffers of one userdata: an error that unwinds leaves them to its finalizer.
-   Tables are read raw, so no metamethod runs. But an allocation can run a finalizer, which may change a table
-   that is being encoded: so whatever is counted or collected in one go allocates nothing in Lua meanwhile,
-   keys are held by a list of our own, and what is gone afterwards is an error. */
+   A table with __pairs is read by that (lua_shown.c), all others raw. That, and a finalizer which an
+   allocation runs, may change a table that is being encoded: so whatever is counted or collected in one go
+   allocates nothing in Lua meanwhile, keys are held by a list of our own, and what is gone afterwards is an
+   error. */
 
 #include "buffer.h"
 #include "json_scan.h"
@@ -23,8 +24,8 @@
  * one. */
 #define MAX_DEPTH 512
 
-/* Where core_encode keeps what it needs. Above these lie two slots for each open table: the table, and the
-   list of its keys or, for an array, nil. */
+/* Where core_encode keeps what it needs. Above these lie three slots for each open table: the table, what it
+   shows (mostly itself), and the list of its keys or, for an array, nil. */
 enum { VALUE = 1, ROOT, STATE, ARRAY_METATABLE, FIXED_SLOTS = ARRAY_METATABLE };
 
 /* A key of an object. The string is held by the list of keys, at place `slot`. */
@@ -44,6 +45,7 @@ typedef struct frame {
 } frame;
 
 typedef struct encoder {
+  lua_Integer left; /* how many fields __pairs may still give */
   buffer text;
   buffer frames;  /* of frame, outermost first */
   buffer members; /* of member, those of each open object in order, outermost first */
@@ -368,8 +370,8 @@ static bool collect_members(lua_State *L, encoder *e, frame *f) {
   return true;
 }
 
-/* Opens the table on top of the stack: writes its bracket, pushes the list of its keys or nil, and appends
-   its frame. False, with the message as text, if it cannot be encoded. */
+/* Opens the table on top of the stack: writes its bracket, pushes what it shows and the list of its keys or
+   nil, and appends its frame. False, with the message as text, if it cannot be encoded. */
 static bool enter_table(lua_State *L, encoder *e) {
   frame f = {.table = lua_topointer(L, -1)};
   for (size_t level = 0; level < depth_of(e); level++) {
@@ -380,6 +382,10 @@ static bool enter_table(lua_State *L, encoder *e) {
   if (depth_of(e) == MAX_DEPTH)
     return refuse(L, e, "cannot encode more than 512 tables within each other");
   luaL_checkstack(L, LUA_MINSTACK, "encoding JSON");
+  lua_pushvalue(L, -1);
+  const char *problem = lua_show_table(L, &e->left);
+  if (problem != NULL)
+    return refuse(L, e, problem);
   if (!classify(L, e, &f.is_array, &f.count))
     return false;
   if (f.is_array) {
@@ -393,14 +399,14 @@ static bool enter_table(lua_State *L, encoder *e) {
   return true;
 }
 
-/* Closes the innermost table and takes its two slots off the stack. */
+/* Closes the innermost table and takes its slots off the stack. */
 static void leave_table(lua_State *L, encoder *e) {
   const frame *f = frame_at(e, depth_of(e) - 1);
   put(L, e, f->is_array ? "]" : "}", 1);
   if (!f->is_array)
     e->members.length = f->first_member * sizeof(member);
   e->frames.length -= sizeof(frame);
-  lua_pop(L, 2);
+  lua_pop(L, 3);
 }
 
 /* Writes what precedes the next value of the innermost table, and pushes that value. False if its key cannot
@@ -493,7 +499,13 @@ static bool encode_value(lua_State *L, encoder *e) {
    Tables with the metatable core.array, and those with the keys 1 to n, are arrays; those with only strings
    as keys, and empty ones, are objects. core.null is null. Integers are written exactly; floats with the
    fewest digits that decode to the same float, and always as floats: 3.0, 1e+300. Strings are written as they
-   are, but for quotes, backslashes and control characters. Metamethods are not called.
+   are, but for quotes, backslashes and control characters.
+
+   A table with __pairs is what that gives, as `pairs` would: it must not yield, must give no key twice and,
+   over all such tables, at most 1000000 fields; what it raises comes out. Any other table is what it holds
+   itself, as `pairs` has it, too: no other metamethod is called. But an empty one with fields behind __index
+   is refused rather than written as {}; behind a table with functions alone, which is a class, there are
+   none.
 
    ---@param value any
    ---@param root? string what the message calls the value; default "value"
@@ -503,8 +515,8 @@ static bool encode_value(lua_State *L, encoder *e) {
    Not encoded: nil, functions, threads, full userdata, other light userdata; NaN and infinities; strings and
    keys that are not valid UTF-8; tables that are neither arrays nor objects (gaps, mixed keys, keys that are
    neither integers nor strings), that contain themselves, or that lie in more than 511 others; tables that a
-   finalizer changes meanwhile. Raises without a first argument, for a root that is no string, and when memory
-   or the Lua stack runs out. */
+   finalizer or a __pairs changes meanwhile. Raises without a first argument, for a root that is no string,
+   and when memory or the Lua stack runs out. */
 static int core_encode(lua_State *L) {
   luaL_checkany(L, VALUE);
   luaL_optstring(L, ROOT, NULL);
@@ -514,7 +526,7 @@ static int core_encode(lua_State *L) {
     lua_replace(L, ROOT);
   }
   encoder *e = lua_newuserdatauv(L, sizeof *e, 0);
-  *e = (encoder){.text = {0}};
+  *e = (encoder){.left = LUA_MOST_SHOWN};
   luaL_setmetatable(L, ENCODER);
   luaL_getmetatable(L, LUA_CORE_ARRAY);
   lua_pushvalue(L, VALUE);

@@ -1,11 +1,13 @@
 /* A page of a list: the bytes of its envelope, and its items one by one.
 
    The envelope is looked at once, when the page is made: whether the document is whole, where `items` begins,
-   and where the other members are. An item is decoded when it is asked for, so that its memory can be used
-   again for the next one. The bytes are given back after the last item, on close, or by the collector. */
+   and where the other members are. Pages are answers of the service, and repaired (lua_core.h). An item is
+   decoded when it is asked for, so that its memory can be used again for the next one. The bytes are given
+   back after the last item, on close, or by the collector. */
 #include "json_skip.h"
 #include "lua_core.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -26,6 +28,7 @@ typedef struct lua_page {
   buffer text;
   envelope envelope;
   lua_decoding options; /* the same ones, read */
+  double each;          /* how many seconds decoding an item, or the whole, may take */
   size_t at;            /* where the next item begins; 0: not begun */
   bool ended;           /* the last item was delivered, or a fault was found */
   bool closing;         /* closed while it was pinned */
@@ -49,6 +52,8 @@ static bool is_empty_array(const json_scan *scan, size_t offset) {
 static bool scan_member(json_scan *scan, envelope *e, buffer *scratch) {
   json_string key;
   size_t inner;
+  if (!json_in_time(scan))
+    return false;
   json_skip_space(scan);
   if (scan->at == scan->end || *scan->at != '"')
     return json_expected(scan, "a key");
@@ -78,6 +83,9 @@ static bool scan_member(json_scan *scan, envelope *e, buffer *scratch) {
 /* Goes over the whole envelope. False, with a fault, if it is not whole or not an object. */
 static bool scan_envelope(json_scan *scan, envelope *e, buffer *scratch) {
   *e = (envelope){0};
+  scan->repair = true;
+  if (!json_scan_mark(scan))
+    return false;
   json_skip_space(scan);
   if (scan->at == scan->end || *scan->at != '{')
     return json_expected(scan, "an object");
@@ -108,7 +116,7 @@ static int push_fault(lua_State *L, const json_scan *scan) {
   }
   json_describe_fault(scan, message, sizeof message);
   lua_pushnil(L);
-  lua_pushstring(L, message);
+  lua_pushstring(L, scan->fault == json_overdue ? json_overdue : message);
   lua_pushinteger(L, (lua_Integer)(scan->at - scan->text) + 1);
   return 3;
 }
@@ -119,16 +127,18 @@ static lua_page *new_page(lua_State *L) {
   *page = (lua_page){0};
   luaL_setmetatable(L, PAGE);
   lua_pushnil(L);
-  page->options = lua_decode_options(L, -1);
+  page->options = lua_answer_options(L, -1);
   lua_pop(L, 2);
   return page;
 }
 
 /* As lua_core.h says. The page comes first, so that nothing is held when memory for it is short. */
-int lua_page_push(lua_State *L, buffer *text) {
+int lua_page_push(lua_State *L, buffer *text, double seconds, double each) {
   json_scan scan;
   lua_page *page = new_page(L);
+  page->each = page->options.seconds = each;
   json_scan_begin(&scan, text->data, text->length);
+  scan.seconds = seconds;
   /* the page's own buffer serves for keys with escapes, as long as it holds nothing else */
   if (!scan_envelope(&scan, &page->envelope, &page->text)) {
     buffer_free(&page->text);
@@ -198,7 +208,7 @@ static int page_member(lua_State *L) {
     lua_pushnil(L);
   } else {
     lua_pushnil(L);
-    n = lua_decode_text(L, page->text.data, page->text.length, &at, lua_decode_options(L, -1), 0);
+    n = lua_decode_text(L, page->text.data, page->text.length, &at, lua_answer_options(L, -1), 0);
   }
   unpin(page);
   return n;
@@ -236,7 +246,8 @@ static void read_options(lua_State *L, lua_page *page) {
     lua_getiuservalue(L, 1, 2);
     return;
   }
-  page->options = lua_decode_options(L, 2);
+  page->options = lua_answer_options(L, 2);
+  page->options.seconds = page->each;
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, 2);
   lua_pushvalue(L, 2);
@@ -275,8 +286,9 @@ static int page_decode(lua_State *L) {
   lua_decoding options;
   int n;
   lua_settop(L, 2);
-  options = lua_decode_options(L, 2);
+  options = lua_answer_options(L, 2);
   page = pin(L);
+  options.seconds = page->each;
   n = lua_decode_text(L, page->text.data, page->text.length, NULL, options, 3);
   unpin(page);
   return n;
@@ -312,16 +324,19 @@ static const luaL_Reg page_methods[] = {
 
 static const luaL_Reg page_metamethods[] = {{"__gc", page_gc}, {"__close", page_close}, {NULL, NULL}};
 
-/* core.page(text) -> page | nil, message, offset: a page over a copy of the text. */
+/* core.page(text) -> page | nil, message, offset: a page over a copy of the text, which need not be valid
+ * UTF-8. */
 static int core_page(lua_State *L) {
   size_t length;
   const char *bytes = luaL_checklstring(L, 1, &length);
+  lua_Number seconds = luaL_optnumber(L, 2, HUGE_VAL);
+  lua_Number each = luaL_optnumber(L, 3, HUGE_VAL);
   lua_page *holder = new_page(L); /* frees the copy if it is not taken */
   if (!buffer_append(&holder->text, bytes, length)) {
     lua_pushliteral(L, "not enough memory");
     return lua_error(L);
   }
-  return lua_page_push(L, &holder->text);
+  return lua_page_push(L, &holder->text, seconds, each);
 }
 
 void lua_page_open(lua_State *L) {

@@ -34,13 +34,14 @@ static int out_of_memory(lua_State *L) {
 
 /* ---- transport ---- */
 
-/* The open transport at stack index 1; raises for a closed one, and in a forked process. */
+/* The open transport at stack index 1, which in a forked process becomes that process's own at its first use.
+   Raises for a closed one, and if there is nothing left to make it one's own of. */
 static transport *check_transport(lua_State *L) {
   lua_transport *h = luaL_checkudata(L, 1, TRANSPORT);
   if (h->transport == NULL)
     luaL_error(L, "attempt to use a closed transport");
-  if (transport_forked(h->transport))
-    luaL_error(L, "attempt to use a transport of the parent process after fork");
+  if (!transport_own(h->transport))
+    luaL_error(L, "cannot make a transport after fork: no memory or no file descriptor left");
   return h->transport;
 }
 
@@ -216,9 +217,17 @@ static const char *method_field(lua_State *L) {
 }
 
 /* transport:start(request) -> transfer. request: method, url, headers (as core.headers takes them or what it
-   has returned), body, timeout, connect_timeout and deadline (seconds, none by default), max_response_bytes,
-   proxy, ca_file, verify (true), repeatable (false). Raises for a field of the wrong type and when there is
-   no memory. */
+   has returned; a line of more than 256 KiB ends it as refused), body, timeout, connect_timeout and deadline
+   (seconds, none by default), max_response_bytes, proxy, ca_file, verify (true), repeatable (false), fresh.
+
+   repeatable: libcurl may send it again by itself when a kept connection dies without an answer. fresh
+   (false): it goes out on a connection of its own, and is then sent again exactly when HTTP/2 has refused its
+   stream (RFC 9113 section 8.7): what may not be repeated, and whose loss costs something, is to be fresh.
+   What is neither takes a kept connection that was in use a second ago, and after that has died `sent` is
+   true. A POST or the like without a body that is not repeatable is always fresh, and a GET, HEAD or DELETE
+   without one that is not fresh always repeatable.
+
+   Raises for a field of the wrong type and when there is no memory. */
 static int transport_l_start(lua_State *L) {
   transfer_options options = {0};
   lua_Number limit;
@@ -238,6 +247,7 @@ static int transport_l_start(lua_State *L) {
   options.ca_file = string_field(L, "ca_file", NULL);
   options.verify = boolean_field(L, "verify", true);
   options.repeatable = boolean_field(L, "repeatable", false);
+  options.fresh = boolean_field(L, "fresh", false);
   options.timeout = number_field(L, "timeout", HUGE_VAL);
   options.connect_timeout = number_field(L, "connect_timeout", HUGE_VAL);
   options.deadline = number_field(L, "deadline", HUGE_VAL);
@@ -344,11 +354,21 @@ static int token_tostring(lua_State *L) {
   return 1;
 }
 
-/* transfer:outcome() -> kind, message. kind: "response" | "connection" | "refused" (not worth trying again)
-   | "timeout" | "too_large" | "cancelled". Raises "not enough memory" when that is what happened. */
+/* transfer:outcome() -> kind, message, about, variable.
+
+   kind: "response" | "connection" | "refused" (waiting and trying again cannot mend it) | "timeout" |
+   "too_large" | "encoding" (a response whose Content-Encoding is not known; its status and headers are there)
+   | "cancelled". Raises "not enough memory" when that is what happened. message: why there is no response; ""
+   if there is one.
+
+   about: what of the caller's choices has failed, nil if it was none: "ca_file", "certificate" (the server's,
+   which ca_file and verify decide about), "proxy", "url", "host". With kind "connection" or "timeout" it is
+   "proxy" if it was the proxy that was not reached or did not let the request through. variable: the
+   environment variable that names the proxy, if `about` is "proxy" and the request's own field `proxy` does
+   not name one. */
 static int transfer_l_outcome(lua_State *L) {
-  static const char *const names[] = {"response", "connection", "refused",
-                                      "timeout",  "too_large",  "cancelled"};
+  static const char *const names[] = {"response",  "connection", "refused",  "timeout",
+                                      "too_large", "encoding",   "cancelled"};
   const token *k = pin(L);
   outcome o = transfer_outcome(k);
   if (o == OUTCOME_NO_MEMORY) {
@@ -357,8 +377,10 @@ static int transfer_l_outcome(lua_State *L) {
   }
   lua_pushstring(L, names[o]);
   lua_pushstring(L, transfer_message(k));
+  lua_pushstring(L, transfer_about(k)); /* nil for NULL */
+  lua_pushstring(L, transfer_variable(k));
   unpin(L);
-  return 2;
+  return 4;
 }
 
 /* transfer:status() -> integer: the HTTP status, 0 when none arrived. */
@@ -380,30 +402,35 @@ static int transfer_l_body(lua_State *L) {
   return 1;
 }
 
-/* transfer:decode([options]) -> value | nil, message, offset: the body as JSON, straight from where it
-   arrived. options as for core.decode. */
+/* transfer:decode([options]) -> value | nil, message, offset: the body as JSON, repaired, straight from where
+   it arrived. options as for core.decode. */
 static int transfer_l_decode(lua_State *L) {
   const buffer *body;
   lua_decoding options;
   int n;
-  lua_settop(L, 2);
-  options = lua_decode_options(L, 2);
+  lua_settop(L, 3);
+  options = lua_answer_options(L, 2);
+  options.seconds = luaL_optnumber(L, 3, HUGE_VAL);
   body = transfer_body(pin(L));
-  n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, NULL, options, 3);
+  n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, NULL, options, 4);
   unpin(L);
   return n;
 }
 
-/* transfer:page() -> page | nil, message[, offset]: the body as a page of a list, which takes it over. */
+/* transfer:page([seconds[, each]]) -> page | nil, message, offset: the body as a page of a list, which takes
+   it over; core.overdue is the message where that takes longer than `seconds`, or decoding an item of it
+   longer than `each`. */
 static int transfer_l_page(lua_State *L) {
   int n;
   lua_token *h;
+  lua_Number seconds = luaL_optnumber(L, 2, HUGE_VAL);
+  lua_Number each = luaL_optnumber(L, 3, HUGE_VAL);
   lua_settop(L, 1);
   check_ended(L);
   h = lua_touserdata(L, 1);
   if (h->pinned > 0)
     return luaL_error(L, "attempt to take the body of a transfer while it is read");
-  n = lua_page_push(L, transfer_take_body(pin(L)));
+  n = lua_page_push(L, transfer_take_body(pin(L)), seconds, each);
   unpin(L);
   return n;
 }

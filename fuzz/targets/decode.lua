@@ -1,6 +1,6 @@
 --- The decoder, held against lua-cjson and against itself. An input is one document or several, with the byte 0x1E (the
 --- record separator of RFC 7464, which no document can hold) between them: what the decoder remembers of one must not
---- show in the next.
+--- show in the next. What is repaired is held against a repair of the text by Lua.
 
 local fuzz = ...
 local cjson = require("cjson").new()
@@ -71,6 +71,87 @@ local function check_against_cjson(text, value, message)
 end
 
 local options = { null = true }
+local repairing = { null = true, repair = true }
+
+-- Where strict decoding stops, and repair may go on.
+local broken = { "^invalid UTF%-8", "^lone surrogate", "^a byte order mark" }
+
+-- All that a character of several bytes can begin with.
+local beginnings = {}
+for code = 0x80, 0x10ffff, 0x40 do
+  if code < 0xd800 or code > 0xdfff then
+    local character = utf8.char(code)
+    for length = 1, #character - 1 do
+      beginnings[character:sub(1, length)] = true
+    end
+  end
+end
+
+-- The text with U+FFFD in the place of bytes that are no UTF-8, by what Lua takes for UTF-8.
+local function valid_bytes(text)
+  local parts, at = {}, 1
+  while at <= #text do
+    local _, wrong = utf8.len(text, at)
+    parts[#parts + 1] = text:sub(at, (wrong or #text + 1) - 1)
+    at = wrong or #text + 1
+    if wrong then
+      local length = 1
+      while at + length <= #text and beginnings[text:sub(at, at + length)] do
+        length = length + 1
+      end
+      parts[#parts + 1] = "\u{fffd}"
+      at = at + length
+    end
+  end
+  return table.concat(parts)
+end
+
+-- The text with \ufffd in the place of the escapes of lone surrogates: of all escapes, for outside of strings none is right.
+local function valid_escapes(text)
+  local parts, from, at = {}, 1, text:find("\\", 1, true)
+  while at do
+    local after = at + 2
+    local unit = tonumber(text:match("^u(%x%x%x%x)", at + 1) or "0", 16)
+    if unit & 0xFC00 == 0xD800 and text:find("^\\u[dD][c-fC-F]%x%x", at + 6) then
+      after = at + 12
+    elseif unit & 0xF800 == 0xD800 then
+      parts[#parts + 1] = text:sub(from, at - 1) .. "\\ufffd"
+      from, after = at + 6, at + 6
+    end
+    at = text:find("\\", after, true)
+  end
+  return table.concat(parts) .. text:sub(from)
+end
+
+-- What repair makes of a document, of which `value` or `message` and `offset` came without it.
+local function check_repair(text, value, message, offset)
+  local repaired, problem, place = fuzz.decode(text, repairing)
+  local may_differ = false
+  for _, pattern in ipairs(broken) do
+    may_differ = may_differ or message ~= nil and message:find(pattern) ~= nil
+  end
+  if not may_differ and (problem ~= message or place ~= offset or not compare.same(repaired, value)) then
+    compare.fail("repair makes a difference to %s: %s and %s", text, message, problem)
+  elseif may_differ and problem and place < offset then
+    compare.fail("with repair %s fails before its first fault: %s and %s", text, message, problem)
+  end
+  local expected, refusal = fuzz.decode(valid_escapes(valid_bytes((text:gsub("^\u{feff}", "")))), options)
+  if (problem == nil) ~= (refusal == nil) or not compare.same(repaired, expected) then
+    compare.fail(
+      "%s is repaired as %s (%s) and not %s (%s)",
+      text,
+      core.encode(repaired),
+      problem,
+      core.encode(expected),
+      refusal
+    )
+  elseif not problem then
+    local again, cause = fuzz.decode(assert(core.encode(repaired)), options) -- which refuses what is no UTF-8
+    if cause or not compare.same(again, repaired) then
+      compare.fail("what is made of %s cannot be written and read again: %s", text, cause)
+    end
+  end
+end
 
 -- Of the outermost object, every other key, and one that it has not: nothing else may come, and nothing may be different.
 local function check_fields(text, value)
@@ -162,6 +243,7 @@ return function(input)
       check_prefix(text, math.max(0, #text - 1))
     end
     check_against_cjson(text, value, message)
+    check_repair(text, value, message, offset)
     local shared = states.take()
     check_same(text, "an earlier document", value, message, decode(text))
     check_veteran(text, value, message)

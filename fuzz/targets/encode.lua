@@ -23,6 +23,54 @@ local function check_round_trip(value)
   end
 end
 
+-- Tables that show others: by their __pairs (`shows`), or by names alone (`hides`).
+local shows, hides = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+
+local function proxy(of, by_pairs)
+  local t = setmetatable({}, {
+    __pairs = by_pairs and function()
+      return next, of
+    end or nil,
+    __index = not by_pairs and of or nil,
+  })
+  if by_pairs then
+    shows[t] = of
+  else
+    hides[t] = of
+  end
+  return t
+end
+
+-- Whether a table that is empty itself has fields behind its __index.
+local function hidden(t)
+  for _ = 1, 100 do
+    t = hides[t]
+    if not t then
+      return false
+    elseif shows[t] then
+      return true
+    end
+    for key, value in next, t do
+      if type(value) ~= "function" and not (type(key) == "string" and key:find("^__")) then
+        return true
+      end
+    end
+  end
+  return true
+end
+
+-- A copy of a value that can be written, with plain tables in the place of proxies.
+local function plain(value)
+  if type(value) ~= "table" then
+    return value
+  end
+  local copy = getmetatable(value) == core.array and core.array {} or {}
+  for key, member in next, shows[value] or value do
+    copy[key] = plain(member)
+  end
+  return copy
+end
+
 -- Whether a value can be written, told without the core. `around` holds the tables that it lies in.
 local function encodable(value, around, depth)
   local kind = math.type(value) or type(value)
@@ -32,12 +80,12 @@ local function encodable(value, around, depth)
     return value == value and value ~= math.huge and value ~= -math.huge
   elseif kind == "string" then
     return utf8.len(value) ~= nil
-  elseif kind ~= "table" or around[value] or depth == MOST_DEPTH then
+  elseif kind ~= "table" or around[value] or depth == MOST_DEPTH or hidden(value) then
     return false
   end
   around[value] = true
   local integers, strings, highest = 0, 0, 0
-  for key, member in pairs(value) do
+  for key, member in next, shows[value] or value do
     if math.type(key) == "integer" then
       integers = integers + 1
       highest = math.max(highest, key)
@@ -139,6 +187,11 @@ local function build(input)
         t = { t }
       end
       return t
+    elseif kind == 14 then
+      local of = make(depth + 1)
+      local t = type(of) == "table" and proxy(of, byte() % 4 > 0) or core.null
+      made[#made + 1] = t ~= core.null and t or nil
+      return t
     end
     return b // 16
   end
@@ -157,7 +210,7 @@ local function check_built(input)
     if not can then
       compare.fail("what cannot be written is written: %s", text)
     end
-    check_round_trip(value)
+    check_round_trip(plain(value))
   elseif can then
     compare.fail("what can be written is refused: %s", message)
   elseif message:sub(1, #root) ~= root or not message:find(": ", #root + 1, true) then

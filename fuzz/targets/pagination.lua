@@ -80,7 +80,7 @@ end
 
 -- The items of a body, if it is a page without fault, told by decoding it as a whole.
 local function items_of(body)
-  local envelope = core.decode(body, { max_depth = 513 })
+  local envelope = core.decode(body, { max_depth = 513, repair = true })
   local items = request.is_object(envelope) and envelope.items
   if type(items) ~= "table" or request.is_object(items) then
     return nil
@@ -182,7 +182,7 @@ end
 -- A whole document and its page tell the same.
 local function check_page(body)
   local page = core.page(body)
-  local envelope, message = core.decode(body)
+  local envelope, message = core.decode(body, { repair = true })
   if message or not request.is_object(envelope) then
     return
   elseif not page then

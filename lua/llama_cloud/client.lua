@@ -299,7 +299,9 @@ local function new_state(given, shared)
   elseif type(given) ~= "table" then
     return nil, ("options must be a table, not %s"):format(type(given))
   end
-  local problem = options.check("option", given, declared)
+  local problem
+  given, problem = options.shown("option", given, declared)
+  problem = problem or options.check("option", given, declared)
   if problem then
     return nil, problem
   end
@@ -391,6 +393,11 @@ function Client:with_options(changes)
   elseif type(changes) ~= "table" then
     error(("options must be a table, not %s"):format(type(changes)), 2)
   end
+  local problem
+  changes, problem = options.shown("option", changes, declared)
+  if problem then
+    error(problem, 2)
+  end
   local merged = {}
   for name, value in pairs(state.given) do
     merged[name] = value
@@ -404,7 +411,8 @@ function Client:with_options(changes)
   elseif changes.base_url ~= nil and changes.region == nil then
     merged.region = nil
   end
-  local new, problem = new_state(merged, state)
+  local new
+  new, problem = new_state(merged, state)
   if not new then
     error(problem, 2)
   end
@@ -448,7 +456,12 @@ local function path_call(state, method, path, given)
   elseif type(given) ~= "table" then
     return nil, ("options must be a table, not %s"):format(type(given))
   end
-  local problem = options.check("option", given, path_options)
+  local problem
+  given, problem = options.shown("option", given, path_options)
+  if problem then
+    return nil, problem
+  end
+  problem = options.check("option", given, path_options)
   if problem then
     local place = (method == "GET" or method == "DELETE") and "query = { … }" or "body = { … }"
     return nil,

@@ -12,20 +12,16 @@ local function days(year, month, day)
   return 365 * year + year // 4 - century + century // 4 + (153 * (month - 3) + 2) // 5 + day - 719469
 end
 
--- The date of a day, which is the other way round. Not os.date, which an application may have taken away.
-local function civil(day_number)
-  local shifted = day_number + 719468 -- days since 1 March of the year 0
-  local era = shifted // 146097 -- of 400 years
-  local of_era = shifted % 146097
-  local year = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
-  local of_year = of_era - (365 * year + year // 4 - year // 100)
-  local month = (5 * of_year + 2) // 153 -- from March
-  local day = of_year - (153 * month + 2) // 5 + 1
-  year, month = year + era * 400, month + 3
-  if month > 12 then
-    year, month = year + 1, month - 12
-  end
-  return year, month, day
+-- The other way round: the year, month and day of so many days from 1970-01-01.
+local function civil(count)
+  local shifted = count + 719468 -- from the first of March of the year 0
+  local era, day_of_era = shifted // 146097, shifted % 146097
+  local year = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
+  local day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
+  local month = (5 * day_of_year + 2) // 153 -- from March, which is 0
+  local day = day_of_year - (153 * month + 2) // 5 + 1
+  local in_next = month >= 10
+  return era * 400 + year + (in_next and 1 or 0), month + (in_next and -9 or 3), day
 end
 
 local lengths = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
@@ -92,18 +88,19 @@ end
 ---@param time number seconds since the epoch
 ---@return string
 function date.format(time)
-  local milliseconds = math.floor(time * 1000 + 0.5)
-  local whole = milliseconds // 1000 | 0
+  -- Not by os.date, which knows no time after 2038 where C's time_t has 32 bits.
+  local milliseconds = math.floor(time * 1000 + 0.5) | 0
+  local whole = milliseconds // 1000
+  local second = whole % 86400
   local year, month, day = civil(whole // 86400)
-  local of_day = whole % 86400
   return ("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ"):format(
     year,
     month,
     day,
-    of_day // 3600,
-    of_day // 60 % 60,
-    of_day % 60,
-    milliseconds % 1000 | 0
+    second // 3600,
+    second // 60 % 60,
+    second % 60,
+    milliseconds % 1000
   )
 end
 

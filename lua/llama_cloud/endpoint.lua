@@ -128,6 +128,9 @@ local function bad_query(query)
     elseif not is_scalar(name) then
       return "a query parameter's name holds a line break or NUL"
     elseif type(value) == "table" then
+      if not rawequal(core.shown(value), value) then
+        return ("query parameter '%s' cannot be a table that shows other fields than it holds"):format(name)
+      end
       local count = 0
       for _ in pairs(value) do
         count = count + 1
@@ -512,6 +515,7 @@ local function waiting_methods(waiting, members)
   for name, method in pairs(methods) do
     local types = extended(extended(call_options, polling.options), method.options)
     local parameters = members[name == "run" and waiting.create or waiting.get].types
+    method.parameters, method.options = parameters, types
     local prepare = method.prepare
     method.prepare = function(state, ids, params, given)
       local problem = options.check("parameter", params, parameters, types)
@@ -540,7 +544,7 @@ function endpoint.resource(name, members)
   end
 
   -- Adds a method of `count` arguments, params and options. What is wrong with them is raised at the caller's line.
-  local function add(member, count, prepare)
+  local function add(member, count, prepare, parameters, types)
     methods[member] = function(self, ...)
       if getmetatable(self) ~= class then
         error(("call it with a colon: client.%s:%s(…)"):format(name, member), 2)
@@ -556,8 +560,14 @@ function endpoint.resource(name, members)
       elseif state.closed then
         error("attempt to use a closed client", 2)
       end
-      given = type(given) == "table" and options.without_nulls(given) or given
-      local run, problem = prepare(state, arguments, params, given)
+      local run, problem, faulty
+      params, problem = options.shown("parameter", params, parameters)
+      given, faulty = options.shown("option", given, types)
+      problem = problem or faulty
+      if not problem then
+        given = type(given) == "table" and options.without_nulls(given) or given
+        run, problem = prepare(state, arguments, params, given)
+      end
       if not run then
         error(problem, 2)
       end
@@ -574,11 +584,11 @@ function endpoint.resource(name, members)
     end
   end
   for member, one in pairs(compiled) do
-    add(member, #one.ids, preparation(one, compiled))
+    add(member, #one.ids, preparation(one, compiled), one.types, one.options)
   end
   if members.waiting then
     for member, method in pairs(waiting_methods(members.waiting, compiled)) do
-      add(member, method.ids, method.prepare)
+      add(member, method.ids, method.prepare, method.parameters, method.options)
     end
   end
   return class

@@ -4,8 +4,8 @@
 ---     local client = llama_cloud.new()
 ---     for batch in client.batches:list() do print(batch.id, batch.status) end
 
-if _VERSION ~= "Lua 5.4" then -- older ones could not even read the rest
-  error("llama_cloud needs Lua 5.4, and this is " .. _VERSION, 0)
+if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then -- older ones could not even read the rest
+  error("llama_cloud needs Lua 5.4 or 5.5, and this is " .. _VERSION, 0)
 end
 
 local client = require("llama_cloud.client")
@@ -19,18 +19,18 @@ local texts = require("llama_cloud.text")
 ---@class LlamaCloud
 ---@field null userdata
 ---@field array table|fun(t: table): table
----@field json { decode: (fun(text: string, options?: { null?: boolean, max_depth?: integer }): any, string?, integer?), encode: (fun(value: any): string?, string?), null: userdata }
+---@field json { decode: (fun(text: string, options?: { null?: boolean, max_depth?: integer, repair?: boolean }): any, string?, integer?), encode: (fun(value: any): string?, string?), null: userdata }
 local llama_cloud = {
   _VERSION = require("llama_cloud.version"),
 
   --- JSON null inside arrays and in requests; the same value as cjson.null.
-  null = require("cjson").null,
+  null = core.null,
 
   --- The metatable of empty arrays. Called with a table, marks it as an array, so that it is written as `[]`.
   array = core.array,
 
   --- The JSON codec: strict, exact integers, `[]` and `{}` kept apart.
-  ---   json.decode(text, { null = false, max_depth = 512 }) -> value | nil, message, offset
+  ---   json.decode(text, { null = false, max_depth = 512, repair = false }) -> value | nil, message, offset
   ---   json.encode(value) -> text | nil, message
   json = { decode = core.decode, encode = core.encode, null = core.null },
 

@@ -329,7 +329,12 @@ function loop.use(host)
   if host == "luv" or host == "cqueues" or host == "copas" then
     local found, loaded = pcall(require, "llama_cloud.loop." .. host)
     if not found then
-      return nil, ("the module '%s' cannot be loaded: %s"):format(host, loaded)
+      if tostring(loaded):find(("module '%s[^']*' not found"):format(host)) then
+        local sentence =
+          "the Lua module %s is not installed: it is the rock %s, and on Debian and Ubuntu the package lua-%s"
+        loaded = sentence:format(host, host, host)
+      end
+      return nil, loaded
     end
     host = loaded
   elseif type(host) == "table" then

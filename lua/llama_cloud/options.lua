@@ -228,6 +228,45 @@ function options.without_nulls(given)
   return present
 end
 
+--- A plain copy of a table of arguments. A table with __pairs is what that gives; any other one has, besides what it
+--- holds, the declared names behind its __index, which may be defaults. The tables among its values are what they show
+--- (core.shown), so that none is taken for empty that is not.
+---@param what string "parameter" or "option"
+---@param given any what is no table is for options.check to refuse
+---@param declared table<string, string> name to type
+---@return any plain
+---@return string? problem a table whose fields cannot be enumerated, by its name
+function options.shown(what, given, declared)
+  if type(given) ~= "table" then
+    return given
+  end
+  local plain = {}
+  local shown, problem, by_name = core.shown(given)
+  if problem and not by_name then
+    return nil, ("%ss: %s"):format(what, problem)
+  end
+  for name, value in next, shown or {} do
+    plain[name] = value
+  end
+  if by_name or rawequal(shown, given) and getmetatable(given) ~= nil then
+    for name in pairs(declared) do
+      if plain[name] == nil then
+        plain[name] = given[name]
+      end
+    end
+  end
+  for name, value in pairs(plain) do
+    if type(value) == "table" and declared[name] ~= "any" then -- that may be an object, such as a log
+      local inner, cause = core.shown(value)
+      if not inner then
+        return nil, ("%s '%s': %s"):format(what, name, cause)
+      end
+      plain[name] = inner
+    end
+  end
+  return plain
+end
+
 --- Checks a table of arguments against declared types.
 ---@param what string "parameter" or "option"
 ---@param given any the table

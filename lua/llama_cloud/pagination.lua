@@ -13,6 +13,7 @@ local DEFAULT_CONCURRENCY = 8 -- pages of an offset list under way at once
 
 local STEP_EVERY = 16 -- items, while a page is on its way; a power of two
 
+local ALL_OPTIONS = { max_items = "count" }
 local WHOLE = {} -- options of core.decode for items with all their fields
 
 local next_of_page = core.next_of_page
@@ -145,7 +146,7 @@ local function nonsense(list, fault)
   return fail(
     list,
     errors.new {
-      kind = "decode",
+      kind = fault:find(core.overdue, 1, true) and "timeout" or "decode",
       message = ("page %d: %s"):format(list.pages_seen, fault),
       method = "GET",
       url = list.url,
@@ -380,8 +381,8 @@ function List:all(given)
   if getmetatable(self) ~= List then
     error("call the methods of a list with a colon: list:all()", 2)
   end
-  given = given == nil and {} or given
-  local problem = options.check("option", given, { max_items = "count" })
+  given = options.shown("option", given == nil and {} or given, ALL_OPTIONS)
+  local problem = options.check("option", given, ALL_OPTIONS)
   if problem then
     error(problem, 2)
   end

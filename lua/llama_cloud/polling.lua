@@ -73,7 +73,7 @@ local transient = { connection = true, timeout = true, rate_limit = true, intern
 
 -- Whether waiting goes on after an error: the batch is not affected by a network that fails.
 function polling.passes(err)
-  return transient[err.kind] or err.status == 408
+  return not err.permanent and (transient[err.kind] or err.status == 408)
 end
 
 ---@class LlamaCloud.Pace when to poll next, and when to give up

@@ -105,8 +105,11 @@ local function numbered(list, retries)
   return copy
 end
 
--- What was received, as a value. Nil and an error object when it is not what the call returns.
-local function decode(call, transfer, status)
+local LEAST_FOR_ITEM = 0.5 -- seconds to decode an item of a page that came late: ten megabytes
+
+-- What was received, as a value. Nil and an error object when it is not what the call returns, or when there is no time
+-- left for so much.
+local function decode(call, transfer, status, deadline)
   if (status == 204 or status == 205) and call.returns ~= "page" then
     return true
   end
@@ -120,17 +123,27 @@ local function decode(call, transfer, status)
   end
   local value, message
   if call.returns == "page" then
-    value, message = transfer:page()
+    local left = deadline - loop.now()
+    value, message = transfer:page(left, math.max(left, LEAST_FOR_ITEM))
     if value then
       return value
     end
   else
-    value, message = transfer:decode(call.decoding)
+    value, message = transfer:decode(call.decoding, deadline - loop.now())
     if not message and (call.returns == "any" or request.is_object(value)) then
       return value
     end
   end
   response_headers = call.log:clean(response_headers or transfer:headers())
+  if message == core.overdue then
+    return nil,
+      errors.new {
+        kind = "timeout",
+        message = "the response came, but " .. message,
+        status = status,
+        headers = response_headers,
+      }
+  end
   local body = call.log:clean(transfer:body())
   if body == "" then
     message = "the response is empty instead of JSON"
@@ -224,6 +237,7 @@ local function start(state, call, target, list, started, deadline)
     headers = header_set(list),
     body = call.body,
     repeatable = call.repeatable,
+    fresh = not call.repeatable,
     timeout = call.timeout,
     connect_timeout = state.options.connect_timeout,
     deadline = deadline - started,
@@ -246,7 +260,7 @@ local REMEDIES = {
 -- The error for an attempt that has no response that could be used. `about`: see transfer:outcome.
 local function without_response(kind, message, about, status)
   local err = { kind = kind, status = status > 0 and status or nil }
-  if kind == "cancelled" then
+  if kind == "cancelled" and message == kind then -- or the core says why: after a fork
     message = "the client was closed"
   elseif kind == "too_large" then
     message = message .. ": raise the client's option max_response_bytes if it is to be accepted"
@@ -290,11 +304,11 @@ local function send(state, call, target, list, number, deadline, ahead)
   end
   log_attempt(call, target, attempt, loop.now() - started)
   if success then
-    local value, err = decode(call, transfer, status)
+    local value, err = decode(call, transfer, status, deadline)
     if not err then
       return true, value
     end
-    attempt.kind, attempt.error = "decode", err
+    attempt.kind, attempt.error = err.kind, err
   elseif kind == "response" then
     -- a service may quote the API key in its complaint about it
     attempt.error = errors.from_response(status, attempt.headers, transfer:body(), call.log)
@@ -346,10 +360,12 @@ function request.start_ahead(state, call)
   return setmetatable({ transfer = transfer, started = now }, Ahead)
 end
 
--- Whether it is of use: not if it has timed out, for perhaps only because nobody has stepped it.
+-- Whether it is of use: not if it has timed out, for perhaps only because nobody has stepped it, nor if it was cancelled, by
+-- a fork or the closing of the client; the next attempt finds out about that.
 local function is_fresh(ahead)
   loop.dispatch()
-  return not ahead.transfer:done() or ahead.transfer:outcome() ~= "timeout"
+  local outcome = ahead.transfer:done() and ahead.transfer:outcome()
+  return outcome ~= "timeout" and outcome ~= "cancelled"
 end
 
 ---@class LlamaCloud.Course how far a call has come

@@ -209,7 +209,11 @@ static outcome run_once(const program *run, pool *p) {
   p->armed = true;
   current = p;
   alarm(MOST_SECONDS);
+#if LUA_VERSION_NUM >= 505
+  lua_State *L = lua_newstate(allocate, p, 0);
+#else
   lua_State *L = lua_newstate(allocate, p);
+#endif
   if (L) {
     lua_pushcfunction(L, run_protected);
     lua_pushlightuserdata(L, (void *)(uintptr_t)run);

@@ -19,9 +19,12 @@ local UNSET = {
   "LLAMA_CLOUD_LOG",
   "LLAMA_PARSE_API_KEY",
   "LUA_CPATH_5_4",
+  "LUA_CPATH_5_5",
   "LUA_INIT",
   "LUA_INIT_5_4",
+  "LUA_INIT_5_5",
   "LUA_PATH_5_4",
+  "LUA_PATH_5_5",
 }
 
 --- Where a file of the checkout lies, whatever the current directory is.
@@ -52,7 +55,7 @@ function program.run(script, arguments, environment)
   end
   words[#words + 1] = ("timeout -k 5 %d"):format(TIME_LIMIT)
   local interpreter = os.getenv("LUA")
-  words[#words + 1] = quote(interpreter ~= "" and interpreter or "lua5.4")
+  words[#words + 1] = quote(interpreter ~= "" and interpreter or "lua" .. _VERSION:match("[%d.]+"))
   words[#words + 1] = quote(script:find("^/") and script or program.file(script))
   for _, argument in ipairs(arguments or {}) do
     words[#words + 1] = quote(argument)

@@ -9,7 +9,7 @@
 
 local serial = require("spec.support.serial")
 
-local START_TIMEOUT = 10
+local START_TIMEOUT = 60
 
 local server = {}
 
@@ -43,15 +43,18 @@ function server.command(script, arguments)
     "TSAN_OPTIONS",
     "LUA_INIT",
     "LUA_INIT_5_4",
+    "LUA_INIT_5_5",
     "LUA_PATH_5_4",
+    "LUA_PATH_5_5",
     "LUA_CPATH_5_4",
+    "LUA_CPATH_5_5",
   } do
     words[#words + 1] = "-u " .. name
   end
   words[#words + 1] = "LUA_PATH=" .. shell_quote(package.path)
   words[#words + 1] = "LUA_CPATH=" .. shell_quote(package.cpath)
   -- LUA may be a harness around the interpreter that the spec runs in; the child needs a plain one.
-  words[#words + 1] = shell_quote((os.getenv("LUA") or ""):match("^.*lua[%d.]*$") or "lua5.4")
+  words[#words + 1] = shell_quote((os.getenv("LUA") or ""):match("^.*lua[%d.]*$") or "lua" .. _VERSION:match("[%d.]+"))
   words[#words + 1] = shell_quote(script)
   for _, argument in ipairs(arguments) do
     words[#words + 1] = shell_quote(argument)
@@ -86,7 +89,7 @@ end
 
 --- Starts a server. `behaviour` is Lua source that returns `function(connection, request, n)` (and, as a second value,
 --- `function(connection)` for new connections), or an array of canned answers. `options`, which may also stand in the
---- hash part of the array: `port` (default: any free one), `tls = { certificate = path, key = path }`, `args` (any plain
+--- hash part of the array: `port` (default: any free one), `tls = { certificate = path, key = path, alpn = "h2" or nil }`, `args` (any plain
 --- value; the script sees it as the global `args`), `accept = false` (connections stay in the backlog).
 --- A canned answer: `{ status = 200, body = "", headers = { ["Retry-After"] = "1" }, delay = seconds }`, where one of these
 --- may stand instead of or beside it: `close_before = true` (no byte of an answer), `truncate = n` (n bytes of the body, then

@@ -5,7 +5,7 @@ local copas = require("copas")
 
 local host = {}
 
-local main = debug.getregistry()[1] -- LUA_RIDX_MAINTHREAD
+local main = debug.getregistry()[_VERSION == "Lua 5.4" and 1 or 3] -- LUA_RIDX_MAINTHREAD
 local source = debug.getinfo(copas.step, "S").source
 local parked = {} -- coroutine -> true: Copas holds those of pauseforever weakly
 

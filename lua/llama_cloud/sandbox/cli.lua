@@ -1,9 +1,6 @@
 -- The command line of bin/llama-cloud-sandbox.
 
-local found, cqueues = pcall(require, "cqueues")
-if not found then
-  error("llama-cloud-sandbox needs the Lua module cqueues (Debian: lua-cqueues)", 0)
-end
+local cqueues = require("llama_cloud.sandbox.library")("cqueues")
 local signal = require("cqueues.signal")
 local socket = require("cqueues.socket")
 

@@ -2,7 +2,7 @@
 --
 -- It is an implementation of its own: nothing of the client is used here.
 
-local cqueues = require("cqueues")
+local cqueues = require("llama_cloud.sandbox.library")("cqueues")
 
 local batches = require("llama_cloud.sandbox.batches")
 local clock = require("llama_cloud.sandbox.clock")

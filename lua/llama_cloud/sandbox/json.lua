@@ -1,6 +1,6 @@
 -- JSON through lua-cjson, with what its 2.1.0 lacks: arrays that may be empty, and integers of any size.
 
-local cjson = require("cjson")
+local cjson = require("llama_cloud.sandbox.library")("cjson")
 
 local codec = cjson.new()
 codec.decode_max_depth(100)
