@@ -136,7 +136,7 @@ describe("the API key", function()
     local client = llama_cloud.new { api_key = KEY, base_url = "http://127.0.0.1:1" }
     for _, f in ipairs {
       function()
-        llama_cloud.new { api_key = KEY .. "\n" }
+        llama_cloud.new { api_key = KEY .. "\n" .. KEY }
       end,
       function()
         llama_cloud.new { api_key = KEY, timeout = KEY }

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #define TRANSPORT "llama_cloud.transport"
 #define TRANSFER "llama_cloud.transfer"
@@ -451,6 +452,12 @@ static int core_now(lua_State *L) {
   return 1;
 }
 
+/* core.time() -> integer: seconds since the epoch, also where the application has taken away Lua's `os`. */
+static int core_time(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)time(NULL));
+  return 1;
+}
+
 /* The machine's name as the official SDKs report it in X-Stainless-Arch. */
 #if defined(__x86_64__)
 #define ARCHITECTURE "x64"
@@ -466,7 +473,8 @@ static int core_now(lua_State *L) {
 
 /* ---- registration ---- */
 
-static const luaL_Reg core_functions[] = {{"transport", core_transport}, {"now", core_now}, {NULL, NULL}};
+static const luaL_Reg core_functions[] = {
+    {"transport", core_transport}, {"now", core_now}, {"time", core_time}, {NULL, NULL}};
 
 static const luaL_Reg transport_methods[] = {
     {"fd", transport_l_fd},       {"step", transport_l_step},

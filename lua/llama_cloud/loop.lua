@@ -5,6 +5,7 @@
 --- of what has ended; none is ever resumed from there.
 
 local core = require("llama_cloud.core")
+local trace = require("llama_cloud.trace")
 
 local loop = {}
 
@@ -291,8 +292,12 @@ function loop.wrap(f)
   local function continue(ok, ...)
     local first, waiter = ...
     if not ok then
+      local frames = trace.of(co, first)
       local closed, err = coroutine.close(co)
-      error(closed and first or err, 0)
+      if closed then
+        err = first -- what its to-be-closed variables raised would count
+      end
+      trace.raise(err, frames)
     elseif first == PARK then
       guard.waiting = true
       local blocked = loop.suspend(waiter)

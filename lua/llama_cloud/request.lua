@@ -6,6 +6,7 @@ local errors = require("llama_cloud.errors")
 local headers = require("llama_cloud.headers")
 local loop = require("llama_cloud.loop")
 local retry = require("llama_cloud.retry")
+local text = require("llama_cloud.text")
 local url = require("llama_cloud.url")
 
 local request = {}
@@ -42,7 +43,7 @@ local function await(state, token)
   if blocked and not state.shared.warned then
     state.shared.warned = true
     state.log:put("warn", "a call held up the event loop: it was made where Lua cannot suspend a coroutine", {
-      traceback = debug.traceback(),
+      traceback = debug and debug.traceback(),
     })
   end
 end
@@ -97,7 +98,7 @@ local function numbered(list, retries)
   end
   local copy = table.move(list, 1, #list, 1, {})
   for i = 1, #copy, 2 do
-    if copy[i]:lower() == "x-stainless-retry-count" and copy[i + 1] then
+    if text.lower(copy[i]) == "x-stainless-retry-count" and copy[i + 1] then
       copy[i + 1] = tostring(retries)
     end
   end
@@ -115,8 +116,8 @@ local function decode(call, transfer, status, deadline)
   local response_headers
   if call.returns == "any" then
     response_headers = transfer:headers()
-    local media = (response_headers["content-type"] or ""):lower():match("^[^;]*")
-    if not media:find("^%s*application/json%s*$") and not media:find("%+json%s*$") then
+    local media = text.trim(text.lower(response_headers["content-type"] or ""):match("^[^;]*"))
+    if media ~= "application/json" and not media:find("%+json$") then
       return transfer:body()
     end
   end
@@ -154,7 +155,7 @@ local function decode(call, transfer, status, deadline)
   return nil,
     errors.new {
       kind = "decode",
-      message = body == "" and message or ("%s; it begins: %s"):format(message, errors.excerpt(body, 200)),
+      message = body == "" and message or ("%s; it begins: %s"):format(message, text.excerpt(body, 200)),
       status = status,
       headers = response_headers,
       body = body,
@@ -170,7 +171,7 @@ local function redirect_target(call, from, status, location)
     return nil, problem
   end
   local base = assert(core.url(from))
-  local scheme = parts.scheme:lower()
+  local scheme = text.lower(parts.scheme)
   if scheme ~= "https" and scheme ~= "http" then
     return nil, "it leads to another protocol"
   elseif parts.user or parts.password then
@@ -182,7 +183,7 @@ local function redirect_target(call, from, status, location)
       return parts.text
     end
     return nil, "it would turn a " .. call.method .. " into a GET"
-  elseif call.method == "GET" and base.host:lower() == parts.host:lower() then
+  elseif call.method == "GET" and text.lower(base.host) == text.lower(parts.host) then
     return parts.text
   end
   return nil, "it leads to another origin"
@@ -323,19 +324,17 @@ local function send(state, call, target, list, number, deadline, ahead)
     end
     attempt.kind, attempt.error = err.kind, err
   elseif kind == "response" then
-    -- a service may quote the API key in its complaint about it; and then once more, for JSON can write it in other ways
-    local err = errors.from_response(status, call.log:clean(attempt.headers), call.log:clean(transfer:body()))
-    err.message, err.body = call.log:clean(err.message), call.log:clean(err.body)
-    attempt.error = err
+    -- a service may quote the API key in its complaint about it
+    attempt.error = errors.from_response(status, attempt.headers, transfer:body(), call.log)
   else
-    attempt.error = without_response(state, transfer, kind, message, status)
+    attempt.error = without_response(state, transfer, kind, call.log:clean(message), status)
   end
   return false, attempt
 end
 
 -- The error for a call whose total_timeout has passed, or would pass before it can go on.
 local function timed_out(call, cause)
-  local message = ("total_timeout of %g s has passed"):format(call.total_timeout)
+  local message = ("total_timeout of %s s has passed"):format(text.number(call.total_timeout))
   return errors.new {
     kind = "timeout",
     message = cause and ("%s; the last error was: %s"):format(message, cause.message) or message,
@@ -401,7 +400,7 @@ local function fail(state, call, course, err)
   err.attempts = course.attempts
   err.maybe_sent = course.maybe_sent
   if course.maybe_sent and err.kind ~= "decode" then
-    err.message = err.message .. MAYBE_SENT
+    errors.append(err, MAYBE_SENT)
   end
   return nil, err
 end
@@ -423,7 +422,7 @@ local function redirect(state, call, course, attempt)
     follow, obstacle = redirect_target(call, course.target, attempt.status, location)
   end
   if not follow then
-    attempt.error.message = ("%s; not followed: %s"):format(attempt.error.message, obstacle)
+    errors.append(attempt.error, "; not followed: " .. obstacle)
     return false
   end
   course.redirects, course.target = course.redirects + 1, follow
@@ -437,9 +436,9 @@ local function log_retry(call, course, delay, err)
     return
   end
   local most = call.max_retries < math.huge and (" of %d"):format(call.max_retries + 1) or ""
-  local text = "%s %s: attempt %d%s in %.1f s: %s"
+  local next_one = ("attempt %d%s in %s s"):format(course.retries + 1, most, text.number(delay, "%.1f"))
   local shown = url.without_query(course.target)
-  call.log:put("warn", text:format(call.method, shown, course.retries + 1, most, delay, err.message), {
+  call.log:put("warn", ("%s %s: %s: %s"):format(call.method, shown, next_one, err.message), {
     status = err.status,
     request_id = err.request_id,
   })
@@ -460,16 +459,14 @@ local function retry_delay(state, call, course, attempt, now)
     state.gate:refuse(now, asked and asked > 0 and asked or backoff, attempt.started)
   end
   if now >= course.deadline and attempt.kind == "timeout" then
-    err.message = ("total_timeout of %g s has passed: %s"):format(call.total_timeout, err.message)
+    errors.prepend(err, ("total_timeout of %s s has passed: "):format(text.number(call.total_timeout)))
     err.cause = course.last
   end
   local again = course.retries < call.max_retries and now < course.deadline and retry.again(attempt, call.repeatable)
   if again and too_long then
-    err.message = ("%s; the service asks to wait %g s, which is more than max_retry_after (%g s)"):format(
-      err.message,
-      asked,
-      state.options.max_retry_after
-    )
+    local most = text.number(state.options.max_retry_after)
+    local words = "; the service asks to wait %s s, which is more than max_retry_after (%s s)"
+    errors.append(err, words:format(text.number(asked), most))
     again = false
   end
   if not again then
