@@ -42,7 +42,7 @@ local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 
 
 ---@class LlamaCloud.Options options of one call
 ---@field timeout? number seconds for one attempt
----@field total_timeout? number seconds for the whole call: queueing, pauses and all attempts
+---@field total_timeout? number seconds for the whole call: queueing, pauses and all attempts; of a list: for each page
 ---@field max_retries? integer
 ---@field headers? table<string, string|false> over the client's; false leaves one out
 ---@field query? table<string, any> over what the method built, for parameters that this version does not know
@@ -439,6 +439,18 @@ local function reconciled(state, members, declaration, params, given, call)
   end
 end
 
+-- run, which also tells the names of fields that its answer has not.
+local function watched(run, watch)
+  return function()
+    local value, err = run()
+    if value then
+      watch:see(value)
+      watch:tell()
+    end
+    return value, err
+  end
+end
+
 -- What prepares a declared method: something to run, made of checked arguments; nil and the problem.
 local function preparation(compiled, members)
   local declaration = compiled.declaration
@@ -463,16 +475,9 @@ local function preparation(compiled, members)
     end
     local watch = call.decoding and fields.watch(call.decoding.fields, state)
     if watch then
-      return function()
-        local value, err = run()
-        if value then
-          watch:see(value)
-          watch:tell()
-        end
-        return value, err
-      end
+      run = watched(run, watch)
     end
-    if not declaration.reconcile then
+    if compiled.method ~= "POST" or compiled.repeatable then
       return run
     elseif given.reconcile then
       run = reconciled(state, members, declaration, params, given, call)
@@ -480,7 +485,10 @@ local function preparation(compiled, members)
     return function()
       local value, err = run()
       if type(value) == "table" and type(value.id) == "string" then
-        reconcile.remember(state.shared.created, value.id)
+        call.log:put("info", ("%s created %s"):format(declaration[1], value.id), { id = value.id })
+        if declaration.reconcile then
+          reconcile.remember(state.shared.created, value.id)
+        end
       end
       return value, err
     end
