@@ -443,9 +443,9 @@ describe("a transport", function()
       local transfer = start(0.4 * slowdown)
       assert.is_true(t:wait(0))
       local requests = s:count()
-      support.step_until(t, function()
-        return s:count() > requests
-      end)
+      repeat
+        support.step_for(t, 0.01) -- and no longer: libcurl need not wake before the answer comes
+      until s:count() > requests
       support.step_for(t, 0.1 * slowdown)
       assert.is_false(t:wait(0))
       assert.is_true(t:wait(20 * slowdown))

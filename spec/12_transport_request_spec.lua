@@ -38,7 +38,8 @@ describe("a request", function()
     for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND" } do
       local request = seen { method = method, url = s:url("/a/../%2e%2E/b%2Fc//d?x=1&y=%20") }
       assert.equal(method, request.method)
-      assert.equal("/a/../%2e%2E/b%2Fc//d?x=1&y=%20", request.target)
+      -- libcurl 8.21 and later write escapes in capitals, which is the same URL (RFC 3986 section 6.2.2.1)
+      assert.equal("/a/../%2E%2E/b%2Fc//d?x=1&y=%20", (request.target:gsub("%%%x%x", string.upper)))
     end
   end)
 

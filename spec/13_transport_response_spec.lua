@@ -120,13 +120,21 @@ describe("a response", function()
     end)
 
     it("of which one name may come thousands of times", function()
-      local transfer =
-        response("HTTP/1.1 200 OK\r\n" .. ("a:1\r\nA: 2\r\nB:\r\n"):rep(5000) .. "Content-Length: 0\r\n\r\n")
-      assert.same({
-        a = ("1, 2, "):rep(4999) .. "1, 2",
-        b = (", "):rep(4999),
-        ["content-length"] = "0",
-      }, transfer:headers())
+      local function lines(count)
+        return "HTTP/1.1 200 OK\r\n" .. ("a:1\r\nA: 2\r\nB:\r\n"):rep(count) .. "Content-Length: 0\r\n\r\n"
+      end
+      local function expected(count)
+        return { a = ("1, 2, "):rep(count - 1) .. "1, 2", b = (", "):rep(count - 1), ["content-length"] = "0" }
+      end
+      assert.same(expected(1600), response(lines(1600)):headers())
+      local transfer = receive(lines(5000)) -- libcurl 8.14 and later take 5,000 of them
+      if transfer:outcome() == "response" then
+        assert.same(expected(5000), transfer:headers())
+      else
+        local message = "the response's headers or trailers are too long or too many"
+        assert.same({ "too_large", message }, { transfer:outcome() })
+        assert.equal(200, transfer:status())
+      end
     end)
 
     it("that may go on in the next line", function()
@@ -254,7 +262,7 @@ describe("a response", function()
     end)
   end)
 
-  it("is decompressed", function()
+  it("is decoded", function()
     local packed = gzip([[printf '{"a":1}']])
     local head = ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"):format(#packed)
     local transfer = response(head .. packed)
@@ -262,8 +270,169 @@ describe("a response", function()
     assert.same({ a = 1 }, transfer:decode())
     transfer = receive(head .. packed:sub(1, 12) .. ("\0"):rep(#packed - 12))
     assert.equal("connection", (transfer:outcome()))
-    transfer = receive("HTTP/1.1 200 OK\r\nContent-Encoding: unheard-of\r\nContent-Length: 2\r\n\r\n{}")
-    assert.equal("connection", (transfer:outcome()))
+  end)
+
+  describe("may have a Content-Encoding", function()
+    -- The contents of a file as zlib's own format, which is "deflate", and as what is in it, which is sent under that name,
+    -- too. (gzip's is a head of ten bytes, the bare data, a checksum and the length.)
+    local function deflated(text)
+      local bare = gzip(("printf '%s'"):format(text)):sub(11, -9)
+      local a, b = 1, 0
+      for i = 1, #text do -- Adler-32 (RFC 1950)
+        a = (a + text:byte(i)) % 65521
+        b = (b + a) % 65521
+      end
+      return "\x78\x9c" .. bare .. string.pack(">I2I2", b, a), bare
+    end
+
+    local function encoded(encoding, bytes, more)
+      return receive(
+        ("HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s"):format(
+          encoding:gsub("[^\n]+", "Content-Encoding: %0\r"):gsub("\r$", "\r\n"),
+          #bytes,
+          bytes
+        ),
+        more
+      )
+    end
+
+    local JSON = '{"a":1}'
+    local packed = gzip(("printf '%s'"):format(JSON))
+    local zlibs, bare = deflated(JSON)
+
+    it("that is undone, in every form of it", function()
+      for name, form in pairs {
+        gzip = { "gzip", packed },
+        ["in capitals"] = { "GZIP", packed },
+        ["x-gzip"] = { "x-gzip", packed },
+        ["with a parameter, which it has none of"] = { "gzip;q=1", packed },
+        deflate = { "deflate", zlibs },
+        ["deflate without zlib's head"] = { "deflate", bare },
+        ["two members"] = { "gzip", gzip([[printf '{"a"']]) .. gzip([[printf ':1}']]) },
+        ["followed by something"] = { "gzip", packed .. ("\0"):rep(100) },
+        ["followed by more of it"] = { "deflate", zlibs .. zlibs },
+      } do
+        local transfer = encoded(form[1], form[2])
+        assert.same({ "response", "" }, { transfer:outcome() }, name)
+        assert.equal(JSON, transfer:body(), name)
+        assert.same({ a = 1 }, transfer:decode(), name)
+      end
+    end)
+
+    it("and another upon it", function()
+      local path = os.tmpname()
+      local file = assert(io.open(path, "wb"))
+      file:write(packed)
+      file:close()
+      local twice = gzip("cat " .. path)
+      os.remove(path)
+      for _, encoding in ipairs { "gzip, gzip", "gzip,x-gzip", "gzip\ngzip" } do
+        assert.equal(JSON, encoded(encoding, twice):body(), encoding)
+      end
+      local transfer = encoded("gzip, gzip, gzip, gzip, gzip, gzip", twice)
+      assert.equal("encoding", (transfer:outcome()))
+    end)
+
+    it("whatever the pieces are in which it comes", function()
+      for encoding, bytes in pairs { gzip = packed .. packed, deflate = zlibs } do
+        local one <close> = server.start(
+          [[return function(connection)
+            local pieces = {}
+            for i = 1, #args.bytes do
+              pieces[i] = args.bytes:sub(i, i)
+            end
+            connection:chunked(200, { ["Content-Encoding"] = args.encoding }, pieces, 0.001)
+          end]],
+          { args = { encoding = encoding, bytes = bytes } }
+        )
+        local transfer = support.send(t, { url = one:url() })
+        assert.equal(encoding == "gzip" and JSON .. JSON or JSON, transfer:body())
+      end
+    end)
+
+    it("that names none, and then the body is taken as it is", function()
+      for _, encoding in ipairs {
+        "UTF-8",
+        "utf8",
+        "aws-chunked",
+        "",
+        " ",
+        ",",
+        "identity",
+        "none",
+        "binary",
+        "chunked",
+        "iso-8859-1",
+        "US-ASCII",
+        "windows-1252",
+        "application/json",
+        "charset=utf-8",
+        '"utf-8"',
+        "UTF-8, identity",
+        "UTF-8\naws-chunked",
+      } do
+        local transfer = encoded(encoding, JSON)
+        assert.same({ "response", "" }, { transfer:outcome() }, encoding)
+        assert.equal(JSON, transfer:body(), encoding)
+      end
+      for _, encoding in ipairs { "gzip, UTF-8", "utf-8,gzip", "aws-chunked, gzip", "gzip\nUTF-8" } do
+        assert.equal(JSON, encoded(encoding, packed):body(), encoding)
+      end
+    end)
+
+    it("that is not known, and then it is told at once which", function()
+      for encoding, name in pairs {
+        compress = "compress",
+        zstd = "zstd",
+        br = "br",
+        foo = "foo",
+        ["gzip, foo"] = "foo",
+        ["gzip\nfoo"] = "foo",
+        [("x"):rep(1000)] = ("x"):rep(40),
+      } do
+        local transfer = encoded(encoding, packed)
+        local kind, message = transfer:outcome()
+        assert.same({ "encoding", 200, true }, { kind, transfer:status(), transfer:sent() }, encoding)
+        assert.matches("'" .. name .. "'", message, 1, true)
+      end
+      -- but for one that has no body
+      assert.equal("response", (encoded("foo", ""):outcome()))
+      assert.equal("", receive("HTTP/1.1 204 No Content\r\nContent-Encoding: foo\r\n\r\n"):body())
+    end)
+
+    it("of an interim response, which does not count", function()
+      local head =
+        "HTTP/1.1 103 Early Hints\r\nContent-Encoding: foo\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"
+      assert.equal(JSON, response(head .. JSON):body())
+    end)
+
+    it("that the body is not of, or not to its end", function()
+      for name, form in pairs {
+        ["no gzip"] = { "gzip", JSON },
+        ["damaged"] = { "gzip", packed:sub(1, 12) .. ("\0"):rep(#packed - 12) },
+        ["a wrong checksum"] = { "gzip", packed:sub(1, -9) .. "\0\0\0\0" .. packed:sub(-4) },
+        ["no deflate"] = { "deflate", "\255\255\255" },
+        ["cut off"] = { "gzip", packed:sub(1, -2) },
+        ["cut off in the head"] = { "gzip", packed:sub(1, 1) },
+        ["cut off below"] = { "gzip, gzip", gzip("printf '\\037\\213\\010'") },
+      } do
+        local kind, message = encoded(form[1], form[2]):outcome()
+        assert.equal("connection", kind, name)
+        assert.matches(name:find("cut off") and "cut off" or "not encoded as", message)
+      end
+    end)
+
+    it("that unfolds to more than is accepted", function()
+      for encoding, command in pairs {
+        gzip = "head -c 50000000 /dev/zero",
+        ["gzip, gzip"] = "head -c 50000000 /dev/zero | gzip -9",
+      } do
+        local bomb = gzip(command)
+        local transfer = encoded(encoding, bomb, { max_response_bytes = 1000000 })
+        assert.same({ "too_large", "the response's body exceeds max_response_bytes" }, { transfer:outcome() })
+        assert.is_true(#transfer:body() <= 1000000)
+      end
+    end)
   end)
 
   describe("is none", function()

@@ -41,8 +41,8 @@ describe("HTTPS", function()
   local function fails(request, pattern)
     request.url = request.url or s:url()
     local transfer = support.send(t, request)
-    local kind, message = transfer:outcome()
-    assert.equal("connection", kind)
+    local kind, message, about, variable = transfer:outcome()
+    assert.same({ "refused", "certificate" }, { kind, about, variable })
     assert.matches(pattern, message)
     assert.same({ 0, false }, { transfer:status(), transfer:sent() })
     assert.equal(0, s:count())
@@ -92,7 +92,7 @@ describe("HTTPS", function()
       assert.equal("response", (support.send(t, { url = s:url(), verify = false }):outcome()))
       -- which does not rub off on a request that is not told so
       local transfer = support.send(t, { url = s:url() })
-      assert.equal("connection", (transfer:outcome()))
+      assert.equal("refused", (transfer:outcome()))
       s:stop()
     end
     s = nil
@@ -102,18 +102,21 @@ describe("HTTPS", function()
     serve("good")
     assert.equal("response", (support.send(t, { url = s:url(), ca_file = set.ca }):outcome()))
     local transfer = support.send(t, { url = s:url() })
-    assert.equal("connection", (transfer:outcome()))
+    assert.equal("refused", (transfer:outcome()))
     transfer = support.send(t, { url = s:url(), ca_file = set.directory .. "/other_ca.pem" })
-    assert.equal("connection", (transfer:outcome()))
+    assert.equal("refused", (transfer:outcome()))
     assert.equal(1, s:count())
   end)
 
   it("is refused with a ca_file that is not there or holds no certificate", function()
     serve("good")
-    for _, path in ipairs { "/nonexistent/ca.pem", set.directory .. "/ca.cnf" } do
+    local empty = set.directory .. "/empty.pem"
+    assert(io.open(empty, "w")):close()
+    for _, path in ipairs { "/nonexistent/ca.pem", set.directory .. "/ca.cnf", set.directory, empty, "" } do
       local transfer = support.send(t, { url = s:url(), ca_file = path })
-      assert.equal("refused", (transfer:outcome()))
-      assert.matches("certificate", (select(2, transfer:outcome())))
+      local kind, message, about = transfer:outcome()
+      assert.same({ "refused", "ca_file", false }, { kind, about, transfer:sent() }, path)
+      assert.is_true(#message > 5)
     end
   end)
 

@@ -84,33 +84,119 @@ describe("the transport and its process:", function()
       assert(status == 0, signal and "the child was ended by signal " .. signal or message)
     end
 
-    it("the child cannot use what is the parent's", function()
-      local transfer, timer = t:start { method = "GET", url = s:url("/60") }, t:timer(60)
+    it("the child makes the transport its own at its first use, and what is under way goes on in the parent", function()
+      t:max_concurrency(2)
+      assert.equal("response", (support.send(t, { url = s:url() }):outcome()))
+      local tokens = {}
+      for i = 1, 4 do -- two of them are queued, one with a deadline
+        tokens[i] =
+          t:start { method = "POST", body = "x", url = s:url("/0.5"), deadline = i == 4 and 60 * slowdown or nil }
+      end
+      tokens[5], tokens[6] = t:timer(0.3), t:timer(math.huge)
+      support.step_for(t, 0.02)
+      local fd, connections = t:fd(), s:connections()
+      for _, first in ipairs { "fd", "step", "next", "wait", "count", "max_concurrency" } do
+        in_child(function()
+          assert(not tokens[1]:done() and not tokens[5]:done())
+          t[first](t, first == "wait" and 0 or nil)
+          assert(t:fd() == fd, "the descriptor is another")
+          for i, token in ipairs(tokens) do
+            assert(token:done())
+            if i <= 4 then
+              local kind, message = token:outcome()
+              assert(kind == "cancelled" and message:find("forked", 1, true), message)
+              assert(token:status() == 0 and token:body() == "")
+            end
+          end
+          assert(t:wait(0))
+          local taken = {}
+          repeat
+            t:step()
+            local token = t:next()
+            taken[token or 1] = true
+          until not token
+          for i = first == "next" and 2 or 1, 6 do
+            assert(taken[tokens[i]], i)
+          end
+          assert(t:count() == 0 and not t:wait(0))
+          assert(t:max_concurrency() == 2)
+          -- and all of it works
+          local before = s:connections()
+          assert(support.send(t, { url = s:url() }):outcome() == "response")
+          assert(s:connections() == before + 1, "the parent's connection was used")
+          assert(support.finish(t, t:timer(0.01)):done())
+        end)
+      end
       in_child(function()
-        for _, call in ipairs { { "fd" }, { "step" }, { "next" }, { "wait", 0 }, { "count" }, { "timer", 1 } } do
-          local well, message = pcall(t[call[1]], t, call[2])
-          assert(not well and message:find("a transport of the parent process after fork", 1, true), message)
-        end
-        local well, message = pcall(t.start, t, { method = "GET", url = s:url() })
-        assert(not well and message:find("after fork", 1, true), message)
-        transfer:cancel()
-        timer:cancel()
-        assert(not transfer:done() and not timer:done())
+        tokens[1]:cancel()
+        assert(tokens[1]:done() and tokens[6]:done())
+        assert(t:start({ method = "GET", url = s:url() }):done() == false)
+        tokens[2]:close()
+        t:close()
       end)
+      support.step_until(t, function()
+        return tokens[1]:done() and tokens[2]:done() and tokens[3]:done() and tokens[4]:done() and tokens[5]:done()
+      end)
+      for i = 1, 4 do
+        assert.same({ "response", "" }, { tokens[i]:outcome() })
+      end
+      assert.is_false(tokens[6]:done())
+      assert.is_true(s:connections() - connections <= 8)
     end)
 
-    it("the child can have a transport of its own, and so can its child", function()
+    it("neither process sees the other's tokens by the descriptor", function()
+      local timer = t:timer(0.2 * slowdown)
+      assert.is_true(t:fd() >= 0)
       in_child(function()
-        local own = core.transport()
-        assert(support.send(own, { url = s:url() }):outcome() == "response")
-        in_child(function()
-          assert(not pcall(own.step, own))
-          local third = core.transport()
-          assert(support.send(third, { url = s:url() }):outcome() == "response")
-        end)
-        assert(support.send(own, { url = s:url() }):outcome() == "response")
+        local own = t:timer(0)
+        assert(t:wait(10) and t:step())
+        assert(own:done())
+        while t:next() do
+        end
+        fork.exit(t:wait(0.5 * slowdown) and 1 or 0) -- the parent's timer goes off meanwhile
       end)
-      assert.equal(3, s:count())
+      assert.is_true(t:wait(10))
+      t:step()
+      assert.equal(timer, t:next())
+      in_child(function()
+        t:timer(0)
+        t:step()
+      end)
+      assert.is_false(t:wait(0.05))
+    end)
+
+    it("the child's child makes it its own once more", function()
+      assert.equal("response", (support.send(t, { url = s:url() }):outcome()))
+      in_child(function()
+        assert(support.send(t, { url = s:url() }):outcome() == "response")
+        local mine = t:start { method = "GET", url = s:url("/0.2") }
+        in_child(function()
+          assert(support.send(t, { url = s:url() }):outcome() == "response")
+          assert(mine:outcome() == "cancelled")
+        end)
+        assert(support.finish(t, mine):outcome() == "response")
+      end)
+      assert.equal("response", (support.send(t, { url = s:url() }):outcome()))
+      assert.equal(5, s:count())
+      assert.equal(3, s:connections())
+    end)
+
+    it("the child is told if there are no descriptors for that, and can try again", function()
+      local timer = t:timer(60)
+      in_child(function()
+        local files = {}
+        repeat
+          files[#files + 1] = io.open("/dev/null")
+        until not io.open("/dev/null")
+        local well, message = pcall(t.step, t)
+        assert(not well and message:find("no memory or no file descriptor left", 1, true), message)
+        assert(not timer:done())
+        for _, file in ipairs(files) do
+          file:close()
+        end
+        t:step()
+        assert(timer:done())
+      end)
     end)
 
     -- What the child may do with the parent's handles, in every order.
@@ -319,6 +405,17 @@ describe("the transport and its process:", function()
         local stuck = t:start { method = "GET", url = "http://name.example/" }
         local transfer = finish(t:start { method = "GET", url = %q })
         print((transfer:outcome()), stuck:done(), elapsed() < 5)]]):format(s:url()))
+      assert.equal("response\tfalse\ttrue\n", output)
+    end)
+
+    it("does not hold up the lookup of another name, however many names it hangs on", function()
+      local output = hanging(([[
+        local stuck = {}
+        for i = 1, 60 do stuck[i] = t:start { method = "GET", url = ("http://name-%%d.example/"):format(i) } end
+        for _ = 1, 20 do t:wait(0.02) t:step() end
+        begin = core.now()
+        local transfer = finish(t:start { method = "GET", url = "http://quick.example:%d/" })
+        print((transfer:outcome()), stuck[1]:done(), elapsed() < 5)]]):format(s.port))
       assert.equal("response\tfalse\ttrue\n", output)
     end)
 

@@ -54,6 +54,11 @@ end
 
 local METHODS = { "get", "post", "put", "patch", "delete" }
 
+-- libcurl 8.21 and later write escapes in capitals, which is the same URL (RFC 3986 section 6.2.2.1).
+local function capitals(target)
+  return (target:gsub("%%%x%x", string.upper))
+end
+
 describe("a redirect of a GET", function()
   it("is followed at the same origin, whatever its status", function()
     local s <close>, client = start(ROUTES)
@@ -102,7 +107,7 @@ describe("a redirect of a GET", function()
         local value, err, sent = redirected(s, client, "get", 302, location)
         assert.is_nil(err, location)
         assert.is_table(value, location)
-        assert.equal(target, sent[2].target, location)
+        assert.equal(capitals(target), capitals(sent[2].target), location)
       else
         local _, err, sent = redirected(s, client, "get", 302, location)
         assert.equal(target, sent[2].target)

@@ -161,6 +161,29 @@ describe("the fault matrix:", function()
     return { base_url = "https://name.example", proxy = s:url() }, { s }
   end
 
+  function places.proxy_closes()
+    local s = server.start { { close_before = true } }
+    return { base_url = "https://name.example", proxy = s:url() }, { s }
+  end
+
+  function places.bad_proxy()
+    return { base_url = "https://name.example", proxy = "ftp://127.0.0.1:1" }, {}
+  end
+
+  function places.no_ca_file()
+    local s = server.start("return function() end, function(c) c:sleep(30) c:close() end")
+    return { base_url = "https://localhost:" .. s.port, ca_file = "/nonexistent/ca.pem" }, { s }
+  end
+
+  function places.bad_host()
+    return { base_url = ("http://%s.example"):format(("a"):rep(64)) }, {}
+  end
+
+  function places.long_header()
+    local s = server.start { { body = "{}" } }
+    return { base_url = s:url(), default_headers = { ["X-Long"] = ("x"):rep(400000) } }, { s }
+  end
+
   local function close_all(handles)
     for _, handle in ipairs(handles) do
       if handle.stop then

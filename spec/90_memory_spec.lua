@@ -5,9 +5,10 @@ local sandbox = require("spec.support.sandbox")
 
 local BATCHES = 100000
 local JOBS = 20000
-local MOST = 4096 -- KiB more than an idle program
+local MOST = 2048 -- KiB more than a program that has sent one request
 
--- Prints the peak of the resident memory, in KiB, when the module is loaded, and again after what `%s` does.
+-- Prints the peak of the resident memory, in KiB, when one request was sent, and again after what `%s` does. The first
+-- one makes libcurl and OpenSSL resident, which is up to 3 MiB of code, and more with each version.
 local PROGRAM = [[
 local function peak()
   for line in io.lines("/proc/self/status") do
@@ -17,8 +18,9 @@ local function peak()
 end
 local llama_cloud = require("llama_cloud")
 local url = ...
-print(peak())
 local client = llama_cloud.new { api_key = "llx-1", base_url = url, proxy = "" }
+client.batches:get("bat-none")
+print(peak())
 local count = 0
 %s
 print(peak())
@@ -47,7 +49,7 @@ describe("the memory of a program", function()
     assert.is_true(well, output)
     local idle, busy, count = output:match("^(%d+)\n(%d+)\n(%d+)\n$")
     assert.is_truthy(idle, output)
-    print(("%d: %d KiB more than the %d KiB of an idle program"):format(count, busy - idle, idle))
+    print(("%d: %d KiB more than the %d KiB before"):format(count, busy - idle, idle))
     return busy - idle, tonumber(count)
   end
 

@@ -1,21 +1,29 @@
 #include "exchange.h"
 
+#include "verdict.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <math.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <sys/socket.h>
 
 #define MAX_HEADER_BYTES ((size_t)256 * 1024)
 
-/* libcurl builds a request's head in a buffer of at most 1 MB. */
-#define LONG_HEAD ((size_t)512 * 1024)
+/* How often a stream may be refused before the attempt ends. libcurl itself ends it after five times, with a
+   code that does not tell why. */
+#define MAX_REFUSALS 3
 
-/* CURLE_TOO_LARGE, which the headers name since 8.6. */
-#define TOO_LARGE_CODE 100
+/* How long the peer's system may leave what we have sent without a sign, in milliseconds, and how soon and
+   how often it is asked for one while nothing is sent, in seconds. */
+#define PATIENCE_MS 30000
+#define KEEP_IDLE 30L
+#define KEEP_INTERVAL 10L
 
 /* ---- libcurl's callbacks ---- */
 
@@ -25,8 +33,6 @@ static size_t refuse(exchange *x, outcome failure, const char *reason) {
   x->reason = reason;
   return CURL_WRITEFUNC_ERROR;
 }
-
-static const char body_too_large[] = "the response's body exceeds max_response_bytes";
 
 /* Makes room for a body whose length the server tells. A lie, or compression, only costs time: no more than
    EXPECTED_MOST is believed before it arrives. */
@@ -38,31 +44,95 @@ static void expect_body(exchange *x) {
     (void)buffer_reserve(&x->body, length < EXPECTED_MOST ? (size_t)length : EXPECTED_MOST);
 }
 
-/* CURLOPT_WRITEFUNCTION: the body, decompressed. */
+/* Appends to the body; a decoding_sink. */
+static bool add_to_body(void *user, const char *data, size_t length) {
+  exchange *x = user;
+  if (length > x->max_response_bytes - x->body.length)
+    refuse(x, OUTCOME_TOO_LARGE, BODY_TOO_LARGE);
+  else if (!buffer_append(&x->body, data, length))
+    refuse(x, OUTCOME_NO_MEMORY, "");
+  else
+    return true;
+  return false;
+}
+
+/* The response has an encoding that is not known here: tells which. The name consists of visible characters,
+   or it would be none. */
+static void refuse_encoding(exchange *x, const char *name, size_t length) {
+  snprintf(x->trouble, sizeof x->trouble, "the response has a Content-Encoding that is not known: '%.*s'",
+           length < 40 ? (int)length : 40, name);
+  refuse(x, OUTCOME_ENCODING, x->trouble);
+}
+
+/* Gets ready for the body, before its first bytes. False: it cannot be had. */
+static bool begin_body(exchange *x) {
+  const char *name = NULL;
+  size_t length = 0;
+  x->has_content = true;
+  expect_body(x);
+  if (x->encodings.length == 0)
+    return true;
+  decoding_result result = decoding_new(&x->decoding, x->encodings.data, x->encodings.length, &name, &length);
+  if (result == DECODING_UNKNOWN)
+    refuse_encoding(x, name, length);
+  else if (result == DECODING_NO_MEMORY)
+    refuse(x, OUTCOME_NO_MEMORY, "");
+  return result == DECODING_WELL;
+}
+
+/* CURLOPT_WRITEFUNCTION: the body, as it was sent. */
 static size_t on_body(char *data, size_t size, size_t count, void *user) {
   exchange *x = user;
   size_t length = size * count; /* size is 1 */
-  if (length > x->max_response_bytes - x->body.length)
-    return refuse(x, OUTCOME_TOO_LARGE, body_too_large);
-  if (x->body.data == NULL)
-    expect_body(x);
-  if (!buffer_append(&x->body, data, length))
+  if (!x->has_content && !begin_body(x))
+    return CURL_WRITEFUNC_ERROR;
+  if (x->decoding == NULL)
+    return add_to_body(x, data, length) ? length : CURL_WRITEFUNC_ERROR;
+  switch (decoding_write(x->decoding, data, length, add_to_body, x)) {
+  case DECODING_WELL:
+    return length;
+  case DECODING_NO_MEMORY:
     return refuse(x, OUTCOME_NO_MEMORY, "");
-  return length;
+  case DECODING_STOPPED:
+    return CURL_WRITEFUNC_ERROR;
+  default:
+    return refuse(x, OUTCOME_CONNECTION, "the response's body is not encoded as its Content-Encoding says");
+  }
+}
+
+/* Forgets what a response before this one has left, such as an interim one's headers. */
+static void begin_head(exchange *x) {
+  x->in_head = true;
+  buffer_clear(&x->header_lines);
+  buffer_clear(&x->encodings);
+  /* an answer: the connection lives, and is kept (exchange_configure), unless it has been given up meanwhile
+   */
+  if (!x->fresh && x->generation == x->connections->generation)
+    curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, 0L);
 }
 
 /* Notes what a line tells about where in the response it stands. A header or trailer may be called HTTP/,
- * too. */
+   too. */
 static void follow_head(exchange *x, const char *line, size_t length) {
   if (!x->in_head && !x->head_complete && length >= 5 && memcmp(line, "HTTP/", 5) == 0) {
     const char *space = memchr(line, ' ', length);
     x->interim = space != NULL && space + 1 < line + length && space[1] == '1';
-    x->in_head = true;
-    buffer_clear(&x->header_lines);
+    begin_head(x);
   } else if (length > 0 && (line[0] == '\r' || line[0] == '\n')) {
     x->in_head = false;
     x->head_complete = !x->interim;
   }
+}
+
+/* Adds the value of a header line, if it is a Content-Encoding, to the list of them. False: no memory. */
+static bool note_encoding(exchange *x, const char *line, size_t length) {
+  static const char name[] = "content-encoding:";
+  size_t skip = sizeof name - 1;
+  if (length <= skip || (line[0] | 0x20) != 'c' || !curl_strnequal(line, name, skip))
+    return true;
+  while (length > skip && (line[length - 1] == '\r' || line[length - 1] == '\n'))
+    length--;
+  return buffer_append(&x->encodings, line + skip, length - skip) && buffer_append(&x->encodings, ",", 1);
 }
 
 /* CURLOPT_HEADERFUNCTION: one line at a time, of every response there is. The last one's are kept, without
@@ -74,7 +144,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *user) {
     return refuse(x, OUTCOME_TOO_LARGE, "the response's headers exceed 256 KiB");
   x->header_bytes += length;
   follow_head(x, data, length);
-  if (!x->head_complete && !buffer_append(&x->header_lines, data, length))
+  if (!x->head_complete && !(buffer_append(&x->header_lines, data, length) && note_encoding(x, data, length)))
     return refuse(x, OUTCOME_NO_MEMORY, "");
   return length;
 }
@@ -84,7 +154,7 @@ static size_t on_read(char *data, size_t size, size_t count, void *user) {
   exchange *x = user;
   size_t left = x->request.length - x->position;
   size_t room = size * count;
-  x->asked = true;
+  x->sent = true;
   if (left > room)
     left = room;
   if (left > 0)
@@ -93,50 +163,100 @@ static size_t on_read(char *data, size_t size, size_t count, void *user) {
   return left;
 }
 
-/* Whether libcurl may send the request once more, on a new connection, because a reused one died without an
-   answer. The server may have acted on the first copy, so only a repeatable one may, or one whose body was
-   never asked for. */
-static bool may_repeat(exchange *x) {
-  if (x->repeatable || !x->asked)
+/* libssl's, where libcurl uses that: the core is not linked with it. */
+extern int SSL_has_pending(const void *ssl) __attribute__((weak));
+extern void SSL_get0_alpn_selected(const void *ssl, const unsigned char **name, unsigned *length)
+    __attribute__((weak));
+
+/* OpenSSL's part of the connection that a transfer is about to use; NULL: it has none. */
+static const void *openssl_of(CURL *easy) {
+  struct curl_tlssessioninfo *tls = NULL;
+  if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || tls == NULL ||
+      tls->backend != CURLSSLBACKEND_OPENSSL)
+    return NULL;
+  return tls->internals;
+}
+
+/* Whether TLS holds bytes of the connection that it has taken off the socket: from 8.15 on libcurl lets
+   OpenSSL read ahead. */
+static bool tls_holds_input(CURL *easy) {
+  const void *ssl = SSL_has_pending != NULL ? openssl_of(easy) : NULL;
+  return ssl != NULL && SSL_has_pending(ssl) == 1;
+}
+
+/* Whether the connection is known to be one of HTTP/2. */
+static bool speaks_http2(CURL *easy) {
+  const void *ssl = SSL_get0_alpn_selected != NULL ? openssl_of(easy) : NULL;
+  const unsigned char *name = NULL;
+  unsigned length = 0;
+  if (ssl != NULL)
+    SSL_get0_alpn_selected(ssl, &name, &length);
+  return length == 2 && memcmp(name, "h2", 2) == 0;
+}
+
+/* Whether libcurl may send once more a request that may have been sent whole, and is not repeatable.
+
+   It does so because a kept connection died without an answer, or because HTTP/2 has refused the stream, or
+   because it wants HTTP/1.1 instead. Only in the second case the server has not acted for certain (RFC 9113
+   section 8.7). libcurl does not tell which it is; but a connection that was opened for the request is no
+   kept one (Curl_retry_request in all versions), and another one of HTTP/2 does not come of the third. */
+static bool may_send_again(exchange *x) {
+  if (x->reused || !speaks_http2(x->easy)) {
+    refuse(x, OUTCOME_CONNECTION, "the connection was closed before the answer");
+    return false;
+  }
+  x->sent = false;
+  if (++x->refusals <= MAX_REFUSALS)
     return true;
-  refuse(x, OUTCOME_CONNECTION, "the connection was closed before the answer");
+  refuse(x, OUTCOME_CONNECTION,
+         "the server has refused the request's HTTP/2 stream, and each that was tried after it");
   return false;
 }
 
-/* CURLOPT_SEEKFUNCTION: libcurl wants to read the body again. */
+/* CURLOPT_SEEKFUNCTION: libcurl wants to read the body again. On a new connection: on_request decides about
+ * that. */
 static int on_seek(void *user, curl_off_t offset, int origin) {
   exchange *x = user;
-  if (!may_repeat(x) || origin != SEEK_SET || offset < 0 || (size_t)offset > x->request.length)
+  if (origin != SEEK_SET || offset < 0 || (size_t)offset > x->request.length)
     return CURL_SEEKFUNC_FAIL;
   x->position = (size_t)offset;
   return CURL_SEEKFUNC_OK;
 }
 
-/* CURLOPT_PREREQFUNCTION: libcurl is about to send the request, for the first time or again. It seeks only
-   when it has sent a part of the body, which may be less than it has read. */
+/* CURLOPT_PREREQFUNCTION: libcurl is about to send the request, for the first time or again. */
 static int on_request(void *user, char *address, char *local_address, int port, int local_port) {
   exchange *x = user;
   (void)address;
   (void)local_address;
   (void)port;
-  if (!may_repeat(x))
+  if (x->sent && !x->repeatable && !may_send_again(x))
     return CURL_PREREQFUNC_ABORT;
-  if (!x->opened && idle_has_input(x->idle, local_port)) {
+  if (!x->opened && connections_have_input(x->connections, local_port, tls_holds_input(x->easy))) {
     x->stale = true;
     return CURL_PREREQFUNC_ABORT;
   }
+  x->reused = !x->opened;
+  x->opened = false;
+  x->requested = true;
+  x->sent = x->sent || !x->has_body; /* one with a body is whole only when the body went, too */
+  curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &x->bytes_before);
   x->position = 0;
   x->in_head = x->head_complete = false;
   return CURL_PREREQFUNC_OK;
 }
 
-/* CURLOPT_SOCKOPTFUNCTION: programs that the user's script starts get none of our connections. */
+/* CURLOPT_SOCKOPTFUNCTION: programs that the user's script starts get none of our connections, and one whose
+   peer is gone without a sign ends. */
 static int on_new_socket(void *user, curl_socket_t fd, curlsocktype purpose) {
   exchange *x = user;
   (void)purpose;
   x->opened = true;
-  idle_note(x->idle, fd, 0);
+  connections_note(x->connections, fd, 0);
   fcntl(fd, F_SETFD, FD_CLOEXEC);
+#ifdef TCP_USER_TIMEOUT
+  unsigned patience = PATIENCE_MS;
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
+#endif
   return CURL_SOCKOPT_OK;
 }
 
@@ -150,6 +270,13 @@ static char *copy(const char *text, bool *ok) {
   return result;
 }
 
+/* Whether a request of this method does no harm twice, however it is meant (RFC 9110 section 9.2.2). PUT is
+   not among them, for the callers' is not always what HTTP takes it for. NULL: there was no memory. */
+static bool is_idempotent(const char *method) {
+  return method == NULL || strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+         strcmp(method, "DELETE") == 0;
+}
+
 bool exchange_init(exchange *x, const transfer_options *options) {
   bool ok = true;
   x->method = copy(options->method, &ok);
@@ -161,7 +288,10 @@ bool exchange_init(exchange *x, const transfer_options *options) {
   if (x->has_body)
     ok = buffer_append(&x->request, options->body, options->body_length) && ok;
   x->verify = options->verify;
-  x->repeatable = options->repeatable;
+  /* what is sent without a body does not tell when it is: either it has a connection of its own, or libcurl
+     sends it again as it likes, which HTTP allows for these methods */
+  x->fresh = options->fresh || (!options->repeatable && !x->has_body && !is_idempotent(x->method));
+  x->repeatable = options->repeatable || (!x->has_body && !x->fresh);
   x->timeout = options->timeout;
   x->connect_timeout = options->connect_timeout;
   x->max_response_bytes = options->max_response_bytes;
@@ -177,6 +307,8 @@ void exchange_free(exchange *x) {
   buffer_free(&x->request);
   buffer_free(&x->body);
   buffer_free(&x->header_lines);
+  buffer_free(&x->encodings);
+  decoding_free(x->decoding);
 }
 
 /* Seconds as libcurl's milliseconds: rounded up, at least 1, as zero would mean something else to it. */
@@ -197,10 +329,14 @@ static curl_off_t bound(size_t size) {
 
 CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   CURLcode code = CURLE_OK;
+  if (header_set_longest(x->headers) > MAX_REQUEST_HEADER)
+    return (CURLcode)TOO_LARGE_CODE;
   x->easy = easy;
+  x->generation = x->connections->generation;
 #define SET(option, value)                                                                                   \
   if (code == CURLE_OK)                                                                                      \
   code = curl_easy_setopt(easy, option, value)
+  bool secure = curl_strnequal(x->url, "https:", 6);
   bool get = strcmp(x->method, "GET") == 0;
   bool head = strcmp(x->method, "HEAD") == 0;
   SET(CURLOPT_ERRORBUFFER, x->message);
@@ -209,10 +345,15 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   SET(CURLOPT_QUICK_EXIT, 1L);
   SET(CURLOPT_PROTOCOLS_STR, "http,https");
   SET(CURLOPT_PATH_AS_IS, 1L);
-  SET(CURLOPT_ACCEPT_ENCODING, "");
+  SET(CURLOPT_ACCEPT_ENCODING, DECODING_ACCEPTED);
+  SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* see decoding.h */
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
+  SET(CURLOPT_TCP_KEEPIDLE, KEEP_IDLE);
+  SET(CURLOPT_TCP_KEEPINTVL, KEEP_INTERVAL);
   SET(CURLOPT_TCP_NODELAY, 1L);
-  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  /* both say that no version is too new, but a connection of one is not used for the other: the generation */
+  SET(CURLOPT_SSLVERSION,
+      (long)CURL_SSLVERSION_TLSv1_2 | (x->generation != 0 ? (long)CURL_SSLVERSION_MAX_DEFAULT : 0L));
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET(CURLOPT_SOCKOPTFUNCTION, on_new_socket);
   SET(CURLOPT_SOCKOPTDATA, x);
@@ -228,11 +369,19 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   SET(CURLOPT_SEEKDATA, x);
   SET(CURLOPT_HTTPHEADER, header_set_lines(x->headers));
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(x->connect_timeout));
-  /* without TLS there is no HTTP/2 to wait for, and libcurl would not know so before the first response */
-  if (strncasecmp(x->url, "https:", 6) == 0)
+  if (secure || x->fresh) {
+    SET(CURLOPT_FORBID_REUSE,
+        1L); /* a shared one until an answer comes: what has never answered is not kept */
+  }
+  if (secure) {
+    /* without TLS there is no HTTP/2 to wait for, and libcurl would not know so before an answer */
     SET(CURLOPT_PIPEWAIT, 1L);
-  if (x->fresh)
+  }
+  if (x->fresh || x->renewed) {
     SET(CURLOPT_FRESH_CONNECT, 1L);
+  }
+  if (!x->repeatable)
+    SET(CURLOPT_MAXAGE_CONN, 1L); /* seconds; the server may close one that is idle for longer just now */
   if (timeout < HUGE_VAL)
     SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
   if (x->proxy != NULL)
@@ -253,9 +402,6 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
     SET(CURLOPT_POST, 1L); /* Content-Length: 0 (RFC 9110 section 8.6) */
     SET(CURLOPT_POSTFIELDS, "");
     SET(CURLOPT_POSTFIELDSIZE, 0L);
-    /* without a body there is nothing to refuse a rewind of: only a fresh connection is never tried again */
-    if (!x->repeatable)
-      SET(CURLOPT_FRESH_CONNECT, 1L);
   }
   if (!head)
     SET(CURLOPT_MAXFILESIZE_LARGE, bound(x->max_response_bytes));
@@ -275,93 +421,41 @@ static void note_connection(exchange *x, CURL *easy) {
   curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
   curl_easy_getinfo(easy, CURLINFO_LOCAL_PORT, &port);
   if (fd != CURL_SOCKET_BAD)
-    idle_note(x->idle, fd, version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1 ? port : 0);
+    connections_note(x->connections, fd,
+                     version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1 ? port : 0);
 }
 
 void exchange_collect(exchange *x, CURL *easy) {
-  long sent = 0;
-  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &x->status);
-  curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &sent);
-  /* a request with a body is whole only when the body went too; one without is whole with its headers */
-  x->sent = x->has_body ? x->asked : sent > 0;
+  long bytes = 0;
+  if (x->header_bytes > 0) /* or it would be a proxy's */
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &x->status);
+  curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &bytes);
+  if (!x->has_body && bytes == x->bytes_before)
+    x->sent = false; /* it was about to be */
+  if (!x->requested) {
+    curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &x->connect_status);
+    x->proxied = x->connect_status != 0 || verdict_is_proxied(x, easy);
+  }
   note_connection(x, easy);
 }
+
+bool exchange_suspects(const exchange *x, CURLcode code) {
+  return code == CURLE_OPERATION_TIMEDOUT && x->requested && x->generation == x->connections->generation &&
+         curl_strnequal(x->url, "https:", 6);
+}
+
+void exchange_abandon_connection(exchange *x) { curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, 1L); }
 
 bool exchange_renew(exchange *x) {
   if (!x->stale)
     return false;
   x->stale = false;
-  x->fresh = true;
+  x->renewed = true;
   x->message[0] = '\0';
   return true;
 }
 
-/* Whether memory is there for what libcurl may have asked for. Volatile, or the compiler would know that it
-   is. */
-static bool memory_is_left(void) {
-  void *volatile probe = malloc(4 * LONG_HEAD);
-  bool left = probe != NULL;
-  free(probe);
-  return left;
-}
-
-/* libcurl has bounds of its own, such as 100 KB for a header line. It reports an excess as CURLE_TOO_LARGE,
-   but before 8.6 as lack of memory, which it is not if there is plenty. */
-static outcome excess(exchange *x, CURLcode code) {
-  if (code == CURLE_OUT_OF_MEMORY && !memory_is_left())
-    return OUTCOME_NO_MEMORY;
-  if (x->sent && (code != CURLE_OUT_OF_MEMORY || !x->head_complete)) {
-    x->reason = "a line of the response's headers or trailers is too long";
-    return OUTCOME_TOO_LARGE;
-  }
-  if (strlen(x->url) + header_set_length(x->headers) > LONG_HEAD) {
-    x->reason = "the request's URL and headers are too long";
-    return OUTCOME_REFUSED;
-  }
-  return OUTCOME_NO_MEMORY;
-}
-
-static outcome outcome_of(exchange *x, CURLcode code) {
-  if (x->failure != OUTCOME_RESPONSE)
-    return x->failure;
-  switch ((int)code) {
-  case CURLE_OK: /* also for a connection that was closed within the headers */
-    if (x->head_complete)
-      return OUTCOME_RESPONSE;
-    x->reason = "the connection was closed within the response's headers";
-    return OUTCOME_CONNECTION;
-  case CURLE_OUT_OF_MEMORY:
-  case TOO_LARGE_CODE:
-    return excess(x, code);
-  case CURLE_OPERATION_TIMEDOUT:
-    return OUTCOME_TIMEOUT;
-  case CURLE_FILESIZE_EXCEEDED: /* by its Content-Length */
-    x->reason = body_too_large;
-    return OUTCOME_TOO_LARGE;
-  /* the fault of an argument; or, once the request is out, of an answer that is not HTTP */
-  case CURLE_UNSUPPORTED_PROTOCOL:
-  case CURLE_URL_MALFORMAT:
-  case CURLE_SSL_CACERT_BADFILE:
-  case CURLE_BAD_FUNCTION_ARGUMENT:
-  case CURLE_UNKNOWN_OPTION:
-  case CURLE_NOT_BUILT_IN:
-    return x->sent ? OUTCOME_CONNECTION : OUTCOME_REFUSED;
-  default:
-    return OUTCOME_CONNECTION;
-  }
-}
-
-void exchange_conclude(exchange *x, CURLcode code) {
-  outcome result = outcome_of(x, code);
-  const char *message = NULL; /* libcurl's own is there already */
-  if (result == OUTCOME_RESPONSE)
-    message = "";
-  else if (x->reason != NULL)
-    message = x->reason;
-  else if (x->message[0] == '\0')
-    message = curl_easy_strerror(code);
-  exchange_end(x, result, message);
-}
+void exchange_conclude(exchange *x, CURLcode code) { x->result = verdict(x, code); }
 
 void exchange_end(exchange *x, outcome result, const char *message) {
   x->result = result;

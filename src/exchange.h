@@ -7,8 +7,9 @@
 #define LLAMA_CLOUD_EXCHANGE_H
 
 #include "buffer.h"
+#include "connections.h"
+#include "decoding.h"
 #include "header_set.h"
-#include "idle.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
@@ -22,6 +23,7 @@ typedef enum outcome {
   OUTCOME_TIMEOUT, /* one attempt took longer than `timeout` or `connect_timeout`, or `deadline` has passed */
   OUTCOME_TOO_LARGE, /* the body exceeds max_response_bytes, or the headers exceed 256 KiB or libcurl's bounds
                       */
+  OUTCOME_ENCODING,  /* the response has a Content-Encoding that is not known here */
   OUTCOME_CANCELLED,
   OUTCOME_NO_MEMORY
 } outcome;
@@ -36,6 +38,7 @@ typedef struct transfer_options {
   const char *ca_file; /* NULL: the system's */
   bool verify;         /* the server's certificate and name */
   bool repeatable;     /* whether libcurl may send the request a second time by itself */
+  bool fresh;          /* goes out on a connection of its own, see exchange.fresh */
   double timeout;      /* seconds for the attempt, from entering the multi to the last byte; HUGE_VAL: none */
   double connect_timeout; /* seconds; HUGE_VAL: none */
   double deadline;        /* seconds from transport_start, the time in the queue included; HUGE_VAL: none */
@@ -48,28 +51,45 @@ typedef struct exchange {
   header_set *headers; /* shared */
   buffer request;      /* the body */
   bool has_body, verify, repeatable;
+  /* Takes a new connection. What may not be repeated does, unless its owner can find out what became of it:
+     on a kept connection it may meet the server's closing of it, and then whether the server has acted is not
+     known. On a connection of its own libcurl sends it again for one reason only, a stream that HTTP/2 has
+     refused. */
+  bool fresh;
+  bool renewed; /* takes a new connection, for the kept one was stale */
   double timeout, connect_timeout;
   size_t max_response_bytes;
-  idle *idle; /* the kept connections of the multi that the attempt is made in */
-  bool fresh; /* takes a new connection */
+  connections *connections; /* of the multi that the attempt is made in */
+  unsigned generation;      /* takes a connection of this one only */
   /* the attempt */
-  bool opened;         /* a connection for it */
+  bool opened;         /* a connection for it, since a request was last about to be sent */
+  bool reused;         /* the request goes out on a kept connection */
+  bool requested;      /* there was a connection, tunnel and TLS included, to send the request on */
+  long bytes_before;   /* what was sent before it: a proxy's CONNECT */
+  unsigned refusals;   /* how often HTTP/2 has refused the stream */
   bool stale;          /* ended before it began: the connection that it was given holds something already */
   CURL *easy;          /* whose callbacks refer to this; not to be touched but by them */
   size_t position;     /* how much of the body libcurl has read */
-  bool asked;          /* whether it ever asked for the body */
   size_t header_bytes; /* of all responses: interim ones, trailers */
   bool in_head;        /* a status line has come, and the blank line after its headers has not */
   bool interim;        /* the response that arrives has a status 1xx: another one follows */
   bool head_complete;  /* the last response's headers are all there: what follows is its body and trailers */
+  buffer encodings;    /* a list of what its Content-Encoding names */
+  decoding *decoding;  /* what undoes them; NULL: nothing does */
+  bool has_content;    /* some of the body has come */
+  long connect_status; /* what a proxy has answered to CONNECT; 0: nothing, or it was not asked */
+  bool proxied;        /* it went through a proxy, as far as it went */
   outcome failure;     /* what a callback found wrong: OUTCOME_RESPONSE while nothing is */
   const char *reason;  /* the same in words */
+  char trouble[100];   /* where those are made */
   /* the result */
   outcome result;
   long status;
-  bool sent;
+  bool sent; /* whether the server may have seen the request whole */
   buffer body, header_lines;
-  char message[CURL_ERROR_SIZE];
+  char message[2 * CURL_ERROR_SIZE]; /* libcurl writes into the first half */
+  const char *about;                 /* what has failed, if the caller has a say in it: see verdict.h */
+  const char *variable;              /* the environment variable that the proxy comes from; NULL: from none */
 } exchange;
 
 /* Copies the options, and shares the headers, into a zero-initialised exchange. False: no memory;
@@ -85,6 +105,12 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout);
 
 /* Keeps what libcurl knows of an attempt that is over; to be called while the handle still has it. */
 void exchange_collect(exchange *x, CURL *easy);
+
+/* Whether an attempt that has ended with libcurl's code makes its connection suspect of being dead. */
+bool exchange_suspects(const exchange *x, CURLcode code);
+
+/* Makes the connection that an attempt uses close when nobody uses it any more. */
+void exchange_abandon_connection(exchange *x);
 
 /* Makes an attempt that ended because of a stale connection ready to be made once more, on a new one; nothing
    of it was sent. False: it ended for another reason. */

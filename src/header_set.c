@@ -7,7 +7,8 @@
 struct header_set {
   unsigned references;
   struct curl_slist *lines;
-  size_t length; /* of all lines */
+  size_t length;  /* of all lines */
+  size_t longest; /* of one */
 };
 
 header_set *header_set_new(void) {
@@ -46,6 +47,8 @@ bool header_set_add(header_set *set, const char *name, const char *value) {
     return false;
   set->lines = list;
   set->length += size;
+  if (size > set->longest)
+    set->longest = size;
   return true;
 }
 
@@ -66,3 +69,5 @@ struct curl_slist *header_set_lines(const header_set *set) {
 }
 
 size_t header_set_length(const header_set *set) { return set->length; }
+
+size_t header_set_longest(const header_set *set) { return set->longest; }

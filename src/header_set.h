@@ -23,8 +23,9 @@ header_set *header_set_share(header_set *set);
 /* Ends one ownership; the last one frees the set. NULL is allowed. */
 void header_set_release(header_set *set);
 
-/* The lines for CURLOPT_HTTPHEADER, which stay the set's, and their length in all. */
+/* The lines for CURLOPT_HTTPHEADER, which stay the set's, their length in all, and that of the longest. */
 struct curl_slist *header_set_lines(const header_set *set);
 size_t header_set_length(const header_set *set);
+size_t header_set_longest(const header_set *set);
 
 #endif

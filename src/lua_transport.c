@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #define TRANSPORT "llama_cloud.transport"
 #define TRANSFER "llama_cloud.transfer"
@@ -33,13 +34,14 @@ static int out_of_memory(lua_State *L) {
 
 /* ---- transport ---- */
 
-/* The open transport at stack index 1; raises for a closed one, and in a forked process. */
+/* The open transport at stack index 1, which in a forked process becomes that process's own at its first use.
+   Raises for a closed one, and if there is nothing left to make it one's own of. */
 static transport *check_transport(lua_State *L) {
   lua_transport *h = luaL_checkudata(L, 1, TRANSPORT);
   if (h->transport == NULL)
     luaL_error(L, "attempt to use a closed transport");
-  if (transport_forked(h->transport))
-    luaL_error(L, "attempt to use a transport of the parent process after fork");
+  if (!transport_own(h->transport))
+    luaL_error(L, "cannot make a transport after fork: no memory or no file descriptor left");
   return h->transport;
 }
 
@@ -215,9 +217,17 @@ static const char *method_field(lua_State *L) {
 }
 
 /* transport:start(request) -> transfer. request: method, url, headers (as core.headers takes them or what it
-   has returned), body, timeout, connect_timeout and deadline (seconds, none by default), max_response_bytes,
-   proxy, ca_file, verify (true), repeatable (false). Raises for a field of the wrong type and when there is
-   no memory. */
+   has returned; a line of more than 256 KiB ends it as refused), body, timeout, connect_timeout and deadline
+   (seconds, none by default), max_response_bytes, proxy, ca_file, verify (true), repeatable (false), fresh.
+
+   repeatable: libcurl may send it again by itself when a kept connection dies without an answer. fresh
+   (false): it goes out on a connection of its own, and is then sent again exactly when HTTP/2 has refused its
+   stream (RFC 9113 section 8.7): what may not be repeated, and whose loss costs something, is to be fresh.
+   What is neither takes a kept connection that was in use a second ago, and after that has died `sent` is
+   true. A POST or the like without a body that is not repeatable is always fresh, and a GET, HEAD or DELETE
+   without one that is not fresh always repeatable.
+
+   Raises for a field of the wrong type and when there is no memory. */
 static int transport_l_start(lua_State *L) {
   transfer_options options = {0};
   lua_Number limit;
@@ -237,6 +247,7 @@ static int transport_l_start(lua_State *L) {
   options.ca_file = string_field(L, "ca_file", NULL);
   options.verify = boolean_field(L, "verify", true);
   options.repeatable = boolean_field(L, "repeatable", false);
+  options.fresh = boolean_field(L, "fresh", false);
   options.timeout = number_field(L, "timeout", HUGE_VAL);
   options.connect_timeout = number_field(L, "connect_timeout", HUGE_VAL);
   options.deadline = number_field(L, "deadline", HUGE_VAL);
@@ -343,11 +354,21 @@ static int token_tostring(lua_State *L) {
   return 1;
 }
 
-/* transfer:outcome() -> kind, message. kind: "response" | "connection" | "refused" (not worth trying again)
-   | "timeout" | "too_large" | "cancelled". Raises "not enough memory" when that is what happened. */
+/* transfer:outcome() -> kind, message, about, variable.
+
+   kind: "response" | "connection" | "refused" (waiting and trying again cannot mend it) | "timeout" |
+   "too_large" | "encoding" (a response whose Content-Encoding is not known; its status and headers are there)
+   | "cancelled". Raises "not enough memory" when that is what happened. message: why there is no response; ""
+   if there is one.
+
+   about: what of the caller's choices has failed, nil if it was none: "ca_file", "certificate" (the server's,
+   which ca_file and verify decide about), "proxy", "url", "host". With kind "connection" or "timeout" it is
+   "proxy" if it was the proxy that was not reached or did not let the request through. variable: the
+   environment variable that names the proxy, if `about` is "proxy" and the request's own field `proxy` does
+   not name one. */
 static int transfer_l_outcome(lua_State *L) {
-  static const char *const names[] = {"response", "connection", "refused",
-                                      "timeout",  "too_large",  "cancelled"};
+  static const char *const names[] = {"response",  "connection", "refused",  "timeout",
+                                      "too_large", "encoding",   "cancelled"};
   const token *k = pin(L);
   outcome o = transfer_outcome(k);
   if (o == OUTCOME_NO_MEMORY) {
@@ -356,8 +377,10 @@ static int transfer_l_outcome(lua_State *L) {
   }
   lua_pushstring(L, names[o]);
   lua_pushstring(L, transfer_message(k));
+  lua_pushstring(L, transfer_about(k)); /* nil for NULL */
+  lua_pushstring(L, transfer_variable(k));
   unpin(L);
-  return 2;
+  return 4;
 }
 
 /* transfer:status() -> integer: the HTTP status, 0 when none arrived. */
@@ -429,6 +452,12 @@ static int core_now(lua_State *L) {
   return 1;
 }
 
+/* core.time() -> integer: seconds since the epoch, also where the application has taken away Lua's `os`. */
+static int core_time(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)time(NULL));
+  return 1;
+}
+
 /* The machine's name as the official SDKs report it in X-Stainless-Arch. */
 #if defined(__x86_64__)
 #define ARCHITECTURE "x64"
@@ -444,7 +473,8 @@ static int core_now(lua_State *L) {
 
 /* ---- registration ---- */
 
-static const luaL_Reg core_functions[] = {{"transport", core_transport}, {"now", core_now}, {NULL, NULL}};
+static const luaL_Reg core_functions[] = {
+    {"transport", core_transport}, {"now", core_now}, {"time", core_time}, {NULL, NULL}};
 
 static const luaL_Reg transport_methods[] = {
     {"fd", transport_l_fd},       {"step", transport_l_step},

@@ -24,6 +24,10 @@ poller *poller_new(void);
 /* Closes the poller's own descriptors, never the sockets. NULL is allowed. */
 void poller_free(poller *p);
 
+/* In a forked process: makes the poller one of this process's, under the same descriptors, with nothing to
+   watch and no timer set. The parent's goes on. Returns 0, or -1 and errno. */
+int poller_renew(poller *p);
+
 /* The descriptor that is readable while poller_take would return something or the timer is due. Until
    somebody has asked for it nobody looks at it but poller_wait, which needs no timer of the system's: setting
    that is not cheap. */

@@ -1,8 +1,9 @@
 /* poller on Linux: an epoll instance with a timerfd inside (epoll(7), timerfd_create(2)). */
-#define _GNU_SOURCE /* ppoll */
+#define _GNU_SOURCE /* ppoll, dup3 */
 #include "poller.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -23,8 +24,14 @@ struct poller {
 
 enum { BATCH = 64 };
 
-poller *poller_new(void) {
+/* Lets the epoll instance watch the timer. Returns 0, or -1 and errno. */
+static int watch_timer(const poller *p) {
   struct epoll_event event = {.events = EPOLLIN};
+  event.data.fd = p->timer;
+  return epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->timer, &event);
+}
+
+poller *poller_new(void) {
   poller *p = malloc(sizeof *p);
   if (p == NULL)
     return NULL;
@@ -32,14 +39,29 @@ poller *poller_new(void) {
   p->exposed = false;
   p->epoll = epoll_create1(EPOLL_CLOEXEC);
   p->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  event.data.fd = p->timer;
-  if (p->epoll < 0 || p->timer < 0 || epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->timer, &event) != 0) {
+  if (p->epoll < 0 || p->timer < 0 || watch_timer(p) != 0) {
     int problem = errno;
     poller_free(p);
     errno = problem;
     return NULL;
   }
   return p;
+}
+
+int poller_renew(poller *p) {
+  struct epoll_event event = {0};
+  poller *own = poller_new();
+  int problem = 0;
+  if (own == NULL)
+    return -1;
+  epoll_ctl(own->epoll, EPOLL_CTL_DEL, own->timer, &event); /* it is to be watched under its other number */
+  if (dup3(own->timer, p->timer, O_CLOEXEC) < 0 || dup3(own->epoll, p->epoll, O_CLOEXEC) < 0 ||
+      watch_timer(p) != 0)
+    problem = errno;
+  p->due = p->armed = POLLER_NEVER;
+  poller_free(own);
+  errno = problem;
+  return problem == 0 ? 0 : -1;
 }
 
 void poller_free(poller *p) {

@@ -5,8 +5,10 @@
    memory only and report by their return codes; nothing here knows Lua, so no Lua error can cross libcurl. */
 #include "transport.h"
 
+#include "handle_pool.h"
 #include "poller.h"
 #include "timers.h"
+#include "token_list.h"
 
 #include <curl/curl.h>
 #include <limits.h>
@@ -17,13 +19,11 @@
 #define NANOSECONDS 1e9
 #define DEFAULT_CONCURRENCY 128
 
-struct token {
-  timed timed; /* when a timer goes off, when a transfer's deadline passes; first, so that it is the token */
-  transport *owner;   /* NULL while idle and once taken */
-  token *prev, *next; /* in the queue, the active or the finished list */
-  token_state state;
-  bool is_transfer;
-};
+/* CURLMOPT_RESOLVE_THREADS_MAX and CURLMOPT_QUICK_EXIT, which the headers name since 8.20; libcurl before
+   that says that it does not know them. */
+#define RESOLVE_THREADS_MAX ((CURLMoption)20)
+#define QUICK_EXIT ((CURLMoption)21)
+#define MOST_LOOKUPS 1000L
 
 typedef struct transfer {
   token base;
@@ -37,22 +37,19 @@ typedef struct timer {
   double seconds;
 } timer;
 
-typedef struct token_list {
-  token *first, *last;
-} token_list;
-
 struct transport {
   CURLM *multi;
   poller *poller;
   unsigned generation; /* fork_generation when it was made */
   int64_t curl_due;    /* when libcurl wants to be called */
   bool failed;         /* libcurl or the poller could not get memory: some transfer may never end */
+  bool ended;          /* libcurl is done with some transfer */
+  bool added;          /* libcurl has not begun with the transfer that was added last */
   token_list queue, active, finished;
   size_t pending, running, limit;
   timers timers; /* the tokens that are timers, and queued transfers with a deadline */
-  idle idle;     /* kept connections */
-  CURL **pool;   /* idle easy handles: a reset one is cheaper than a new one */
-  size_t pool_length, pool_capacity;
+  connections connections;
+  handle_pool pool;
   transport *next_kept; /* in the list `kept` */
 };
 
@@ -74,39 +71,8 @@ static void initialize_process(void) {
 /* Not curl_version(3): it initializes libldap, which looks up this machine's name and may wait for that. */
 const char *transport_version(void) { return curl_version_info(CURLVERSION_NOW)->version; }
 
-/* ---- lists ---- */
-
-static void list_append(token_list *list, token *k) {
-  k->prev = list->last;
-  k->next = NULL;
-  if (list->last != NULL)
-    list->last->next = k;
-  else
-    list->first = k;
-  list->last = k;
-}
-
-static void list_prepend(token_list *list, token *k) {
-  k->prev = NULL;
-  k->next = list->first;
-  if (list->first != NULL)
-    list->first->prev = k;
-  else
-    list->last = k;
-  list->first = k;
-}
-
-static void list_remove(token_list *list, token *k) {
-  if (k->prev != NULL)
-    k->prev->next = k->next;
-  else
-    list->first = k->next;
-  if (k->next != NULL)
-    k->next->prev = k->prev;
-  else
-    list->last = k->prev;
-  k->prev = k->next = NULL;
-}
+/* Whether this process was forked after the transport was made, and has not made it its own. */
+static bool is_parents(const transport *t) { return t->generation != fork_generation; }
 
 /* ---- times ---- */
 
@@ -126,7 +92,7 @@ static void rearm(transport *t) {
   timed *first = timers_first(&t->timers);
   if (first != NULL && first->due < due)
     due = first->due;
-  if (t->finished.first != NULL || t->failed)
+  if (t->finished.first != NULL || t->failed || t->ended)
     due = 0;
   poller_arm(t->poller, due);
 }
@@ -159,46 +125,6 @@ static int on_timer(CURLM *multi, long ms, void *data) {
   return 0;
 }
 
-/* ---- easy handles ---- */
-
-/* A clean easy handle out of the pool, or a new one; NULL: no memory. */
-static CURL *borrow_easy(transport *t) {
-  if (t->pool_length > 0)
-    return t->pool[--t->pool_length];
-  return curl_easy_init();
-}
-
-/* Makes a used easy handle as good as new. False if it cannot be. The reset cannot say that it has stopped
-   half-way for lack of memory: of the defaults that are then missing, a transfer would hang without the first
-   two. And a handle that has lost its way in a transfer for the same reason refuses the first. */
-static bool clean_easy(CURL *easy) {
-  curl_easy_reset(easy);
-  return curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)CURL_MAX_WRITE_SIZE) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 65536L) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) == CURLE_OK;
-}
-
-/* Takes an easy handle back; it must be out of the multi. Connections and TLS sessions outlive the reset. */
-static void return_easy(transport *t, CURL *easy) {
-  if (t->pool_length < t->pool_capacity && clean_easy(easy))
-    t->pool[t->pool_length++] = easy;
-  else
-    curl_easy_cleanup(easy);
-}
-
-/* Gives the pool room for capacity handles; without memory for that it keeps the room that it has. */
-static void resize_pool(transport *t, size_t capacity) {
-  CURL **pool;
-  while (t->pool_length > capacity)
-    curl_easy_cleanup(t->pool[--t->pool_length]);
-  pool = realloc(t->pool, capacity * sizeof(CURL *));
-  if (pool != NULL)
-    t->pool = pool;
-  else if (capacity > t->pool_capacity)
-    return;
-  t->pool_capacity = capacity;
-}
-
 /* ---- the life of a token ---- */
 
 /* Puts an ended token where transport_next finds it. */
@@ -218,10 +144,10 @@ static void finish_transfer(transport *t, transfer *x, outcome result, const cha
 static void leave_multi(transport *t, transfer *x) {
   list_remove(&t->active, &x->base);
   t->running--;
-  if (!transport_forked(t)) {
+  if (!is_parents(t)) {
     exchange_collect(&x->exchange, x->easy);
     curl_multi_remove_handle(t->multi, x->easy);
-    return_easy(t, x->easy);
+    handle_pool_give(&t->pool, x->easy);
   }
   x->easy = NULL;
 }
@@ -267,9 +193,28 @@ static void expire(transport *t, transfer *x) {
   finish_transfer(t, x, OUTCOME_TIMEOUT, "total_timeout passed while the request was queued");
 }
 
-/* Lets queued transfers into the multi while there is room; not into one that has failed. */
+/* Lets libcurl act on one socket, or on its timer. */
+static void act(transport *t, curl_socket_t fd, int flags) {
+  int running = 0;
+  if (fd == CURL_SOCKET_TIMEOUT) {
+    t->curl_due = POLLER_NEVER;
+    t->added = false;
+  }
+  if (curl_multi_socket_action(t->multi, fd, flags, &running) != CURLM_OK)
+    t->failed = true;
+  if ((size_t)running < t->running)
+    t->ended = true;
+}
+
+/* Lets queued transfers into the multi while there is room; not into one that has failed. Each begins before
+   the next one is added: when several begin in one call, libcurl 8.21 and later return the last one's lack of
+   memory only, and never come back to the others. */
 static void admit(transport *t) {
   while (!t->failed && t->running < t->limit && t->queue.first != NULL) {
+    if (t->added) {
+      act(t, CURL_SOCKET_TIMEOUT, 0);
+      continue;
+    }
     transfer *x = (transfer *)t->queue.first;
     double timeout = x->exchange.timeout;
     CURL *easy;
@@ -285,8 +230,8 @@ static void admit(transport *t) {
       if (left < timeout)
         timeout = left;
     }
-    x->exchange.idle = &t->idle;
-    easy = borrow_easy(t);
+    x->exchange.connections = &t->connections;
+    easy = handle_pool_take(&t->pool);
     if (easy != NULL)
       code = exchange_configure(&x->exchange, easy, timeout);
     if (code == CURLE_OK)
@@ -295,7 +240,7 @@ static void admit(transport *t) {
       code = CURLE_OUT_OF_MEMORY;
     if (code != CURLE_OK) {
       if (easy != NULL)
-        return_easy(t, easy);
+        handle_pool_give(&t->pool, easy);
       conclude(t, x, code);
       continue;
     }
@@ -303,6 +248,7 @@ static void admit(transport *t) {
     x->base.state = TOKEN_ACTIVE;
     list_append(&t->active, &x->base);
     t->running++;
+    t->added = true;
   }
 }
 
@@ -320,6 +266,10 @@ static bool renew_multi(transport *t) {
   curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
   curl_multi_setopt(multi, CURLMOPT_TIMERDATA, t);
   curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, t->limit > LONG_MAX ? LONG_MAX : (long)t->limit);
+  /* From 8.20 on the threads that look up names are the multi's: it would wait for them when it is freed, and
+     have 20 of them at most, two for each name, so that ten names that hang would hold up all others. */
+  curl_multi_setopt(multi, QUICK_EXIT, 1L);
+  curl_multi_setopt(multi, RESOLVE_THREADS_MAX, MOST_LOOKUPS);
   return true;
 }
 
@@ -338,13 +288,6 @@ static void recover(transport *t) {
     detach(&x->base);
     finish_transfer(t, x, OUTCOME_NO_MEMORY, NULL);
   }
-}
-
-/* Lets libcurl act on one socket, or on its timer. */
-static void act(transport *t, curl_socket_t fd, int flags) {
-  int running;
-  if (curl_multi_socket_action(t->multi, fd, flags, &running) != CURLM_OK)
-    t->failed = true;
 }
 
 /* ---- the transport ---- */
@@ -390,12 +333,10 @@ void transport_free(transport *t) {
   abandon_list(&t->finished);
   for (timed *left; (left = timers_last(&t->timers)) != NULL;)
     abandon((token *)left);
-  while (t->pool_length > 0)
-    curl_easy_cleanup(t->pool[--t->pool_length]);
-  idle_free(&t->idle);
-  free(t->pool);
+  handle_pool_free(&t->pool);
+  connections_free(&t->connections);
   timers_free(&t->timers);
-  if (transport_forked(t)) {
+  if (is_parents(t)) {
     poller_free(t->poller);
     t->next_kept = kept;
     kept = t;
@@ -407,15 +348,80 @@ void transport_free(transport *t) {
   free(t);
 }
 
-bool transport_forked(const transport *t) { return t->generation != fork_generation; }
+/* Ends a token that is the parent process's. */
+static void disown(transport *t, token *k) {
+  detach(k);
+  if (k->is_transfer)
+    finish_transfer(t, (transfer *)k, OUTCOME_CANCELLED,
+                    "the request is one of the process that this one was forked from");
+  else
+    finish(t, k);
+}
+
+bool transport_own(transport *t) {
+  transport *parents;
+  CURLM *multi = t->multi;
+  if (!is_parents(t))
+    return true;
+  parents = calloc(1, sizeof *parents);
+  t->multi = NULL;
+  if (parents == NULL || !renew_multi(t) || poller_renew(t->poller) != 0) {
+    if (t->multi != NULL)
+      curl_multi_cleanup(t->multi);
+    t->multi = multi;
+    free(parents);
+    return false;
+  }
+  parents->multi = multi;
+  parents->next_kept = kept;
+  kept = parents;
+  while (t->active.first != NULL)
+    disown(t, t->active.first);
+  while (t->queue.first != NULL)
+    disown(t, t->queue.first);
+  for (timed *left; (left = timers_last(&t->timers)) != NULL;)
+    disown(t, (token *)left);
+  connections_free(&t->connections);
+  t->failed = t->ended = t->added = false;
+  t->generation = fork_generation;
+  rearm(t);
+  return true;
+}
 
 int transport_fd(transport *t) { return poller_fd(t->poller); }
+
+/* Gives up the connections of this generation: the next attempts take others, and what is under way goes on,
+   but leaves none behind. */
+static void abandon_connections(transport *t) {
+  t->connections.generation ^= 1;
+  for (token *k = t->active.first; k != NULL; k = k->next)
+    exchange_abandon_connection(&((transfer *)k)->exchange);
+}
+
+/* Takes the transfers that libcurl is done with out of the multi. */
+static void take_ended(transport *t) {
+  CURLMsg *message;
+  int left;
+  t->ended = false;
+  while ((message = curl_multi_info_read(t->multi, &left)) != NULL) {
+    transfer *x = NULL;
+    CURLcode code = message->data.result; /* the message does not outlive the handle's stay in the multi */
+    if (message->msg != CURLMSG_DONE)
+      continue;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&x);
+    leave_multi(t, x);
+    if (exchange_suspects(&x->exchange, code))
+      abandon_connections(t);
+    if (exchange_renew(&x->exchange))
+      queue_again(t, x);
+    else
+      conclude(t, x, code);
+  }
+}
 
 void transport_step(transport *t) {
   enum { BATCH = 64 };
   poller_event events[BATCH];
-  CURLMsg *message;
-  int left;
   int64_t now;
   int n = poller_take(t->poller, events, BATCH);
   for (int i = 0; i < n && !t->failed; i++) {
@@ -430,21 +436,9 @@ void transport_step(transport *t) {
   }
   now = poller_now();
   if (t->curl_due <= now && !t->failed) {
-    t->curl_due = POLLER_NEVER;
     act(t, CURL_SOCKET_TIMEOUT, 0);
   }
-  while ((message = curl_multi_info_read(t->multi, &left)) != NULL) {
-    transfer *x = NULL;
-    CURLcode code = message->data.result; /* the message does not outlive the handle's stay in the multi */
-    if (message->msg != CURLMSG_DONE)
-      continue;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&x);
-    leave_multi(t, x);
-    if (exchange_renew(&x->exchange))
-      queue_again(t, x);
-    else
-      conclude(t, x, code);
-  }
+  take_ended(t);
   for (timed *first; (first = timers_first(&t->timers)) != NULL && first->due <= now;) {
     token *k = (token *)first;
     timers_remove(&t->timers, &k->timed);
@@ -480,7 +474,7 @@ int transport_wait(const transport *t, double seconds) { return poller_wait(t->p
 
 void transport_set_concurrency(transport *t, size_t limit) {
   t->limit = limit;
-  resize_pool(t, limit);
+  handle_pool_resize(&t->pool, limit);
   curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, limit > LONG_MAX ? LONG_MAX : (long)limit);
   admit(t);
   rearm(t);
@@ -538,7 +532,7 @@ bool transport_start(transport *t, token *k) {
 
 void token_cancel(token *k) {
   transport *t = k->owner;
-  if (t == NULL || k->state == TOKEN_FINISHED || transport_forked(t))
+  if (t == NULL || !transport_own(t) || k->state == TOKEN_FINISHED)
     return;
   detach(k);
   if (k->is_transfer)
@@ -557,7 +551,7 @@ void token_free(token *k) {
   if (t != NULL) {
     detach(k);
     t->pending--;
-    if (!transport_forked(t)) {
+    if (!is_parents(t)) {
       admit(t);
       rearm(t);
     }
@@ -574,6 +568,10 @@ token_state token_get_state(const token *k) { return k->state; }
 outcome transfer_outcome(const token *k) { return ((const transfer *)k)->exchange.result; }
 
 const char *transfer_message(const token *k) { return ((const transfer *)k)->exchange.message; }
+
+const char *transfer_about(const token *k) { return ((const transfer *)k)->exchange.about; }
+
+const char *transfer_variable(const token *k) { return ((const transfer *)k)->exchange.variable; }
 
 long transfer_status(const token *k) { return ((const transfer *)k)->exchange.status; }
 

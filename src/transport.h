@@ -33,8 +33,10 @@ transport *transport_new(void);
    back. NULL is allowed. */
 void transport_free(transport *t);
 
-/* Whether this process was forked after transport_new: the transport must not be used here. */
-bool transport_forked(const transport *t);
+/* Makes the transport of a parent process one of this process's, with the same descriptor; no effect if it is
+   that already. What was started in the parent goes on there, and ends here, as cancelled. Due before any
+   other function but transport_free. False: no memory or no descriptor left. */
+bool transport_own(transport *t);
 
 /* The descriptor that is readable exactly when transport_step or transport_next has something to do. */
 int transport_fd(transport *t);
@@ -82,8 +84,12 @@ token_state token_get_state(const token *k);
 /* What a transfer came to; meaningful once it has ended. */
 outcome transfer_outcome(const token *transfer);
 const char *transfer_message(const token *transfer); /* why there is no response; "" for OUTCOME_RESPONSE */
-long transfer_status(const token *transfer);         /* HTTP status; 0 when none arrived */
-bool transfer_sent(const token *transfer);           /* whether the server may have seen the request whole */
+const char *
+transfer_about(const token *transfer); /* what that is about, see verdict.h; NULL: nothing that one chooses */
+const char *
+transfer_variable(const token *transfer);    /* the environment variable that it comes from, or NULL */
+long transfer_status(const token *transfer); /* HTTP status; 0 when none arrived */
+bool transfer_sent(const token *transfer);   /* whether the server may have seen the request whole */
 const buffer *transfer_body(const token *transfer);
 buffer *transfer_take_body(token *transfer); /* the same, for one who may move the bytes away */
 const buffer *

@@ -10,6 +10,7 @@
 --- list cannot be had, and single batches can, they are fetched singly and a sweep is tried now and then.
 
 local date = require("llama_cloud.date")
+local fields = require("llama_cloud.fields")
 local group = require("llama_cloud.group")
 local loop = require("llama_cloud.loop")
 local pace = require("llama_cloud.pace")
@@ -33,6 +34,7 @@ local LAST_LOOK = 1 -- seconds for a last look at what was not looked at in time
 ---@field private seen_singly boolean a batch was had by itself since the first of them
 ---@field private singly_for integer rounds without a sweep that are left
 ---@field private not_before number when the service, by its last error, may be asked again
+---@field private fields? LlamaCloud.Fields what the batches are to have in the end
 ---@field private state LlamaCloud.State
 ---@field private log LlamaCloud.Log
 ---@field private group LlamaCloud.Group
@@ -47,6 +49,10 @@ local function deliver(many, entry, batch, err)
     many.entries[entry.id] = nil
     many.count = many.count - 1
     many.queue[#many.queue + 1] = { entry.id, batch, err }
+    local seen = batch or err.batch
+    if many.fields and seen then
+      many.fields:see(seen)
+    end
   end
 end
 
@@ -292,6 +298,9 @@ local function take(self)
     return item[1], item[2], item[3]
   end
   self.group:close()
+  if self.fields then
+    self.fields:tell()
+  end
   group.raise_failure(self.group)
 end
 
@@ -329,6 +338,7 @@ function crowd.new(state, waiting, subjects, given, list)
     rule = waiting.sweep,
     list = list,
     on_poll = given.on_poll,
+    fields = fields.watch(given.fields, state),
     entries = {},
     ids = {},
     count = 0,
@@ -338,7 +348,7 @@ function crowd.new(state, waiting, subjects, given, list)
     seen_singly = false,
     singly_for = 0,
     not_before = -math.huge,
-    log = state:log_for(given.headers),
+    log = state:log_for(state:merged_headers(given.headers), given),
     left_at = loop.now(),
     missed = false,
     group = group.new(),
@@ -412,6 +422,7 @@ function crowd.method(api, waiting)
         if not subject.plan then
           return nil, ("ids[%d]: %s"):format(position, problem)
         end
+        subject.plan.fields = nil -- told of all together, at the end
       end
       local scope = { project_id = params.project_id, organization_id = params.organization_id }
       local function list(narrow, total_timeout)

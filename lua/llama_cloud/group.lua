@@ -3,6 +3,7 @@
 
 local errors = require("llama_cloud.errors")
 local loop = require("llama_cloud.loop")
+local trace = require("llama_cloud.trace")
 
 local group = {}
 
@@ -20,6 +21,7 @@ local current -- the task that is running
 ---@field private state "starting"|"pending"|"done"|"failed"|"cancelled"
 ---@field private values table|false what the function returned
 ---@field private error any what it raised
+---@field private frames LlamaCloud.Frame[]|false where
 ---@field private queued boolean
 ---@field private cancelling boolean it was cancelled while it ran
 ---@field private ending boolean its to-be-closed variables are being closed
@@ -155,6 +157,7 @@ local function go_on(task, before)
   else
     -- its to-be-closed variables are still open, and may raise in their turn
     task.ending = true
+    task.frames = trace.of(task.co, results[2]) or false
     local closed, err = coroutine.close(task.co)
     if closed then
       err = results[2]
@@ -204,6 +207,7 @@ function Group:spawn(f, ...)
     observed = false,
     values = false, -- here already, so that nothing needs memory when it is set
     error = false,
+    frames = false,
     ending = false,
     cancelling = false,
     watchers = {},
@@ -476,7 +480,7 @@ function group.raise_failure(owner)
   if failed then
     failed.observed = true
     update_failure(owner)
-    error(failed.error, 0)
+    trace.raise(failed.error, failed.frames)
   end
 end
 

@@ -5,6 +5,7 @@
 --- of what has ended; none is ever resumed from there.
 
 local core = require("llama_cloud.core")
+local trace = require("llama_cloud.trace")
 
 local loop = {}
 
@@ -319,8 +320,12 @@ function loop.wrap(f)
   local function continue(ok, ...)
     local first, waiter = ...
     if not ok then
+      local frames = trace.of(co, first)
       local closed, err = coroutine.close(co)
-      error(closed and first or err, 0)
+      if closed then
+        err = first -- what its to-be-closed variables raised would count
+      end
+      trace.raise(err, frames)
     elseif first == PARK then
       guard.waiting = true
       local held_up = loop.suspend(waiter)
@@ -353,11 +358,9 @@ function loop.use(host)
     local found, loaded = pcall(require, "llama_cloud.loop." .. host)
     if not found then
       if tostring(loaded):find(("module '%s[^']*' not found"):format(host)) then
-        loaded = ("the Lua module %s is not installed: it is the rock %s, and on Debian and Ubuntu the package lua-%s"):format(
-          host,
-          host,
-          host
-        )
+        local sentence =
+          "the Lua module %s is not installed: it is the rock %s, and on Debian and Ubuntu the package lua-%s"
+        loaded = sentence:format(host, host, host)
       end
       return nil, loaded
     end

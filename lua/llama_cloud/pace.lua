@@ -2,6 +2,7 @@
 
 local loop = require("llama_cloud.loop")
 local request = require("llama_cloud.request")
+local text = require("llama_cloud.text")
 
 local pace = {}
 
@@ -66,9 +67,9 @@ end
 ---@param err LlamaCloud.Error
 ---@param pause? number seconds until the next; nil: not known
 function pace.tell_failure(plan, err, pause)
-  local again = pause and ("again in %.1f s"):format(pause) or "again in the next round"
-  local text = "poll of %s %s failed, %s: %s"
-  plan.call.log:put("warn", text:format(plan.waiting.noun, plan.id, again, err.message), {
+  local again = pause and ("again in %s s"):format(text.number(pause, "%.1f")) or "again in the next round"
+  local message = "poll of %s %s failed, %s: %s"
+  plan.call.log:put("warn", message:format(plan.waiting.noun, plan.id, again, err.message), {
     id = plan.id,
     kind = err.kind,
     status = err.status,

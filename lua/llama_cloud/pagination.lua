@@ -34,6 +34,7 @@ local next_of_page = core.next_of_page
 ---@field private pages_seen integer
 ---@field private empty integer how many pages in a row were empty
 ---@field private ahead table<any, LlamaCloud.Ahead> position -> the request for that page, under way
+---@field fields? LlamaCloud.Fields what the items are to have
 ---@field private prefetch boolean
 ---@field private concurrency integer how many pages may be under way, where their positions are known
 ---@field private wanted number how many items will be taken yet, as far as is known
@@ -194,6 +195,15 @@ local function fetch(list)
   return list.source.fetch(list.position, ahead)
 end
 
+-- Tells of fields that no item had.
+local function tell_fields(list)
+  local fields = list.fields
+  if fields then
+    list.fields = nil
+    fields:tell()
+  end
+end
+
 -- Gets the next page that has items, and makes it the current one; empty ones on the way are passed over. True; nil at
 -- the end; nil and an error.
 local function advance(list)
@@ -230,6 +240,7 @@ local function advance(list)
       return nonsense(list, ("more than %d empty pages in a row"):format(MAX_EMPTY_PAGES), list.position, 0)
     end
   end
+  tell_fields(list)
   return nil
 end
 
@@ -278,6 +289,9 @@ local function take(list)
       end
       local item, message = next_of_page(page, list.decoding)
       if item then
+        if list.fields then
+          list.fields:see(item)
+        end
         return item
       elseif message then
         return nonsense(list, ("item %d: %s"):format(index, message), list.current, index - 1)
@@ -311,6 +325,9 @@ local function whole_page(list)
     local item, message = page:next(list.decoding)
     while item do
       envelope.items[#envelope.items + 1] = item
+      if list.fields then
+        list.fields:see(item)
+      end
       item, message = page:next(list.decoding)
     end
     if message then
@@ -408,6 +425,7 @@ end
 
 --- Ends the list: nothing more is fetched. A `for` over it closes it by itself. Idempotent.
 function List:close()
+  tell_fields(self)
   self.closed, self.ended = true, true
   leave_page(self)
   forget_ahead(self)

@@ -10,9 +10,11 @@
 ---              `directory_field` (the parameter that narrows it by directory, and the field that it compares)
 
 local errors = require("llama_cloud.errors")
+local fields = require("llama_cloud.fields")
 local loop = require("llama_cloud.loop")
 local paces = require("llama_cloud.pace")
 local request = require("llama_cloud.request")
+local text = require("llama_cloud.text")
 
 local polling = {}
 
@@ -46,7 +48,9 @@ polling.new_pace = paces.new
 ---@return string? problem
 function polling.check(given, creates)
   if given.backoff and not paces.growth[given.backoff] then
-    return ('option \'backoff\' must be "linear", "constant" or "exponential", not \'%s\''):format(given.backoff)
+    return ('option \'backoff\' must be "linear", "constant" or "exponential", not %s'):format(
+      text.quote(given.backoff)
+    )
   elseif given.body and not creates then
     return "waiting has no body"
   end
@@ -91,8 +95,8 @@ function polling.note_status(plan, batch, pace)
     return
   end
   told[status] = true
-  local text = "%s %s has the status '%s', which this version does not know: the wait goes on"
-  plan.call.log:put("warn", text:format(waiting.noun, plan.id, status), { id = plan.id, status = status })
+  local message = "%s %s has the status '%s', which this version does not know: the wait goes on"
+  plan.call.log:put("warn", message:format(waiting.noun, plan.id, status), { id = plan.id, status = status })
 end
 
 -- The error for a batch that has ended without success.
@@ -101,7 +105,7 @@ local function failure(plan, batch, kind)
   if type(batch.error_message) == "string" then
     message = message .. ": " .. batch.error_message
   end
-  return errors.new { kind = kind, message = message, batch = batch }
+  return errors.new { kind = kind, message = plan.call.log:clean(message), batch = batch }
 end
 
 --- The error for a wait whose time is over.
@@ -111,13 +115,13 @@ end
 ---@param seconds number how long the wait was to last
 ---@return LlamaCloud.Error
 function polling.overdue(plan, batch, cause, seconds)
-  local waiting, state = plan.waiting, "could not be seen within %g s"
+  local waiting, state = plan.waiting, "could not be seen within %s s"
   if batch and polling.has_ended(waiting, batch) then
-    state = "ended as " .. batch.status .. ", but could not be fetched in full within %g s"
+    state = "ended as " .. batch.status:gsub("%%", "%%%%") .. ", but could not be fetched in full within %s s"
   elseif batch then
-    state = "was still " .. batch.status:gsub("%%", "%%%%") .. " after %g s"
+    state = "was still " .. batch.status:gsub("%%", "%%%%") .. " after %s s"
   end
-  local message = ("%s %s " .. state):format(waiting.noun, plan.id, seconds)
+  local message = ("%s %s " .. state):format(waiting.noun, plan.id, text.number(seconds))
   -- that a poll ran out of time says less than why
   local reason = cause
   while reason and reason.kind == "timeout" and reason.cause do
@@ -153,9 +157,9 @@ local function judge(plan, err, pace)
   elseif err.status then
     plan.silent_since = now
   elseif not plan.last and err.attempts > 0 and now - plan.silent_since >= pace.patience then
-    local text =
-      "%s %s was never seen: nothing but connection errors for %g s (option connection_patience); the last was: %s"
-    local message = text:format(plan.waiting.noun, plan.id, pace.patience, err.message)
+    local message =
+      "%s %s was never seen: nothing but connection errors for %s s (option connection_patience); the last was: %s"
+    message = message:format(plan.waiting.noun, plan.id, text.number(pace.patience), err.message)
     return errors.new { kind = "connection", message = message, cause = err, attempts = err.attempts }, false
   end
   return err, true
@@ -183,8 +187,8 @@ function polling.poll(plan, call, pace)
       kind = "decode",
       message = ("the response has no status of a %s"):format(plan.waiting.noun),
       method = call.method,
-      url = call.url,
-      body = answer,
+      url = call.log:clean(call.url),
+      body = call.log:clean(answer),
     }
     return nil, err, false
   end
@@ -215,6 +219,10 @@ function polling.conclude(plan, batch, pace)
     if not pace:rest(err, plan) then
       return nil, polling.overdue(plan, batch, cause, pace.seconds)
     end
+  end
+  if plan.fields then
+    plan.fields:see(batch)
+    plan.fields:tell()
   end
   if kind then
     return nil, failure(plan, batch, kind)
@@ -254,6 +262,7 @@ end
 ---@field final? LlamaCloud.Call gets it as the caller wants it in the end, if that is more
 ---@field given table the options
 ---@field last? table the batch as last seen; nil: never
+---@field fields? LlamaCloud.Fields what the batch is to have in the end
 ---@field silent_since? number when the service was last heard of, or the first poll began
 ---@field young_until? number until when a batch that is not found is waited for
 
@@ -278,9 +287,9 @@ local left_mt = {
     if errors.is_error(err) then
       err.batch = err.batch or plan.last
     end
-    local text = "run was interrupted, but %s %s goes on: wait for it by its id"
+    local message = "run was interrupted, but %s %s goes on: wait for it by its id"
     -- whatever the log does, what has interrupted the run is to come out
-    pcall(plan.call.log.put, plan.call.log, "warn", text:format(plan.waiting.noun, plan.id), { id = plan.id })
+    pcall(plan.call.log.put, plan.call.log, "warn", message:format(plan.waiting.noun, plan.id), { id = plan.id })
   end,
 }
 
@@ -301,7 +310,8 @@ function polling.run(state, create, plan_for, given)
   local plan, problem = plan_for(request.is_object(batch) and batch.id or nil)
   if not plan then
     local message = "it was created, but the response has no id to wait for: " .. problem
-    return nil, errors.new { kind = "decode", message = message, body = batch, batch = batch, maybe_sent = true }
+    return nil,
+      errors.new { kind = "decode", message = message, body = state.log:clean(batch), batch = batch, maybe_sent = true }
   end
   plan.last, plan.young_until = batch, loop.now() + polling.young
   local mark <close> = setmetatable({ plan = plan, ended = false }, left_mt)
@@ -395,14 +405,14 @@ end
 
 --- The option `fields` of each poll: what the caller wants, and what waiting itself needs.
 ---@param waiting table
----@param fields? string[]
+---@param wanted? string[]
 ---@return string[]?
-function polling.fields(waiting, fields)
-  if not fields then
+function polling.fields(waiting, wanted)
+  if not wanted then
     return nil
   end
   local list = { "id", "status", "created_at", waiting.sweep.directory_field }
-  return table.move(fields, 1, #fields, #list + 1, list)
+  return table.move(wanted, 1, #wanted, #list + 1, list)
 end
 
 --- Makes what is polled out of the arguments of wait or watch. Nil and the problem, which is the caller's fault.
@@ -423,6 +433,7 @@ function polling.plan(api, waiting, state, id, params, given)
     return nil, problem
   end
   local plan = { state = state, waiting = waiting, id = id, call = call, given = given }
+  plan.fields = fields.watch(given.fields, state)
   local shared, finally = {}, false
   for name, value in pairs(params) do
     if waiting.final[name] then
@@ -441,7 +452,7 @@ end
 ---@param waiting table
 ---@return table<string, string>
 function polling.more_options(waiting)
-  return { fields = not waiting.subject and "array" or nil }
+  return { fields = not waiting.subject and "names" or nil }
 end
 
 --- The methods of waiting, as endpoint.lua takes them: each with the number of its arguments before params, and what makes

@@ -6,6 +6,7 @@ local errors = require("llama_cloud.errors")
 local headers = require("llama_cloud.headers")
 local loop = require("llama_cloud.loop")
 local retry = require("llama_cloud.retry")
+local text = require("llama_cloud.text")
 local url = require("llama_cloud.url")
 
 local request = {}
@@ -41,11 +42,11 @@ end
 function request.tell_block(state, held_up)
   if held_up and not state.shared.warned then
     state.shared.warned = true
-    local text = "a call held up %s: it was made where Lua cannot suspend a coroutine"
+    local message = "a call held up %s: it was made where Lua cannot suspend a coroutine"
     if held_up == "other tasks" then
-      text = text .. ", as inside a coroutine.wrap; llama_cloud.wrap makes generators in which calls wait"
+      message = message .. ", as inside a coroutine.wrap; llama_cloud.wrap makes generators in which calls wait"
     end
-    state.log:put("warn", text:format(held_up), { traceback = debug.traceback() })
+    state.log:put("warn", message:format(held_up), { traceback = debug and debug.traceback() })
   end
 end
 
@@ -92,7 +93,7 @@ local function tell_pace(state, rate)
   if rate == math.huge then
     state.log:put("info", "no longer paced: the service has refused nothing for a while")
   elseif rate then
-    state.log:put("warn", ("paced to %.3g/s after a 429"):format(rate), { rate = rate })
+    state.log:put("warn", ("paced to %s/s after a 429"):format(text.number(rate, "%.3g")), { rate = rate })
   end
 end
 
@@ -103,7 +104,7 @@ local function numbered(list, retries)
   end
   local copy = table.move(list, 1, #list, 1, {})
   for i = 1, #copy, 2 do
-    if copy[i]:lower() == "x-stainless-retry-count" and copy[i + 1] then
+    if text.lower(copy[i]) == "x-stainless-retry-count" and copy[i + 1] then
       copy[i + 1] = tostring(retries)
     end
   end
@@ -121,8 +122,8 @@ local function decode(call, transfer, status, deadline)
   local response_headers
   if call.returns == "any" then
     response_headers = transfer:headers()
-    local media = (response_headers["content-type"] or ""):lower():match("^[^;]*")
-    if not media:find("^%s*application/json%s*$") and not media:find("%+json%s*$") then
+    local media = text.trim(text.lower(response_headers["content-type"] or ""):match("^[^;]*"))
+    if media ~= "application/json" and not media:find("%+json$") then
       return transfer:body()
     end
   end
@@ -160,7 +161,7 @@ local function decode(call, transfer, status, deadline)
   return nil,
     errors.new {
       kind = "decode",
-      message = body == "" and message or ("%s; it begins: %s"):format(message, errors.excerpt(body, 200)),
+      message = body == "" and message or ("%s; it begins: %s"):format(message, text.excerpt(body, 200)),
       status = status,
       headers = response_headers,
       body = body,
@@ -176,7 +177,7 @@ local function redirect_target(call, from, status, location)
     return nil, problem
   end
   local base = assert(core.url(from))
-  local scheme = parts.scheme:lower()
+  local scheme = text.lower(parts.scheme)
   if scheme ~= "https" and scheme ~= "http" then
     return nil, "it leads to another protocol"
   elseif parts.user or parts.password then
@@ -188,7 +189,7 @@ local function redirect_target(call, from, status, location)
       return parts.text
     end
     return nil, "it would turn a " .. call.method .. " into a GET"
-  elseif call.method == "GET" and base.host:lower() == parts.host:lower() then
+  elseif call.method == "GET" and text.lower(base.host) == text.lower(parts.host) then
     return parts.text
   end
   return nil, "it leads to another origin"
@@ -242,6 +243,7 @@ local function start(state, call, target, list, started, deadline)
     headers = header_set(list),
     body = call.body,
     repeatable = call.repeatable,
+    fresh = not call.repeatable,
     timeout = call.timeout,
     connect_timeout = state.options.connect_timeout,
     deadline = deadline - started,
@@ -252,19 +254,34 @@ local function start(state, call, target, list, started, deadline)
   }
 end
 
--- What to do about a request that cannot be sent, by what the transport says that is about.
+-- What to do about a request that cannot be sent, by what the transport says that is about; %s is the environment
+-- variable that is to blame.
 local REMEDIES = {
-  ca_file = "check the client's option ca_file, which must be a file of certificates (PEM)",
-  certificate = "an authority of your own is made known by the option ca_file",
-  host = "check base_url: a name outside of ASCII is written as punycode (xn--…)",
-  proxy = "check the client's option proxy",
+  ca_file = "the client's option ca_file must name a file of certificates, as PEM",
+  no_ca_file = "install the package ca-certificates, or name a file of certificates by the client's option ca_file",
+  certificate = "if it is of an authority of your own, name its file by the client's option ca_file",
+  host = "check base_url; a name outside of ASCII is to be written as punycode: xn--…",
+  proxy = 'check the client\'s option proxy; "" is none',
+  environment_proxy = 'the proxy is that of the environment variable %s; the client\'s option proxy = "" is none',
   url = "check base_url",
 }
 
--- The error for an attempt that has no response that could be used. `about`: see transfer:outcome.
-local function without_response(kind, message, about, status)
+-- The remedy, or nil. `about` and `variable`: see transfer:outcome.
+local function remedy_for(state, about, variable)
+  if about == "ca_file" and not state.options.ca_file then
+    about = "no_ca_file"
+  elseif about == "proxy" and variable then
+    about = "environment_proxy"
+  end
+  local remedy = REMEDIES[about]
+  return remedy and remedy:gsub("%%s", variable or "")
+end
+
+-- The error for an attempt that has no response that could be used.
+local function without_response(state, transfer, kind, message, status)
+  local _, _, about, variable = transfer:outcome()
   local err = { kind = kind, status = status > 0 and status or nil }
-  if kind == "cancelled" then
+  if kind == "cancelled" and message == kind then -- or the core says why: after a fork
     message = "the client was closed"
   elseif kind == "too_large" then
     message = message .. ": raise the client's option max_response_bytes if it is to be accepted"
@@ -272,10 +289,9 @@ local function without_response(kind, message, about, status)
     err.kind = "decode"
   elseif kind == "refused" then
     err.kind, err.permanent = "connection", true
-    local remedy = REMEDIES[about]
-    message = remedy and ("%s (%s)"):format(message, remedy) or message
   end
-  err.message = message
+  local remedy = remedy_for(state, about, variable)
+  err.message = remedy and ("%s (%s)"):format(message, remedy) or message
   return errors.new(err)
 end
 
@@ -314,20 +330,17 @@ local function send(state, call, target, list, number, deadline, ahead)
     end
     attempt.kind, attempt.error = err.kind, err
   elseif kind == "response" then
-    -- a service may quote the API key in its complaint about it; and then once more, for JSON can write it in other ways
-    local err = errors.from_response(status, call.log:clean(attempt.headers), call.log:clean(transfer:body()))
-    err.message, err.body = call.log:clean(err.message), call.log:clean(err.body)
-    attempt.error = err
+    -- a service may quote the API key in its complaint about it
+    attempt.error = errors.from_response(status, attempt.headers, transfer:body(), call.log)
   else
-    local about = kind == "refused" and select(3, transfer:outcome()) or nil
-    attempt.error = without_response(kind, message, about, status)
+    attempt.error = without_response(state, transfer, kind, call.log:clean(message), status)
   end
   return false, attempt
 end
 
 -- The error for a call whose total_timeout has passed, or would pass before it can go on.
 local function timed_out(call, cause)
-  local message = ("total_timeout of %g s has passed"):format(call.total_timeout)
+  local message = ("total_timeout of %s s has passed"):format(text.number(call.total_timeout))
   return errors.new {
     kind = "timeout",
     message = cause and ("%s; the last error was: %s"):format(message, cause.message) or message,
@@ -366,10 +379,12 @@ function request.start_ahead(state, call)
   return setmetatable({ transfer = transfer, started = now }, Ahead)
 end
 
--- Whether it is of use: not if it has timed out, for perhaps only because nobody has stepped it.
+-- Whether it is of use: not if it has timed out, for perhaps only because nobody has stepped it, nor if it was cancelled, by
+-- a fork or the closing of the client; the next attempt finds out about that.
 local function is_fresh(ahead)
   loop.dispatch()
-  return not ahead.transfer:done() or ahead.transfer:outcome() ~= "timeout"
+  local outcome = ahead.transfer:done() and ahead.transfer:outcome()
+  return outcome ~= "timeout" and outcome ~= "cancelled"
 end
 
 ---@class LlamaCloud.Course how far a call has come
@@ -391,7 +406,7 @@ local function fail(state, call, course, err)
   err.attempts = course.attempts
   err.maybe_sent = course.maybe_sent
   if course.maybe_sent and err.kind ~= "decode" then
-    err.message = err.message .. MAYBE_SENT
+    errors.append(err, MAYBE_SENT)
   end
   return nil, err
 end
@@ -413,7 +428,7 @@ local function redirect(state, call, course, attempt)
     follow, obstacle = redirect_target(call, course.target, attempt.status, location)
   end
   if not follow then
-    attempt.error.message = ("%s; not followed: %s"):format(attempt.error.message, obstacle)
+    errors.append(attempt.error, "; not followed: " .. obstacle)
     return false
   end
   course.redirects, course.target = course.redirects + 1, follow
@@ -427,9 +442,9 @@ local function log_retry(call, course, delay, err)
     return
   end
   local most = call.max_retries < math.huge and (" of %d"):format(call.max_retries + 1) or ""
-  local text = "%s %s: attempt %d%s in %.1f s: %s"
+  local next_one = ("attempt %d%s in %s s"):format(course.retries + 1, most, text.number(delay, "%.1f"))
   local shown = url.without_query(course.target)
-  call.log:put("warn", text:format(call.method, shown, course.retries + 1, most, delay, err.message), {
+  call.log:put("warn", ("%s %s: %s: %s"):format(call.method, shown, next_one, err.message), {
     status = err.status,
     request_id = err.request_id,
   })
@@ -450,16 +465,14 @@ local function retry_delay(state, call, course, attempt, now)
     tell_pace(state, state.gate:refuse(now, asked and asked > 0 and asked or backoff, attempt.started))
   end
   if now >= course.deadline and attempt.kind == "timeout" then
-    err.message = ("total_timeout of %g s has passed: %s"):format(call.total_timeout, err.message)
+    errors.prepend(err, ("total_timeout of %s s has passed: "):format(text.number(call.total_timeout)))
     err.cause = course.last
   end
   local again = course.retries < call.max_retries and now < course.deadline and retry.again(attempt, call.repeatable)
   if again and too_long then
-    err.message = ("%s; the service asks to wait %g s, which is more than max_retry_after (%g s)"):format(
-      err.message,
-      asked,
-      state.options.max_retry_after
-    )
+    local most = text.number(state.options.max_retry_after)
+    local words = "; the service asks to wait %s s, which is more than max_retry_after (%s s)"
+    errors.append(err, words:format(text.number(asked), most))
     again = false
   end
   if not again then

@@ -28,6 +28,12 @@ local composed = { kind = "decode", composed = true } -- found by who asked, not
 faults.outcomes = {
   unreached = { get = lost, create = lost, list = lost, wait = { kind = "timeout", cause = "connection" } },
   unreached_late = { get = late, create = late, list = late, wait = { kind = "timeout", cause = "timeout" } },
+  unreached_for_good = {
+    get = { kind = "connection" },
+    create = { kind = "connection" },
+    list = { kind = "connection" },
+    wait = { kind = "connection" },
+  },
   lost = { get = lost, create = { kind = "connection", maybe_sent = true }, list = lost, wait = goes_on },
   late = { get = late, create = { kind = "timeout", maybe_sent = true }, list = late, wait = goes_on },
   broken = {
@@ -105,13 +111,18 @@ faults.groups = {
     { name = "unknown host name", outcome = "unreached", place = "unknown" },
     { name = "connection never accepted (full backlog)", outcome = "unreached_late", place = "backlog", retries = 1 },
     { name = "name server that hangs", outcome = "unreached_late", place = "name", retries = 1 },
-    { name = "TLS: certificate of another name", outcome = "unreached", tls = "wrong_name" },
-    { name = "TLS: certificate that has expired", outcome = "unreached", tls = "expired" },
-    { name = "TLS: certificate of an unknown CA", outcome = "unreached", tls = "unknown_ca" },
+    { name = "TLS: certificate of another name", outcome = "unreached_for_good", tls = "wrong_name" },
+    { name = "TLS: certificate that has expired", outcome = "unreached_for_good", tls = "expired" },
+    { name = "TLS: certificate of an unknown CA", outcome = "unreached_for_good", tls = "unknown_ca" },
+    { name = "TLS: ca_file that is not there", outcome = "unreached_for_good", place = "no_ca_file" },
     { name = "TLS: handshake that is never answered", outcome = "unreached_late", place = "silent", retries = 1 },
     { name = "TLS: plain HTTP in its place", outcome = "unreached", place = "plain" },
     { name = "proxy: connection refused", outcome = "unreached", place = "no_proxy" },
     { name = "proxy: refuses the tunnel with 407", outcome = "unreached", place = "proxy_407" },
+    { name = "proxy: closes the tunnel", outcome = "unreached", place = "proxy_closes" },
+    { name = "proxy that is none", outcome = "unreached_for_good", place = "bad_proxy" },
+    { name = "host that no name server can know", outcome = "unreached_for_good", place = "bad_host" },
+    { name = "header that is too long", outcome = "unreached_for_good", place = "long_header" },
   },
   {
     name = "Connections that break",
@@ -176,8 +187,16 @@ faults.groups = {
     },
     {
       name = "Content-Encoding that is unknown",
-      outcome = "lost",
+      outcome = "nonsense",
       answer = [[c:respond(200, { ["Content-Encoding"] = "unheard-of" }, "{}")]],
+    },
+    {
+      name = "Content-Encoding that is none",
+      outcome = "fine",
+      answer = [[healthy({ respond = function(_, status, headers, body)
+        headers["Content-Encoding"] = k % 2 == 0 and "UTF-8" or "aws-chunked"
+        c:respond(status, headers, body)
+      end }, r, k + skip)]],
     },
     { name = "not HTTP", outcome = "lost", answer = raw("SSH-2.0-OpenSSH_9.2\r\n\r\n") },
     { name = "status line without a number", outcome = "lost", answer = raw("HTTP/1.1 abc OK\r\n\r\n") },

@@ -150,6 +150,12 @@ function connection_methods:trickle(bytes, per_second)
   return true
 end
 
+--- Records a request that the script has read by itself.
+function connection_methods:note(request)
+  request.type, request.connection, request.time = "request", self.number, cqueues.monotime()
+  record(request)
+end
+
 --- Other connections go on meanwhile.
 function connection_methods:sleep(seconds) -- luacheck: ignore 212/self
   cqueues.sleep(seconds)
@@ -366,6 +372,14 @@ if config.tls then
   tls_context = context.new("TLS", true)
   tls_context:setCertificate(x509.new(contents(config.tls.certificate)))
   tls_context:setPrivateKey(pkey.new(contents(config.tls.key)))
+  local alpn = config.tls.alpn
+  if alpn then
+    local handshakes = 0
+    tls_context:setAlpnSelect(function()
+      handshakes = handshakes + 1
+      return type(alpn) == "table" and alpn[math.min(handshakes, #alpn)] or alpn
+    end)
+  end
 end
 
 local request_count, connection_count = 0, 0

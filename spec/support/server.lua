@@ -89,7 +89,7 @@ end
 
 --- Starts a server. `behaviour` is Lua source that returns `function(connection, request, n)` (and, as a second value,
 --- `function(connection)` for new connections), or an array of canned answers. `options`, which may also stand in the
---- hash part of the array: `port` (default: any free one), `tls = { certificate = path, key = path }`, `args` (any plain
+--- hash part of the array: `port` (default: any free one), `tls = { certificate = path, key = path, alpn = "h2" or nil }`, `args` (any plain
 --- value; the script sees it as the global `args`), `accept = false` (connections stay in the backlog).
 --- A canned answer: `{ status = 200, body = "", headers = { ["Retry-After"] = "1" }, delay = seconds }`, where one of these
 --- may stand instead of or beside it: `close_before = true` (no byte of an answer), `truncate = n` (n bytes of the body, then

@@ -1,4 +1,4 @@
-#include "idle.h"
+#include "connections.h"
 
 #include <netinet/in.h>
 #include <poll.h>
@@ -6,14 +6,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
-void idle_free(idle *k) {
+void connections_free(connections *k) {
   free(k->ports);
   k->ports = NULL;
   k->length = 0;
 }
 
 /* Makes room for a descriptor. False: no memory. */
-static bool make_room(idle *k, size_t fd) {
+static bool make_room(connections *k, size_t fd) {
   size_t length = fd < 16 ? 32 : fd * 2;
   uint16_t *ports = realloc(k->ports, length * sizeof *ports);
   if (ports == NULL)
@@ -24,7 +24,7 @@ static bool make_room(idle *k, size_t fd) {
   return true;
 }
 
-void idle_note(idle *k, int fd, long port) {
+void connections_note(connections *k, int fd, long port) {
   if (fd < 0)
     return;
   if ((size_t)fd >= k->length && (port == 0 || !make_room(k, (size_t)fd)))
@@ -50,9 +50,9 @@ static bool is_readable(int fd) {
   return poll(&entry, 1, 0) > 0;
 }
 
-bool idle_has_input(const idle *k, int port) {
+bool connections_have_input(const connections *k, int port, bool held) {
   for (size_t fd = 0; fd < k->length; fd++)
-    if (k->ports[fd] == port && port_of((int)fd) == port && is_readable((int)fd))
+    if (k->ports[fd] == port && port_of((int)fd) == port && (held || is_readable((int)fd)))
       return true;
   return false;
 }
