@@ -95,7 +95,7 @@ end
 ---@return boolean passed
 function Queue:enter(now)
   if self.line.first then
-    loop.dispatch() -- after a fork this ends the tokens of those who wait in the parent process
+    loop.transport():count() -- any use of it ends, after a fork, the tokens of those who wait in the parent process
     self:serve(now)
   end
   if self.line.first or self.gate:delay(now) > 0 then
