@@ -106,12 +106,12 @@ static void blame_proxy(exchange *x) {
   size_t length = strlen(x->message);
   proxy_parts parts;
   x->about = "proxy";
-  if (proxy != NULL && parse_proxy(proxy, &parts)) {
-    if (parts.scheme != NULL)
-      snprintf(x->message + length, sizeof x->message - length, " (proxy %s://%.100s:%s)", parts.scheme,
-               parts.host, port_of(&parts));
-    free_parts(&parts);
-  }
+  if (proxy == NULL)
+    return;
+  if (parse_proxy(proxy, &parts) && parts.scheme != NULL)
+    snprintf(x->message + length, sizeof x->message - length, " (proxy %s://%.100s:%s)", parts.scheme,
+             parts.host, port_of(&parts));
+  free_parts(&parts);
 }
 
 /* ---- hosts ---- */
@@ -144,8 +144,10 @@ static const char *bad_part(exchange *x) {
     if ((unsigned char)*c >= 128)
       part = "host"; /* to be made ASCII, which takes libidn2 and, in some versions, a locale that knows it */
   if (part == NULL && u.host != NULL && is_no_name(u.host)) {
+    size_t length = strlen(x->message);
     part = "host";
-    x->reason = "the host's name has a part that is empty or longer than 63 bytes, or is longer than 253";
+    snprintf(x->message + length, sizeof x->message - length,
+             " (a part of the name is empty or longer than 63 bytes, or all of it than 253)");
   }
   url_free(&u);
   return part;
