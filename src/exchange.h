@@ -65,6 +65,7 @@ typedef struct exchange {
   bool opened;         /* a connection for it, since a request was last about to be sent */
   bool reused;         /* the request goes out on a kept connection */
   bool requested;      /* there was a connection, tunnel and TLS included, to send the request on */
+  int port;            /* the local one of that connection */
   long bytes_before;   /* what was sent before it: a proxy's CONNECT */
   unsigned refusals;   /* how often HTTP/2 has refused the stream */
   bool stale;          /* ended before it began: the connection that it was given holds something already */
