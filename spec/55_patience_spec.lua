@@ -100,12 +100,12 @@ for _, resource in ipairs(waiting.resources) do
       it("has patience anew when the service was heard of, whatever it said", function()
         local broken = { close_before = true }
         local answers = {}
-        for index = 1, 40 do
+        for index = 1, 20 do
           answers[index] = index % 4 == 0 and { status = 503 } or broken
         end
-        answers[41] = resource.completed
+        answers[21] = resource.completed
         local s <close>, client = start(resource, answers)
-        local given = quick { polling_interval = 0.05, connection_patience = 1 * patience }
+        local given = quick { polling_interval = 0.05, connection_patience = 0.4 * patience }
         if name == "wait_all" then
           local _, batch, err = of(client):wait_all({ "bat-1" }, nil, given)()
           assert.is_nil(err)
@@ -113,7 +113,7 @@ for _, resource in ipairs(waiting.resources) do
         else
           assert(wait(of(client), given))
         end
-        assert.is_true(s:count() >= 41)
+        assert.is_true(s:count() >= 21)
       end)
 
       it("ends at once for what waiting cannot mend", function()

@@ -35,8 +35,8 @@ end
 -- Sets the timer of the gate; math.huge: none.
 local function set_alarm(self, due)
   local old = self.alarm
-  if self.due == due and (old or due == math.huge) then
-    return
+  if self.due == due and (due == math.huge or old and not old:done()) then
+    return -- one that has ended, but was not called for want of memory, is made anew
   end
   self.alarm, self.due = nil, due
   if old then
