@@ -45,8 +45,8 @@ for _, resource in ipairs(waiting.resources) do
         assert.is_true(s:count() >= 2)
         return err
       end
-      local err = outcome { status = 404 }
-      assert.equal("not_found", err.kind)
+      local err = outcome { status = 403 }
+      assert.equal("permission_denied", err.kind)
       assert.equal(pending, err.batch.status)
       assert.equal("decode", outcome({ body = "{}" }).kind)
       err = outcome({ status = 503 }, { total_timeout = 0.3 * patience })

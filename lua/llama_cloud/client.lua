@@ -2,10 +2,10 @@
 
 local core = require("llama_cloud.core")
 local endpoint = require("llama_cloud.endpoint")
-local gate = require("llama_cloud.gate")
 local headers = require("llama_cloud.headers")
 local log = require("llama_cloud.log")
 local options = require("llama_cloud.options")
+local queue = require("llama_cloud.queue")
 local request = require("llama_cloud.request")
 local resources = require("llama_cloud.resources")
 local secrets = require("llama_cloud.secrets")
@@ -74,7 +74,7 @@ local regions = {
 ---@field base string the base URL without a slash at its end
 ---@field origin string what may see the API key
 ---@field scope table<string, string> project_id and organization_id
----@field gate LlamaCloud.Gate
+---@field gate LlamaCloud.Queue before the gate that a 429 closes
 ---@field log LlamaCloud.Log
 ---@field anonymous_headers table<string, string> what other origins get
 ---@field shared { created: table, told: table } what with_options copies share: the ids of the batches they created last (reconcile.remember), and names of fields that nothing had (fields.lua)
@@ -307,7 +307,7 @@ local function new_state(given, shared)
   end
   local state = setmetatable({
     given = options.without_nulls(given), -- a copy: the caller's table is the caller's
-    gate = shared and shared.gate or gate.new(),
+    gate = shared and shared.gate or queue.new(),
     shared = shared and shared.shared or { created = {}, told = {} },
     in_flight = setmetatable({}, { __mode = "k" }),
     closed = false,

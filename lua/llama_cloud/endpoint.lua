@@ -42,7 +42,7 @@ local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 
 
 ---@class LlamaCloud.Options options of one call
 ---@field timeout? number seconds for one attempt
----@field total_timeout? number seconds for the whole call: queueing, pauses and all attempts
+---@field total_timeout? number seconds for the whole call: queueing, pauses and all attempts; of a list: for each page
 ---@field max_retries? integer
 ---@field headers? table<string, string|false> over the client's; false leaves one out
 ---@field query? table<string, any> over what the method built, for parameters that this version does not know
@@ -472,7 +472,7 @@ local function preparation(compiled, members)
         return value, err
       end
     end
-    if not declaration.reconcile then
+    if compiled.method ~= "POST" or compiled.repeatable then
       return run
     elseif given.reconcile then
       run = reconciled(state, members, declaration, params, given, call)
@@ -480,7 +480,10 @@ local function preparation(compiled, members)
     return function()
       local value, err = run()
       if type(value) == "table" and type(value.id) == "string" then
-        reconcile.remember(state.shared.created, value.id)
+        call.log:put("info", ("%s created %s"):format(declaration[1], value.id), { id = value.id })
+        if declaration.reconcile then
+          reconcile.remember(state.shared.created, value.id)
+        end
       end
       return value, err
     end

@@ -40,6 +40,10 @@ local errors = {}
 ---@field batch? table the batch or job as last seen, where the error is about one
 ---@field traceback? string of the task that raised it, where one did: the functions that it was in
 ---@operator concat(string|number|LlamaCloud.Error): string
+---@field page_token? string of a list by pages: the page at which it stopped; list { page_token = … } goes on there. nil: the first
+---@field offset? integer of a list by offset: the first item that was not given; list { offset = … } goes on there
+---@field delivered? integer of a list: how many items of the page at page_token were given before; with an offset 0
+---@field items? table[] of list:all(): the items that it had
 local Error = {}
 Error.__index = Error
 Error.__name = "llama_cloud.error"

@@ -80,6 +80,17 @@ end
 
 loop.on_unblocked = attend_root -- whoever was blocked may have taken the timer
 
+function loop.holds_up_tasks()
+  local task = current
+  while task do
+    if task.group.live > 1 then
+      return true
+    end
+    task = task.group.driver
+  end
+  return false
+end
+
 -- Tells whoever drives a group that a task can go on.
 local function wake_driver(owner)
   if owner.waiter then
@@ -283,8 +294,9 @@ driver_mt.__gc = driver_mt.__close
 
 local drivers = 0
 
--- Drives the group until done() is true.
+-- Drives the group until done() is true. Returns what that has held up.
 local function lead(self, done)
+  local held_up
   drivers = drivers + 1
   local mark <close> = setmetatable({ group = self, number = drivers }, driver_mt)
   self.driven, self.driver = mark.number, current or false
@@ -296,7 +308,7 @@ local function lead(self, done)
       if not self:is_ready() then
         local waiter <close> = loop.waiter()
         self.waiter = waiter
-        loop.suspend(waiter)
+        held_up = loop.suspend(waiter) or held_up
         self.waiter = nil
         deadline = loop.now() + SLICE
       elseif loop.now() >= deadline then
@@ -305,6 +317,7 @@ local function lead(self, done)
       end
     end
   end
+  return held_up
 end
 
 -- The place of one who waits for the driver, or for a task.
@@ -320,7 +333,7 @@ local place_mt = {
   end,
 }
 
--- Waits until a task ends, or until the driver leaves.
+-- Waits until a task ends, or until the driver leaves. Returns what that has held up.
 local function stand_by(self, done, task)
   local waiter <close> = loop.waiter()
   local place <close> = setmetatable({ group = self, waiter = waiter, task = task }, place_mt) -- luacheck: ignore place
@@ -329,7 +342,7 @@ local function stand_by(self, done, task)
   if task then
     table.insert(task.watchers, waiter)
   end
-  loop.suspend(waiter)
+  return loop.suspend(waiter)
 end
 
 -- Whether the running task goes on only if the group is driven: it is one of the group's, or of a group that such a one
@@ -346,14 +359,17 @@ end
 --- does: it would wait for itself.
 ---@param done fun(): boolean
 ---@param task? LlamaCloud.Task whose end may make done() true
+---@return string? held_up what stood still meanwhile, as loop.suspend returns it
 function Group:drive(done, task)
+  local held_up
   while not done() do
     if self.driven or is_inside(self) then
-      stand_by(self, done, task)
+      held_up = stand_by(self, done, task) or held_up
     else
-      lead(self, done)
+      held_up = lead(self, done) or held_up
     end
   end
+  return held_up
 end
 
 --- Drives the group until all of its tasks have ended.
@@ -392,10 +408,9 @@ function Task:cancel()
     return
   end
   local err = errors.new { kind = "cancelled", message = "the task was cancelled", cause = false } -- first, for it needs memory
-  self.ending = true
+  self.ending, self.error = true, err
   local ok, cause = coroutine.close(self.co)
   err.cause = not ok and cause or nil
-  self.error = err
   finish(self, "cancelled")
 end
 

@@ -23,6 +23,7 @@ local request = {}
 ---@field timeout number
 ---@field total_timeout number
 ---@field max_retries integer
+---@field patient_until? number when it is no longer sent again without having heard from the service
 
 local MAX_REDIRECTS = 10
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
@@ -35,17 +36,26 @@ function request.is_object(value)
   return type(value) == "table" and value[1] == nil and getmetatable(value) ~= core.array
 end
 
+--- Tells the log of a call that has blocked the thread, once.
+---@param state LlamaCloud.State
+---@param held_up? string what stood still meanwhile, as loop.suspend returns it
+function request.tell_block(state, held_up)
+  if held_up and not state.shared.warned then
+    state.shared.warned = true
+    local words = "a call held up %s: it was made where Lua cannot suspend a coroutine"
+    if held_up == "other tasks" then
+      words = words .. ", as inside a coroutine.wrap; llama_cloud.wrap makes generators in which calls wait"
+    end
+    state.log:put("warn", words:format(held_up), { traceback = debug and debug.traceback() })
+  end
+end
+
 -- Waits for a token; client:close cancels it.
 local function await(state, token)
   state.in_flight[token] = true
-  local blocked = loop.await(token)
+  local held_up = loop.await(token)
   state.in_flight[token] = nil
-  if blocked and not state.shared.warned then
-    state.shared.warned = true
-    state.log:put("warn", "a call held up the event loop: it was made where Lua cannot suspend a coroutine", {
-      traceback = debug and debug.traceback(),
-    })
-  end
+  request.tell_block(state, held_up)
 end
 
 --- Sleeps, but not past the deadline.
@@ -60,34 +70,30 @@ function request.pause(state, seconds, deadline)
 end
 local pause = request.pause
 
--- A ticket of the gate that is given back when the call ends before it could pass.
-local ticket_mt = {
-  __close = function(self)
-    if self.number then
-      self.gate:leave(self.number)
-      self.number = nil
-    end
-  end,
-}
-ticket_mt.__gc = ticket_mt.__close -- of a coroutine that was dropped
-
 -- Waits until the gate lets the call pass. Nil and why not: "timeout" or "cancelled".
 local function pass_gate(state, deadline)
-  local ticket <close> = setmetatable({ gate = state.gate }, ticket_mt)
-  while true do
-    local now = loop.now()
-    if state.closed then
-      return nil, "cancelled"
-    elseif now >= deadline then
-      return nil, "timeout"
-    end
-    local delay, number = state.gate:enter(now, ticket.number)
-    ticket.number = number
-    if delay <= 0 then
-      return true
-    elseif not pause(state, delay, deadline) then
-      return nil, "cancelled"
-    end
+  local now = loop.now()
+  if state.closed then
+    return nil, "cancelled"
+  elseif now >= deadline then
+    return nil, "timeout"
+  elseif state.gate:enter(now) then
+    return true
+  end
+  local place <close> = state.gate:wait(deadline - now)
+  await(state, place.token)
+  if state.closed then
+    return nil, "cancelled"
+  end
+  return place.passed or nil, "timeout"
+end
+
+-- Tells how fast the client calls, where the gate says that this is news.
+local function tell_pace(state, rate)
+  if rate == math.huge then
+    state.log:put("info", "no longer paced: the service has refused nothing for a while")
+  elseif rate then
+    state.log:put("warn", ("paced to %s/s after a 429"):format(text.number(rate, "%.3g")), { rate = rate })
   end
 end
 
@@ -443,7 +449,7 @@ local function retry_delay(state, call, course, attempt, now)
   err.retry_after = asked
   if status == 429 and not too_long then
     -- whether this call is sent again or not
-    state.gate:refuse(now, asked and asked > 0 and asked or backoff, attempt.started)
+    tell_pace(state, state.gate:refuse(now, asked and asked > 0 and asked or backoff, attempt.started))
   end
   if now >= course.deadline and attempt.kind == "timeout" then
     errors.prepend(err, ("total_timeout of %s s has passed: "):format(text.number(call.total_timeout)))
@@ -460,6 +466,8 @@ local function retry_delay(state, call, course, attempt, now)
     return nil, err
   elseif now + delay >= course.deadline then
     return nil, timed_out(call, err)
+  elseif status == 0 and call.patient_until and now + delay >= call.patient_until then
+    return nil, err -- the wait that the call belongs to has waited long enough for a connection
   end
   course.retries, course.last = course.retries + 1, err
   log_retry(call, course, delay, err)
@@ -500,7 +508,9 @@ function request.perform(state, call, ahead)
     ahead = nil
     local now = loop.now()
     if ok or result.kind == "response" and result.status ~= 429 then
-      state.gate:accept(now)
+      tell_pace(state, state.gate:accept(now))
+    elseif result.kind ~= "response" then
+      state.gate:drop(now)
     end
     if ok then
       return result

@@ -125,6 +125,7 @@ return endpoint.resource("batches", {
     create = "create",
     final = { expand = true },
     run_options = { expand = "strings", reconcile = "boolean" },
+    pending = { PENDING = true, THROTTLED = true, RUNNING = true },
     complete = { COMPLETED = true },
     failed = { FAILED = "batch_failed", CANCELLED = "batch_cancelled" },
     sweep = {

@@ -190,6 +190,7 @@ return endpoint.resource("beta.batch", {
     subject = "job",
     create = "create",
     final = {},
+    pending = { pending = true, running = true, dispatched = true },
     complete = { completed = true },
     failed = { failed = "batch_failed", cancelled = "batch_cancelled" },
     sweep = { list = "list", page = "limit", size = 100, directory = "directory_id", directory_field = "directory_id" },
