@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
 #define MAX_HEADER_BYTES ((size_t)256 * 1024)
@@ -129,7 +128,7 @@ static void follow_head(exchange *x, const char *line, size_t length) {
 static bool note_encoding(exchange *x, const char *line, size_t length) {
   static const char name[] = "content-encoding:";
   size_t skip = sizeof name - 1;
-  if (length <= skip || (line[0] | 0x20) != 'c' || strncasecmp(line, name, skip) != 0)
+  if (length <= skip || (line[0] | 0x20) != 'c' || !curl_strnequal(line, name, skip))
     return true;
   while (length > skip && (line[length - 1] == '\r' || line[length - 1] == '\n'))
     length--;
@@ -337,7 +336,7 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
 #define SET(option, value)                                                                                   \
   if (code == CURLE_OK)                                                                                      \
   code = curl_easy_setopt(easy, option, value)
-  bool secure = strncasecmp(x->url, "https:", 6) == 0;
+  bool secure = curl_strnequal(x->url, "https:", 6);
   bool get = strcmp(x->method, "GET") == 0;
   bool head = strcmp(x->method, "HEAD") == 0;
   SET(CURLOPT_ERRORBUFFER, x->message);
@@ -442,7 +441,7 @@ void exchange_collect(exchange *x, CURL *easy) {
 
 bool exchange_suspects(const exchange *x, CURLcode code) {
   return code == CURLE_OPERATION_TIMEDOUT && x->requested && x->generation == x->connections->generation &&
-         strncasecmp(x->url, "https:", 6) == 0;
+         curl_strnequal(x->url, "https:", 6);
 }
 
 void exchange_abandon_connection(exchange *x) { curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, 1L); }

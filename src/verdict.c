@@ -2,16 +2,20 @@
 
 #include "url.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <unistd.h>
 
 /* libcurl builds a request's head in a buffer of at most 1 MB. */
 #define LONG_HEAD ((size_t)512 * 1024)
 
 /* CURLINFO_USED_PROXY, which the headers name since 8.7. */
 #define USED_PROXY ((CURLINFO)(CURLINFO_LONG + 66))
+
+/* Whether a URL is of https. */
+static bool is_secure(const char *text) { return curl_strnequal(text, "https:", 6); }
 
 /* ---- proxies ---- */
 
@@ -23,8 +27,7 @@ static const char *chosen_proxy(const exchange *x, const char **variable) {
   *variable = NULL;
   if (x->proxy != NULL)
     return x->proxy[0] != '\0' ? x->proxy : NULL;
-  for (const char *const *name = strncasecmp(x->url, "https:", 6) == 0 ? for_https : for_http; *name != NULL;
-       name++) {
+  for (const char *const *name = is_secure(x->url) ? for_https : for_http; *name != NULL; name++) {
     const char *value = getenv(*name);
     if (value != NULL && value[0] != '\0') {
       *variable = *name;
@@ -57,7 +60,7 @@ static bool parse_proxy(const char *text, proxy_parts *p) {
       curl_url_get(handle, CURLUPART_SCHEME, &p->scheme, 0) == CURLUE_OK &&
       curl_url_get(handle, CURLUPART_HOST, &p->host, 0) == CURLUE_OK) {
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
-      well = well || strcasecmp(p->scheme, schemes[i]) == 0;
+      well = well || curl_strequal(p->scheme, schemes[i]);
     /* libcurl's own default for a proxy, but for one that is spoken to by TLS */
     if (curl_url_get(handle, CURLUPART_PORT, &p->port, 0) != CURLUE_OK)
       p->port = NULL;
@@ -69,7 +72,7 @@ static bool parse_proxy(const char *text, proxy_parts *p) {
 static const char *port_of(const proxy_parts *p) {
   if (p->port != NULL)
     return p->port;
-  return strcasecmp(p->scheme, "https") == 0 ? "443" : "1080";
+  return curl_strequal(p->scheme, "https") ? "443" : "1080";
 }
 
 bool verdict_is_proxied(const exchange *x, CURL *easy) {
@@ -193,6 +196,11 @@ static outcome failure(exchange *x, CURLcode code) {
   const char *part;
   if (x->requested)
     return OUTCOME_CONNECTION;
+  if (is_secure(x->url) && x->ca_file != NULL && access(x->ca_file, R_OK) != 0) {
+    /* libcurl looks at it only once it is connected */
+    snprintf(x->message, sizeof x->message, "the file of certificates cannot be read: %s", strerror(errno));
+    return refused(x, "ca_file");
+  }
   switch (code) {
   case CURLE_SSL_CACERT_BADFILE:
     return refused(x, "ca_file");

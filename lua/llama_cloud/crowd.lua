@@ -348,7 +348,7 @@ function crowd.new(state, waiting, subjects, given, list)
     seen_singly = false,
     singly_for = 0,
     not_before = -math.huge,
-    log = subjects[1] and subjects[1].plan.call.log or state.log,
+    log = state:log_for(state:merged_headers(given.headers), given),
     left_at = loop.now(),
     missed = false,
     group = group.new(),

@@ -439,6 +439,18 @@ local function reconciled(state, members, declaration, params, given, call)
   end
 end
 
+-- run, which also tells the names of fields that its answer has not.
+local function watched(run, watch)
+  return function()
+    local value, err = run()
+    if value then
+      watch:see(value)
+      watch:tell()
+    end
+    return value, err
+  end
+end
+
 -- What prepares a declared method: something to run, made of checked arguments; nil and the problem.
 local function preparation(compiled, members)
   local declaration = compiled.declaration
@@ -463,14 +475,7 @@ local function preparation(compiled, members)
     end
     local watch = call.decoding and fields.watch(call.decoding.fields, state)
     if watch then
-      return function()
-        local value, err = run()
-        if value then
-          watch:see(value)
-          watch:tell()
-        end
-        return value, err
-      end
+      run = watched(run, watch)
     end
     if compiled.method ~= "POST" or compiled.repeatable then
       return run

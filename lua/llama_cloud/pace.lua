@@ -68,8 +68,8 @@ end
 ---@param pause? number seconds until the next; nil: not known
 function pace.tell_failure(plan, err, pause)
   local again = pause and ("again in %s s"):format(text.number(pause, "%.1f")) or "again in the next round"
-  local words = "poll of %s %s failed, %s: %s"
-  plan.call.log:put("warn", words:format(plan.waiting.noun, plan.id, again, err.message), {
+  local message = "poll of %s %s failed, %s: %s"
+  plan.call.log:put("warn", message:format(plan.waiting.noun, plan.id, again, err.message), {
     id = plan.id,
     kind = err.kind,
     status = err.status,

@@ -95,8 +95,8 @@ function polling.note_status(plan, batch, pace)
     return
   end
   told[status] = true
-  local words = "%s %s has the status '%s', which this version does not know: the wait goes on"
-  plan.call.log:put("warn", words:format(waiting.noun, plan.id, status), { id = plan.id, status = status })
+  local message = "%s %s has the status '%s', which this version does not know: the wait goes on"
+  plan.call.log:put("warn", message:format(waiting.noun, plan.id, status), { id = plan.id, status = status })
 end
 
 -- The error for a batch that has ended without success.
@@ -157,9 +157,9 @@ local function judge(plan, err, pace)
   elseif err.status then
     plan.silent_since = now
   elseif not plan.last and err.attempts > 0 and now - plan.silent_since >= pace.patience then
-    local words =
+    local message =
       "%s %s was never seen: nothing but connection errors for %s s (option connection_patience); the last was: %s"
-    local message = words:format(plan.waiting.noun, plan.id, text.number(pace.patience), err.message)
+    message = message:format(plan.waiting.noun, plan.id, text.number(pace.patience), err.message)
     return errors.new { kind = "connection", message = message, cause = err, attempts = err.attempts }, false
   end
   return err, true
@@ -287,9 +287,9 @@ local left_mt = {
     if errors.is_error(err) then
       err.batch = err.batch or plan.last
     end
-    local words = "run was interrupted, but %s %s goes on: wait for it by its id"
+    local message = "run was interrupted, but %s %s goes on: wait for it by its id"
     -- whatever the log does, what has interrupted the run is to come out
-    pcall(plan.call.log.put, plan.call.log, "warn", words:format(plan.waiting.noun, plan.id), { id = plan.id })
+    pcall(plan.call.log.put, plan.call.log, "warn", message:format(plan.waiting.noun, plan.id), { id = plan.id })
   end,
 }
 

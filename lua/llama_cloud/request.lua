@@ -42,11 +42,11 @@ end
 function request.tell_block(state, held_up)
   if held_up and not state.shared.warned then
     state.shared.warned = true
-    local words = "a call held up %s: it was made where Lua cannot suspend a coroutine"
+    local message = "a call held up %s: it was made where Lua cannot suspend a coroutine"
     if held_up == "other tasks" then
-      words = words .. ", as inside a coroutine.wrap; llama_cloud.wrap makes generators in which calls wait"
+      message = message .. ", as inside a coroutine.wrap; llama_cloud.wrap makes generators in which calls wait"
     end
-    state.log:put("warn", words:format(held_up), { traceback = debug and debug.traceback() })
+    state.log:put("warn", message:format(held_up), { traceback = debug and debug.traceback() })
   end
 end
 
@@ -254,17 +254,32 @@ local function start(state, call, target, list, started, deadline)
   }
 end
 
--- What to do about a request that cannot be sent, by what the transport says that is about.
+-- What to do about a request that cannot be sent, by what the transport says that is about; %s is the environment
+-- variable that is to blame.
 local REMEDIES = {
-  ca_file = "check the client's option ca_file, which must be a file of certificates (PEM)",
-  certificate = "an authority of your own is made known by the option ca_file",
-  host = "check base_url: a name outside of ASCII is written as punycode (xn--…)",
-  proxy = "check the client's option proxy",
+  ca_file = "the client's option ca_file must name a file of certificates, as PEM",
+  no_ca_file = "install the package ca-certificates, or name a file of certificates by the client's option ca_file",
+  certificate = "if it is of an authority of your own, name its file by the client's option ca_file",
+  host = "check base_url; a name outside of ASCII is to be written as punycode: xn--…",
+  proxy = 'check the client\'s option proxy; "" is none',
+  environment_proxy = 'the proxy is that of the environment variable %s; the client\'s option proxy = "" is none',
   url = "check base_url",
 }
 
--- The error for an attempt that has no response that could be used. `about`: see transfer:outcome.
-local function without_response(kind, message, about, status)
+-- The remedy, or nil. `about` and `variable`: see transfer:outcome.
+local function remedy_for(state, about, variable)
+  if about == "ca_file" and not state.options.ca_file then
+    about = "no_ca_file"
+  elseif about == "proxy" and variable then
+    about = "environment_proxy"
+  end
+  local remedy = REMEDIES[about]
+  return remedy and remedy:gsub("%%s", variable or "")
+end
+
+-- The error for an attempt that has no response that could be used.
+local function without_response(state, transfer, kind, message, status)
+  local _, _, about, variable = transfer:outcome()
   local err = { kind = kind, status = status > 0 and status or nil }
   if kind == "cancelled" and message == kind then -- or the core says why: after a fork
     message = "the client was closed"
@@ -274,10 +289,9 @@ local function without_response(kind, message, about, status)
     err.kind = "decode"
   elseif kind == "refused" then
     err.kind, err.permanent = "connection", true
-    local remedy = REMEDIES[about]
-    message = remedy and ("%s (%s)"):format(message, remedy) or message
   end
-  err.message = message
+  local remedy = remedy_for(state, about, variable)
+  err.message = remedy and ("%s (%s)"):format(message, remedy) or message
   return errors.new(err)
 end
 
@@ -319,8 +333,7 @@ local function send(state, call, target, list, number, deadline, ahead)
     -- a service may quote the API key in its complaint about it
     attempt.error = errors.from_response(status, attempt.headers, transfer:body(), call.log)
   else
-    local about = kind == "refused" and select(3, transfer:outcome()) or nil
-    attempt.error = without_response(kind, call.log:clean(message), about, status)
+    attempt.error = without_response(state, transfer, kind, call.log:clean(message), status)
   end
   return false, attempt
 end
