@@ -395,10 +395,15 @@ static int transfer_l_sent(lua_State *L) {
   return 1;
 }
 
-/* transfer:body() -> string: what arrived of the body, decompressed. */
+/* transfer:body([most]) -> string: what arrived of the body, decompressed; at most so many bytes of it. */
 static int transfer_l_body(lua_State *L) {
   const buffer *body = transfer_body(check_ended(L));
-  lua_pushlstring(L, body->length > 0 ? body->data : "", body->length);
+  lua_Integer most = luaL_optinteger(L, 2, LUA_MAXINTEGER);
+  size_t length = body->length;
+  luaL_argcheck(L, most >= 0, 2, "negative");
+  if ((lua_Unsigned)most < length)
+    length = (size_t)most;
+  lua_pushlstring(L, length > 0 ? body->data : "", length);
   return 1;
 }
 
