@@ -70,7 +70,8 @@ function request.pause(state, seconds, deadline)
 end
 local pause = request.pause
 
--- Waits until the gate lets the call pass. Nil and why not: "timeout" or "cancelled".
+-- Waits until the gate lets the call pass. Nil and why not: "timeout", "cancelled", or "forked" when this is a child and the
+-- call is one of its parent's.
 local function pass_gate(state, deadline)
   local now = loop.now()
   if state.closed then
@@ -84,6 +85,8 @@ local function pass_gate(state, deadline)
   await(state, place.token)
   if state.closed then
     return nil, "cancelled"
+  elseif not place.passed and loop.now() < deadline then
+    return nil, "forked"
   end
   return place.passed or nil, "timeout"
 end
@@ -414,8 +417,10 @@ local function fail(state, call, course, err)
   return nil, err
 end
 
-local function closed(cause)
-  return errors.new { kind = "cancelled", message = "the client was closed", cause = cause }
+local function closed(cause, why)
+  local message = why == "forked" and "the request is one of the process that this one was forked from"
+    or "the client was closed"
+  return errors.new { kind = "cancelled", message = message, cause = cause }
 end
 
 -- Takes the call to where a response redirects it. False if that is not followed; the error then says why.
@@ -516,7 +521,7 @@ function request.perform(state, call, ahead)
       passed, why = pass_gate(state, course.deadline)
     end
     if not passed then
-      return fail(state, call, course, why == "timeout" and timed_out(call, course.last) or closed(course.last))
+      return fail(state, call, course, why == "timeout" and timed_out(call, course.last) or closed(course.last, why))
     end
     course.attempts = course.attempts + 1
     local list = numbered(course.list, course.retries)
