@@ -236,6 +236,32 @@ describe("a request", function()
       end
     end)
 
+    it("does not use it if it is to have a connection of its own, which is not kept", function()
+      local transfer, count, connections = lost { method = "POST", body = "x", fresh = true }
+      assert.same({ "response", "" }, { transfer:outcome() })
+      assert.same({ 1, 2 }, { count, connections })
+      local before = s:connections()
+      for _ = 1, 3 do
+        seen { method = "POST", body = "x", fresh = true }
+      end
+      assert.equal(before + 3, s:connections())
+    end)
+
+    it("does not use one that has been idle if it must not be repeated", function()
+      local one <close> = server.start { { body = "{}" } }
+      local function send(more)
+        more.url = one:url()
+        assert.equal("response", (support.send(t, more):outcome()))
+        return one:connections()
+      end
+      assert.equal(1, send {})
+      assert.equal(1, send { method = "POST", body = "x" })
+      support.step_for(t, 2.2)
+      assert.equal(1, send {})
+      support.step_for(t, 2.2)
+      assert.equal(2, send { method = "POST", body = "x" })
+    end)
+
     it("is sent again, whole, if it may be repeated", function()
       for _, body in ipairs { "x", ("y"):rep(300000) } do
         local transfer, count, connections, last = lost { method = "POST", body = body, repeatable = true }

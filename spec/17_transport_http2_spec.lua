@@ -286,6 +286,14 @@ describe("HTTP/2", function()
       end
     end)
 
+    it("unless it had a connection of its own", function()
+      serve()
+      assert.equal(1, connection {})
+      assert.equal("timeout", (send({ body = "after 60", fresh = true, timeout = patience }):outcome()))
+      assert.equal(1, connection {})
+      assert.equal(2, s:connections())
+    end)
+
     it("but does not end what still goes on there", function()
       serve()
       connection {}

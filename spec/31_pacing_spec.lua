@@ -84,6 +84,9 @@ describe("who waits at the gate", function()
   it("is let go in the order of coming", function()
     local s <close>, client = start(1, "0.2")
     assert.is_nil((client:get("/x")))
+    -- those let go in one turn go out one after another, so that the server sees the order
+    local before = llama_cloud.max_concurrency()
+    llama_cloud.max_concurrency(1)
     llama_cloud.run(function()
       for index = 1, 30 do
         llama_cloud.spawn(function()
@@ -91,6 +94,7 @@ describe("who waits at the gate", function()
         end)
       end
     end)
+    llama_cloud.max_concurrency(before)
     for index = 1, 30 do
       -- those who go within the same hundredth of a second may overtake one another on their way
       local number = tonumber(s:requests()[index + 1].path:match("%d+"))

@@ -238,6 +238,7 @@ static int on_request(void *user, char *address, char *local_address, int port, 
   x->reused = !x->opened;
   x->opened = false;
   x->requested = true;
+  x->port = local_port;
   x->sent = x->sent || !x->has_body; /* one with a body is whole only when the body went, too */
   curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &x->bytes_before);
   x->position = 0;
@@ -251,7 +252,7 @@ static int on_new_socket(void *user, curl_socket_t fd, curlsocktype purpose) {
   exchange *x = user;
   (void)purpose;
   x->opened = true;
-  connections_note(x->connections, fd, 0);
+  connections_note(x->connections, fd, (connection){0});
   fcntl(fd, F_SETFD, FD_CLOEXEC);
 #ifdef TCP_USER_TIMEOUT
   unsigned patience = PATIENCE_MS;
@@ -327,6 +328,8 @@ static curl_off_t bound(size_t size) {
   return wide > INT64_MAX ? INT64_MAX : (curl_off_t)wide;
 }
 
+bool exchange_is_secure(const exchange *x) { return curl_strnequal(x->url, "https:", 6); }
+
 CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   CURLcode code = CURLE_OK;
   if (header_set_longest(x->headers) > MAX_REQUEST_HEADER)
@@ -336,7 +339,7 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
 #define SET(option, value)                                                                                   \
   if (code == CURLE_OK)                                                                                      \
   code = curl_easy_setopt(easy, option, value)
-  bool secure = curl_strnequal(x->url, "https:", 6);
+  bool secure = exchange_is_secure(x);
   bool get = strcmp(x->method, "GET") == 0;
   bool head = strcmp(x->method, "HEAD") == 0;
   SET(CURLOPT_ERRORBUFFER, x->message);
@@ -413,16 +416,16 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
 
 /* ---- the result ---- */
 
-/* Notes the connection if it is kept and of HTTP/1. With HTTP/2 the server may send something at any time. */
+/* Notes the connection if it is kept. */
 static void note_connection(exchange *x, CURL *easy) {
   curl_socket_t fd = CURL_SOCKET_BAD;
-  long version = CURL_HTTP_VERSION_NONE, port = 0;
+  long version = CURL_HTTP_VERSION_NONE;
+  connection what = {.port = (uint16_t)x->port, .secure = exchange_is_secure(x)};
   curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
   curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
-  curl_easy_getinfo(easy, CURLINFO_LOCAL_PORT, &port);
+  what.serial = version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1;
   if (fd != CURL_SOCKET_BAD)
-    connections_note(x->connections, fd,
-                     version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1 ? port : 0);
+    connections_note(x->connections, fd, what);
 }
 
 void exchange_collect(exchange *x, CURL *easy) {
@@ -440,8 +443,8 @@ void exchange_collect(exchange *x, CURL *easy) {
 }
 
 bool exchange_suspects(const exchange *x, CURLcode code) {
-  return code == CURLE_OPERATION_TIMEDOUT && x->requested && x->generation == x->connections->generation &&
-         curl_strnequal(x->url, "https:", 6);
+  return code == CURLE_OPERATION_TIMEDOUT && x->requested && !x->fresh && exchange_is_secure(x) &&
+         x->generation == x->connections->generation;
 }
 
 void exchange_abandon_connection(exchange *x) { curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, 1L); }

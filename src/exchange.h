@@ -65,6 +65,7 @@ typedef struct exchange {
   bool opened;         /* a connection for it, since a request was last about to be sent */
   bool reused;         /* the request goes out on a kept connection */
   bool requested;      /* there was a connection, tunnel and TLS included, to send the request on */
+  int port;            /* the local one of that connection */
   long bytes_before;   /* what was sent before it: a proxy's CONNECT */
   unsigned refusals;   /* how often HTTP/2 has refused the stream */
   bool stale;          /* ended before it began: the connection that it was given holds something already */
@@ -102,6 +103,9 @@ void exchange_free(exchange *x);
 /* Sets up a clean easy handle, which refers to the exchange from then on until it is reset. The attempt may
    take `timeout` seconds. On failure libcurl's code comes back, and the handle must not be used. */
 CURLcode exchange_configure(exchange *x, CURL *easy, double timeout);
+
+/* Whether the request is one of https. */
+bool exchange_is_secure(const exchange *x);
 
 /* Keeps what libcurl knows of an attempt that is over; to be called while the handle still has it. */
 void exchange_collect(exchange *x, CURL *easy);

@@ -223,9 +223,9 @@ static const char *method_field(lua_State *L) {
    repeatable: libcurl may send it again by itself when a kept connection dies without an answer. fresh
    (false): it goes out on a connection of its own, and is then sent again exactly when HTTP/2 has refused its
    stream (RFC 9113 section 8.7): what may not be repeated, and whose loss costs something, is to be fresh.
-   What is neither takes a kept connection that was in use a second ago, and after that has died `sent` is
-   true. A POST or the like without a body that is not repeatable is always fresh, and a GET, HEAD or DELETE
-   without one that is not fresh always repeatable.
+   What is neither takes a kept connection that was in use within the last two seconds, and after that has
+   died `sent` is true. A POST or the like without a body that is not repeatable is always fresh, and a GET,
+   HEAD or DELETE without one that is not fresh always repeatable.
 
    Raises for a field of the wrong type and when there is no memory. */
 static int transport_l_start(lua_State *L) {
@@ -395,10 +395,15 @@ static int transfer_l_sent(lua_State *L) {
   return 1;
 }
 
-/* transfer:body() -> string: what arrived of the body, decompressed. */
+/* transfer:body([most]) -> string: what arrived of the body, decompressed; at most so many bytes of it. */
 static int transfer_l_body(lua_State *L) {
   const buffer *body = transfer_body(check_ended(L));
-  lua_pushlstring(L, body->length > 0 ? body->data : "", body->length);
+  lua_Integer most = luaL_optinteger(L, 2, LUA_MAXINTEGER);
+  size_t length = body->length;
+  luaL_argcheck(L, most >= 0, 2, "negative");
+  if ((lua_Unsigned)most < length)
+    length = (size_t)most;
+  lua_pushlstring(L, length > 0 ? body->data : "", length);
   return 1;
 }
 

@@ -390,10 +390,19 @@ bool transport_own(transport *t) {
 
 int transport_fd(transport *t) { return poller_fd(t->poller); }
 
-/* Gives up the connections of this generation: the next attempts take others, and what is under way goes on,
-   but leaves none behind. */
+/* Whether a transfer of the transport goes on upon a connection with this local port. */
+static bool is_port_used(const void *user, int port) {
+  const transport *t = user;
+  for (const token *k = t->active.first; k != NULL; k = k->next)
+    if (((const transfer *)k)->exchange.port == port)
+      return true;
+  return false;
+}
+
+/* Gives up the connections of TLS that there are: the next attempts take others, and what is under way goes
+   on, but leaves none behind. */
 static void abandon_connections(transport *t) {
-  t->connections.generation ^= 1;
+  connections_renew(&t->connections, is_port_used, t);
   for (token *k = t->active.first; k != NULL; k = k->next)
     exchange_abandon_connection(&((transfer *)k)->exchange);
 }

@@ -14,9 +14,6 @@
 /* CURLINFO_USED_PROXY, which the headers name since 8.7. */
 #define USED_PROXY ((CURLINFO)(CURLINFO_LONG + 66))
 
-/* Whether a URL is of https. */
-static bool is_secure(const char *text) { return curl_strnequal(text, "https:", 6); }
-
 /* ---- proxies ---- */
 
 /* The proxy that libcurl would choose for the request, unless no_proxy names its host: the caller's, or that
@@ -27,7 +24,7 @@ static const char *chosen_proxy(const exchange *x, const char **variable) {
   *variable = NULL;
   if (x->proxy != NULL)
     return x->proxy[0] != '\0' ? x->proxy : NULL;
-  for (const char *const *name = is_secure(x->url) ? for_https : for_http; *name != NULL; name++) {
+  for (const char *const *name = exchange_is_secure(x) ? for_https : for_http; *name != NULL; name++) {
     const char *value = getenv(*name);
     if (value != NULL && value[0] != '\0') {
       *variable = *name;
@@ -109,12 +106,12 @@ static void blame_proxy(exchange *x) {
   size_t length = strlen(x->message);
   proxy_parts parts;
   x->about = "proxy";
-  if (proxy != NULL && parse_proxy(proxy, &parts)) {
-    if (parts.scheme != NULL)
-      snprintf(x->message + length, sizeof x->message - length, " (proxy %s://%.100s:%s)", parts.scheme,
-               parts.host, port_of(&parts));
-    free_parts(&parts);
-  }
+  if (proxy == NULL)
+    return;
+  if (parse_proxy(proxy, &parts) && parts.scheme != NULL)
+    snprintf(x->message + length, sizeof x->message - length, " (proxy %s://%.100s:%s)", parts.scheme,
+             parts.host, port_of(&parts));
+  free_parts(&parts);
 }
 
 /* ---- hosts ---- */
@@ -147,8 +144,10 @@ static const char *bad_part(exchange *x) {
     if ((unsigned char)*c >= 128)
       part = "host"; /* to be made ASCII, which takes libidn2 and, in some versions, a locale that knows it */
   if (part == NULL && u.host != NULL && is_no_name(u.host)) {
+    size_t length = strlen(x->message);
     part = "host";
-    x->reason = "the host's name has a part that is empty or longer than 63 bytes, or is longer than 253";
+    snprintf(x->message + length, sizeof x->message - length,
+             " (a part of the name is empty or longer than 63 bytes, or all of it than 253)");
   }
   url_free(&u);
   return part;
@@ -196,7 +195,7 @@ static outcome failure(exchange *x, CURLcode code) {
   const char *part;
   if (x->requested)
     return OUTCOME_CONNECTION;
-  if (is_secure(x->url) && x->ca_file != NULL && access(x->ca_file, R_OK) != 0) {
+  if (exchange_is_secure(x) && x->ca_file != NULL && access(x->ca_file, R_OK) != 0) {
     /* libcurl looks at it only once it is connected */
     snprintf(x->message, sizeof x->message, "the file of certificates cannot be read: %s", strerror(errno));
     return refused(x, "ca_file");

@@ -1,5 +1,6 @@
 --- The client: options and environment, the tree of resources, and calls to paths that no resource covers.
 
+local body_json = require("llama_cloud.body_json")
 local core = require("llama_cloud.core")
 local endpoint = require("llama_cloud.endpoint")
 local headers = require("llama_cloud.headers")
@@ -485,7 +486,7 @@ local function path_call(state, method, path, given)
   local body, media = given.body, "application/octet-stream"
   if type(body) == "table" then
     media = "application/json"
-    body, problem = endpoint.encode(body)
+    body, problem = body_json.encode(body)
     if not body then
       return nil, problem
     end

@@ -10,6 +10,7 @@
 ---   repeatable                         a POST that does no harm when it is sent twice
 ---   accept                             another Accept header
 
+local body_json = require("llama_cloud.body_json")
 local core = require("llama_cloud.core")
 local crowd = require("llama_cloud.crowd")
 local date = require("llama_cloud.date")
@@ -234,39 +235,6 @@ local function query_values(compiled, state, params, extra)
   return values
 end
 
--- Where in a body an id, which is a field that is called one, holds a line break; nil if none does.
-local function broken_id(value, name, place)
-  if type(value) == "string" then
-    return name and (name == "id" or name:find("_ids?$")) and text.breaks_line(value) and place or nil
-  elseif type(value) == "table" then
-    for key, member in pairs(value) do
-      local inside = type(key) == "string" and place .. (place ~= "" and "." or "") .. key
-        or ("%s[%s]"):format(place, key)
-      local broken = broken_id(member, type(key) == "string" and key or name, inside)
-      if broken then
-        return broken
-      end
-    end
-  end
-end
-
---- Writes a body as JSON. Nil and the problem: also an id that holds a line break, which is refused as in a path.
----@param body table
----@return string? json
----@return string? problem
-function endpoint.encode(body)
-  local json, problem = core.encode(body, "body")
-  if not json then
-    return nil, text.line(problem, 500, "?")
-  end
-  -- few bodies have a line break anywhere
-  local broken = json:find("\\[nru]") and broken_id(body, nil, "")
-  if broken then
-    return nil, text.line(broken, 200, "?") .. " contains a line break or NUL"
-  end
-  return json
-end
-
 -- The JSON body. Nil when the call has none; nil and the problem.
 local function build_body(compiled, params, extra)
   if not compiled.declaration.body and not extra then
@@ -281,7 +249,7 @@ local function build_body(compiled, params, extra)
   for name, value in pairs(extra or {}) do
     body[name] = value
   end
-  return endpoint.encode(body)
+  return body_json.encode(body)
 end
 
 -- Why the arguments cannot be sent, or nil.

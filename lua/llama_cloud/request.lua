@@ -114,6 +114,9 @@ local function numbered(list, retries)
   return copy
 end
 
+-- bytes of a body that is no answer which an error keeps: looking for secrets in 256 MiB can take seconds
+local MOST_OF_BODY = 16 << 20
+
 local LEAST_FOR_ITEM = 0.5 -- seconds to decode an item of a page that came late: ten megabytes
 
 -- What was received, as a value. Nil and an error object when it is not what the call returns, or when there is no time
@@ -153,7 +156,7 @@ local function decode(call, transfer, status, deadline)
         headers = response_headers,
       }
   end
-  local body = call.log:clean(transfer:body())
+  local body = call.log:clean(transfer:body(MOST_OF_BODY))
   if body == "" then
     message = "the response is empty instead of JSON"
   elseif message then
@@ -334,7 +337,7 @@ local function send(state, call, target, list, number, deadline, ahead)
     attempt.kind, attempt.error = err.kind, err
   elseif kind == "response" then
     -- a service may quote the API key in its complaint about it
-    attempt.error = errors.from_response(status, attempt.headers, transfer:body(), call.log)
+    attempt.error = errors.from_response(status, attempt.headers, transfer:body(MOST_OF_BODY), call.log)
   else
     attempt.error = without_response(state, transfer, kind, call.log:clean(message), status)
   end
