@@ -120,9 +120,9 @@ describe("date.format", function()
     end
   end)
 
-  it("agrees with parse on every day of 600 years", function()
+  it("agrees with parse on days of 600 years", function()
     local wrong
-    for day = -110000, 110000 do
+    for day = -110000, 110000, 13 do
       local time = day * 86400 + day % 86400
       wrong = wrong or date.parse(date.format(time)) ~= time and time
     end

@@ -139,3 +139,92 @@ describe("errors.from_response", function()
     assert.equal("201: no explanation in the response", from(201, "", { location = "/x" }).message)
   end)
 end)
+
+describe("the text of an error", function()
+  local err = errors.new { kind = "timeout", message = "m" }
+
+  it("can be concatenated with texts, numbers and errors", function()
+    assert.equal("failed: llama_cloud: timeout: m", "failed: " .. err)
+    assert.equal("llama_cloud: timeout: m\n", err .. "\n")
+    assert.equal("llama_cloud: timeout: m" .. tostring(err), err .. err)
+    assert.equal("llama_cloud: timeout: m5", err .. 5)
+    assert.equal("1 of 2: llama_cloud: timeout: m!", 1 .. " of " .. 2 .. ": " .. err .. "!")
+    assert.equal("llama_cloud: timeout: m", ("%s"):format(err))
+  end)
+
+  it("cannot be concatenated with what no text can be, at the caller's line", function()
+    for _, value in ipairs { true, {}, print } do
+      local ok, message = pcall(function()
+        local text = err .. value
+        return text
+      end)
+      assert.is_false(ok)
+      assert.matches("20_errors_spec.lua:%d+: attempt to concatenate a " .. type(value) .. " value", message)
+      assert.is_false((pcall(function()
+        return value .. err
+      end)))
+    end
+    assert.is_false((pcall(function()
+      return err .. nil
+    end)))
+  end)
+
+  it("survives being raised, and stays an error", function()
+    local ok, caught = pcall(error, err, 0)
+    assert.is_false(ok)
+    assert.is_true(llama_cloud.is_error(caught))
+  end)
+
+  it("is at most 2 kB of one line, whatever the service says; the body is whole", function()
+    for _, piece in ipairs { "x", "é", "👍", "\255", "\27[", "a\n", " " } do
+      local long = piece:rep(100000)
+      local headers = { ["x-request-id"] = long, location = long }
+      for _, body in ipairs {
+        llama_cloud.json.encode { detail = (long:gsub("\255", "?")) },
+        long,
+        llama_cloud.json.encode { detail = { { loc = { (long:gsub("\255", "?")) }, msg = "m" } } },
+      } do
+        for _, status in ipairs { 302, 400, 401 } do
+          local one = from(status, body, headers)
+          one.method, one.url, one.attempts = "GET", "https://api.example/" .. long, 5
+          local said = tostring(one)
+          assert.is_true(#said <= 2000, #said)
+          assert.is_truthy(utf8.len(said))
+          assert.is_nil(said:find("%c"))
+          assert.is_true(#one.message <= 1000)
+          assert.is_nil(one.message:find("%c"))
+          assert.is_true(#one.request_id <= 100)
+          assert.is_true(#(type(one.body) == "string" and one.body or llama_cloud.json.encode(one.body)) >= #body)
+        end
+      end
+    end
+  end)
+
+  it("keeps what to do, however long the service's words are", function()
+    local one = from(401, ("x"):rep(5000) .. "y")
+    assert.matches("check the API key, and that base_url or region is the key's own%)$", one.message)
+    for i = 1, 3 do
+      errors.append(one, "; advice " .. i)
+      assert.is_true(#one.message <= 1000)
+    end
+    errors.prepend(one, "all in all: ")
+    assert.matches("^all in all: 401: xxx.*; advice 1; advice 2; advice 3$", one.message)
+  end)
+
+  it("tells of ten faults, and how many more there are", function()
+    local faults = {}
+    for i = 1, 12 do
+      faults[i] = { loc = { "body", i }, msg = "wrong" }
+    end
+    local message = from(422, llama_cloud.json.encode { detail = faults }).message
+    assert.matches("body.10: wrong; and 2 more$", message)
+    assert.is_nil(message:find("body.11", 1, true))
+  end)
+
+  it("is bounded when somebody has made the message longer", function()
+    local one = errors.new { kind = "timeout", message = "m", method = "GET", url = "u" }
+    one.message = ("long\27\n"):rep(10000)
+    assert.is_true(#tostring(one) <= 2000)
+    assert.is_nil(tostring(one):find("%c"))
+  end)
+end)

@@ -1,388 +1,350 @@
+-- The gate alone, without clock or loop. Its promises are tried in simulated time (spec/support/pacing.lua).
+
 local gate = require("llama_cloud.gate")
+local pacing = require("spec.support.pacing")
 
--- Simulated time: tasks are called in the order of their times. No clock, no loop, and the same in each run.
-local function simulation()
-  local queue, count = {}, 0
-  local self = { now = 0 }
-
-  function self.at(time, task)
+-- Lets as many pass as may, one instant. How many that were.
+local function pass_all(g, now, most)
+  local count = 0
+  while count < most and g:delay(now) == 0 do
+    g:pass(now)
     count = count + 1
-    queue[#queue + 1] = { time = time, number = count, task = task }
   end
-
-  function self.run(limit)
-    while #queue > 0 do
-      local first = 1
-      for i = 2, #queue do
-        local a, b = queue[i], queue[first]
-        if a.time < b.time or a.time == b.time and a.number < b.number then
-          first = i
-        end
-      end
-      local entry = table.remove(queue, first)
-      assert(entry.time <= limit, "not done within the time that is allowed")
-      self.now = entry.time
-      entry.task()
-    end
-  end
-
-  return self
+  return count
 end
 
--- Services that allow so many calls a second, in the ways that are in use.
-local limiters = {}
-
-function limiters.window(rate) -- counts in whole seconds
-  local second, count = -1, 0
-  return function(now)
-    if now // 1 ~= second then
-      second, count = now // 1, 0
-    end
-    if count == rate then
-      return false
-    end
-    count = count + 1
-    return true
+-- Refuses so many calls, each sent when the gate has opened again, and answers none. The time afterwards.
+local function refuse_in_a_row(g, count, delay, now)
+  for _ = 1, count do
+    now = now + g:delay(now)
+    g:pass(now)
+    g:refuse(now + 0.01, delay, now)
+    now = now + 0.01
   end
+  return now
 end
 
-function limiters.sliding(rate) -- counts what was let through in the second before
-  local passed, first = {}, 1
-  return function(now)
-    while passed[first] and passed[first] <= now - 1 do
-      first = first + 1
-    end
-    if #passed - first + 1 >= rate then
-      return false
-    end
-    passed[#passed + 1] = now
-    return true
+-- A gate through which so many calls a second have passed and been answered for a while, until `now`.
+local function busy(rate, now)
+  local g = gate.new()
+  for i = 1, 3 * rate do
+    g:pass(now - 3 + i / rate)
+    g:accept(now - 3 + i / rate)
   end
-end
-
-function limiters.bucket(rate) -- fills evenly, up to a second's worth
-  local tokens, last = rate, 0
-  return function(now)
-    tokens = math.min(rate, tokens + (now - last) * rate)
-    last = now
-    if tokens < 1 then
-      return false
-    end
-    tokens = tokens - 1
-    return true
-  end
-end
-
-local LATENCY = 0.05
-local MAX_RETRIES = 5
-
--- Lets `callers` make `calls` calls each through one gate, as request.lua does.
-local function simulate(limiter, callers, calls, retry_after, limit)
-  local sim = simulation()
-  local shared = gate.new()
-  local result = { done = 0, refused = 0, failed = 0, asked = 0, order = {}, sent = {} }
-
-  local function call(caller, left, retries, ticket)
-    if left == 0 then
-      return
-    end
-    result.asked = result.asked + 1
-    local delay, number = shared:enter(sim.now, ticket)
-    if delay > 0 then
-      sim.at(sim.now + delay, function()
-        call(caller, left, retries, number)
-      end)
-      return
-    end
-    local started = sim.now
-    result.sent[#result.sent + 1] = started
-    sim.at(started + LATENCY, function()
-      if limiter(sim.now) then
-        shared:accept(sim.now)
-        result.done = result.done + 1
-        result.order[#result.order + 1] = caller
-        result.seconds = sim.now
-        return call(caller, left - 1, 0)
-      end
-      result.refused = result.refused + 1
-      shared:refuse(sim.now, retry_after or 0.5 * 2 ^ retries, started)
-      if retries == MAX_RETRIES then
-        result.failed = result.failed + 1
-        return call(caller, left - 1, 0)
-      end
-      call(caller, left, retries + 1)
-    end)
-  end
-
-  for caller = 1, callers do
-    sim.at(0, function()
-      call(caller, calls, 0)
-    end)
-  end
-  sim.run(limit)
-  return result
+  return g
 end
 
 describe("a gate", function()
-  it("lets fifty pass before the first answer, two more for each answer, and soon everything", function()
+  it("lets fifty pass before the first answer, then one for each answer, then two, and soon everything", function()
     local g = gate.new()
-    local tickets = {}
-    for i = 1, 60 do
-      local delay, ticket = g:enter(i * 1e-6)
-      assert.equal(i > 50, delay > 0)
-      tickets[#tickets + 1] = ticket
+    assert.equal(50, pass_all(g, 0, 1000))
+    assert.near(1, g:delay(0), 1e-9)
+    for _ = 1, 50 do
+      g:accept(0.1)
+      assert.equal(1, pass_all(g, 0.1, 1000))
     end
-    assert.equal(10, #tickets)
-    assert.is_false(g:try(0.001))
-    g:accept(0.1)
-    assert.equal(0, (g:enter(0.1, tickets[1])))
-    assert.equal(0, (g:enter(0.1, tickets[2])))
-    assert.is_true(g:enter(0.1, tickets[3]) > 0)
-    assert.equal(0, (g:enter(1.1, tickets[3]))) -- answers that do not come are not waited for
-    for i = 4, 10 do
-      assert.equal(0, (g:enter(1.1, tickets[i])))
+    g:accept(0.2)
+    assert.equal(2, pass_all(g, 0.2, 1000))
+    for i = 1, 450 do
+      g:accept(0.3 + i * 1e-6)
     end
-    for i = 1, 500 do
-      g:accept(1.2 + i * 1e-6)
-    end
-    for i = 1, 10000 do
-      assert.equal(0, (g:enter(1.3 + i * 1e-6)))
-    end
-    assert.is_true(g:try(1.4))
+    assert.equal(10000, pass_all(g, 0.4, 10000))
   end)
 
-  it("lets nothing pass that is not urgent while anybody has to wait", function()
+  it("does not wait for first answers that do not come", function()
     local g = gate.new()
-    assert.is_true(g:try(0))
-    g:refuse(1, 2, 0)
-    assert.is_false(g:try(2))
-    assert.is_false(g:try(10))
+    assert.equal(50, pass_all(g, 0, 1000))
+    assert.equal(0, pass_all(g, 0.99, 1000))
+    assert.equal(50, pass_all(g, 1, 1000))
+    assert.equal(0, pass_all(g, 1.5, 1000))
+  end)
+
+  it("lets another pass for each that has ended without an answer, and none besides", function()
+    local g = gate.new()
+    assert.equal(50, pass_all(g, 0, 1000))
+    for _ = 1, 200 do
+      g:drop()
+      assert.equal(1, pass_all(g, 0.1, 1000))
+    end
   end)
 
   it("is closed to all for as long as the service asked", function()
     local g = gate.new()
+    g:pass(9)
     g:refuse(10, 5, 9)
-    local delay, ticket = g:enter(10)
-    assert.near(5, delay, 1e-9)
-    assert.is_number(ticket)
-    assert.is_true(g:enter(14.9) > 0)
-    assert.equal(0, (g:enter(15, ticket)))
+    assert.near(5, g:delay(10), 1e-9)
+    assert.near(0.1, g:delay(14.9), 1e-9)
+    assert.equal(0, g:delay(15))
   end)
 
-  it("is not opened earlier by a later, shorter wish", function()
+  it("is not opened earlier by a later, shorter wish, nor by an answer that was under way", function()
     local g = gate.new()
+    g:pass(9)
     g:refuse(10, 5, 9)
     g:refuse(11, 1, 9)
-    assert.near(4, (g:enter(11)), 1e-9)
+    g:accept(11)
+    assert.near(4, g:delay(11), 1e-9)
   end)
 
-  it("is not opened by an answer that was under way", function()
-    local g = gate.new()
-    g:refuse(10, 5, 9)
-    g:accept(10.1)
-    assert.is_true(g:enter(10.2) > 4)
+  it("is kept closed by a later, longer wish, which teaches nothing else", function()
+    local g = busy(100, 10)
+    g:refuse(10, 1, 9.99)
+    local rate = g:rate(10)
+    g:refuse(10.01, 2, 9.995)
+    assert.near(2, g:delay(10.01), 1e-9)
+    assert.is_true(g:rate(10.01) >= rate)
   end)
 
-  it("tells those who wait to come one after another, the first one first", function()
-    local g = gate.new()
-    g:refuse(0, 1, -1)
-    local delays = {}
-    for i = 1, 10 do
-      local delay, ticket = g:enter(0)
-      assert.equal(i, ticket)
-      delays[i] = delay
-    end
-    assert.near(1, delays[1], 1e-9)
-    for i = 2, 10 do
-      assert.is_true(delays[i] > delays[i - 1])
-    end
-    -- each comes when it was told to, and passes
-    for i = 1, 10 do
-      local delay = g:enter(delays[i] + 1e-6 * i, i)
-      assert.equal(0, delay)
-    end
-  end)
-
-  it("lets nobody pass out of turn", function()
-    local g = gate.new()
-    g:refuse(0, 1, -1)
-    local first, second = select(2, g:enter(0)), select(2, g:enter(0))
-    assert.is_true(g:enter(1, second) > 0)
-    assert.is_true(g:enter(1) > 0) -- nor who comes without having waited
-    assert.equal(0, (g:enter(1, first)))
-    assert.is_true(g:enter(1, second) > 0) -- one after another, not in one instant
-    assert.equal(0, (g:enter(2, second)))
-  end)
-
-  it("counts out who gives up", function()
-    local g = gate.new()
-    g:refuse(0, 1, -1)
-    local tickets = {}
-    for i = 1, 5 do
-      tickets[i] = select(2, g:enter(0))
-    end
-    for i = 1, 4 do
-      g:leave(tickets[i])
-      g:leave(tickets[i]) -- once more does nothing
-    end
-    assert.equal(0, (g:enter(1, tickets[5])))
-    assert.equal(0, (g:enter(5)))
-  end)
-
-  it("is not blocked by one who never comes again", function()
-    local g = gate.new()
-    g:refuse(0, 1, -1)
-    g:enter(0) -- its coroutine is dropped: it neither passes nor leaves
-    local delay, ticket = g:enter(0)
-    local now = 0
-    for _ = 1, 10 do
-      now = now + delay
-      delay = g:enter(now, ticket)
-      if delay == 0 then
-        break
+  it("lets go one after another when it opens, not all in one instant", function()
+    for seed = 1, 20 do
+      local rate = 5 + seed * 7
+      local g = busy(rate, 10)
+      g:refuse(10, 1, 9.99)
+      local now = 11
+      assert.is_true(pass_all(g, now, 1000) <= 1 + 0.02 * g:rate(now) + 1)
+      for _ = 1, 30 do
+        now = now + g:delay(now)
+        assert.is_true(pass_all(g, now, 1000) <= 1 + 0.02 * g:rate(now) + 1)
+        assert.near(1 / g:rate(now), g:delay(now), 0.021)
       end
     end
-    assert.equal(0, delay)
-    assert.is_true(now < 2)
   end)
 
-  it("is not slowed down by those who do not come, nor confused when they come after all", function()
-    local g = gate.new()
-    g:refuse(0, 1, -1)
-    local lost = {}
-    for i = 1, 20 do
-      lost[i] = select(2, g:enter(0))
-    end
-    assert.equal(0, (g:enter(3))) -- they are overdue
-    local now, passed = 3, 0
-    for _ = 1, 10 do
-      local delay, ticket = g:enter(now)
-      while delay > 0 do
-        now = now + delay
-        delay = g:enter(now, ticket)
+  it("makes up for calls that came a little late, and for nothing more", function()
+    local g = busy(20, 10)
+    g:refuse(10, 1, 9.99)
+    g:pass(11)
+    assert.is_true(pass_all(g, 20, 1000) <= 1 + 0.02 * g:rate(20) + 1)
+  end)
+
+  it("knows no rate before the first refusal", function()
+    local g = busy(500, 10)
+    assert.equal(math.huge, g:rate(10))
+  end)
+end)
+
+describe("without refusals", function()
+  it("the rate never falls", function()
+    for seed = 1, 30 do
+      local g = gate.new()
+      pacing.run { gate = g, limiter = pacing.limiters.sliding(3 * seed), callers = 20, calls = 20, seed = seed }
+      local before = 0
+      for t = 0, 70, 0.05 do
+        local rate = g:rate(500 + t)
+        assert.is_true(rate >= before, ("seed %d: %g after %g"):format(seed, rate, before))
+        before = rate
       end
-      passed = passed + 1
-    end
-    assert.equal(10, passed)
-    assert.is_true(now < 3 + 10 * 0.06)
-    for i = 1, 20 do
-      now = now + 1
-      assert.equal(0, (g:enter(now, lost[i])))
-      g:leave(lost[i])
-    end
-    now = now + 1
-    assert.equal(0, (g:enter(now)))
-  end)
-
-  it("slows down with each refusal of what was sent since, and not with the others", function()
-    local g = gate.new()
-    g:refuse(0, 0, -1)
-    local function interval(now)
-      assert.equal(0, (g:enter(now)))
-      local delay, ticket = g:enter(now)
-      g:leave(ticket)
-      return delay
-    end
-    local first = interval(100)
-    for _ = 1, 50 do
-      g:refuse(100, 0, -0.5) -- they were under way with the first
-    end
-    assert.near(first, interval(200), 1e-9)
-    g:refuse(200, 0, 200)
-    assert.near(first * 1.5, interval(300), 1e-9)
-    for i = 1, 100 do
-      g:refuse(300 + i, 0, 300 + i)
-    end
-    assert.near(1, interval(1000), 1e-9) -- never less than one call a second
-  end)
-
-  it("speeds up with each success, until there is no limit any more", function()
-    local g = gate.new()
-    g:refuse(0, 0, -1)
-    assert.equal(0, (g:enter(1)))
-    local before, first = g:enter(1)
-    g:leave(first)
-    for i = 1, 100 do
-      g:accept(1 + i)
-    end
-    assert.equal(0, (g:enter(200)))
-    local after, second = g:enter(200)
-    g:leave(second)
-    assert.is_true(after < before)
-    for i = 1, 2000 do
-      g:accept(200 + i)
-    end
-    for _ = 1, 100 do
-      assert.equal(0, (g:enter(3000)))
     end
   end)
 
-  it("begins with the rate that it has seen", function()
-    local g = gate.new()
-    for i = 1, 50 do
-      g:accept(i / 50) -- 50 a second
-    end
-    g:refuse(1.01, 0, 1)
-    assert.equal(0, (g:enter(2)))
-    assert.near(1 / 50, (g:enter(2)), 0.005)
-  end)
-
-  it("does not begin with a rate of long ago", function()
-    local g = gate.new()
-    for i = 1, 1000 do
-      g:accept(i / 1000)
-    end
-    g:refuse(1000, 0, 999)
-    assert.equal(0, (g:enter(1001)))
-    assert.near(0.05, (g:enter(1001)), 1e-9)
-  end)
-
-  describe("brings 200 callers through a service that allows 20 calls a second", function()
-    for _, name in ipairs { "window", "sliding", "bucket" } do
-      for _, retry_after in ipairs { 1, 0.05, false } do
-        it(("counting by %s, Retry-After %s"):format(name, retry_after), function()
-          local result = simulate(limiters[name](20), 200, 1, retry_after or nil, 60)
-          assert.equal(200, result.done)
-          assert.equal(0, result.failed)
-          -- the first 180 refusals cannot be avoided: all started at once
-          assert.is_true(result.refused <= 200, result.refused .. " refusals")
-          assert.is_true(result.seconds <= 50, result.seconds .. " seconds")
-        end)
+  it("the rate doubles each second, after refusals of all that was sent", function()
+    for _, count in ipairs { 2, 3, 5, 12, 50 } do
+      for _, delay in ipairs { 0, 0.1, 1, 10 } do
+        local g = gate.new()
+        local now = refuse_in_a_row(g, count, delay, 100)
+        local opens = now + g:delay(now)
+        local rate = g:rate(opens)
+        assert.is_true(rate >= 1, rate)
+        for second = 1, 12 do
+          assert.is_true(g:rate(opens + second) >= math.min(2 ^ second * rate, 1000) * 0.999)
+        end
+        assert.equal(math.huge, g:rate(opens + 10))
       end
+    end
+  end)
 
-      it(("five times in a row, counting by %s"):format(name), function()
-        local result = simulate(limiters[name](20), 200, 5, nil, 120)
-        assert.equal(1000, result.done)
-        assert.equal(0, result.failed)
-        assert.is_true(result.refused <= 260, result.refused .. " refusals")
-        assert.is_true(result.seconds <= 80, result.seconds .. " seconds")
+  it("a hundred calls take seconds, after refusals of all that was sent", function()
+    for _, count in ipairs { 1, 2, 3, 12, 50 } do
+      for _, callers in ipairs { 1, 12, 100 } do
+        local g = gate.new()
+        local now = refuse_in_a_row(g, count, 0.1, 100)
+        local result = pacing.run {
+          gate = g,
+          from = now,
+          callers = callers,
+          calls = 100 // callers,
+          latency = 0.001,
+          limiter = function()
+            return true
+          end,
+        }
+        assert.is_true(result.seconds < 6, ("%d refusals: %.1f s"):format(count, result.seconds))
+      end
+    end
+  end)
+
+  it("a limit that is lifted is forgotten within seconds", function()
+    for _, rate in ipairs { 5, 20, 100, 500 } do
+      for seed = 1, 3 do
+        local g = gate.new()
+        local limited = pacing.limiters.sliding(rate)
+        local now = pacing.run({ gate = g, limiter = limited, callers = 50, calls = rate, seed = seed }).seconds
+        -- up to 8 s about the ceiling; then up to 7.7 doublings to 1,000 calls a second
+        local last = rate
+        for second = 9, 20 do
+          local now_rate = g:rate(now + second)
+          assert.is_true(
+            now_rate >= math.min(1.4 * last, 1000),
+            ("%d, %d: %g after %g"):format(rate, second, now_rate, last)
+          )
+          last = now_rate
+        end
+        assert.equal(math.huge, g:rate(now + 20))
+      end
+    end
+  end)
+end)
+
+describe("a refusal that came alone", function()
+  it("is forgotten within five seconds", function()
+    for _, before in ipairs { 0, 1, 5, 20, 100, 400, 2000 } do
+      for _, delay in ipairs { 0, 0.05, 0.5, 1 } do
+        local g = busy(before, 10)
+        g:refuse(10, delay, 9.999)
+        assert.is_true(g:rate(10) < math.huge)
+        assert.equal(math.huge, g:rate(15))
+        assert.equal(1000, pass_all(g, 15, 1000))
+      end
+    end
+  end)
+
+  it("is forgotten within five seconds the next time, too", function()
+    for _, pause in ipairs { 6, 30, 59, 61, 1000 } do
+      local g, now = busy(50, 10), 10
+      for _ = 1, 10 do
+        g:pass(now)
+        g:refuse(now, 0.5, now)
+        assert.equal(math.huge, g:rate(now + 5))
+        for i = 1, 100 do
+          g:pass(now + pause - 2 + i / 50)
+          g:accept(now + pause - 2 + i / 50)
+        end
+        now = now + pause
+      end
+    end
+  end)
+
+  it("lets the rate come back to what it was within a few seconds after a long pause", function()
+    local g = busy(300, 10)
+    g:refuse(10, 30, 9.999)
+    assert.is_true(g:rate(40) < 300)
+    assert.is_true(g:rate(42) >= 300)
+  end)
+end)
+
+-- What became of the calls, for a message.
+local function told(result)
+  local sent = result.answered + result.refused
+  return ("%d of %d refused, %d failed, %.1f s"):format(result.refused, sent, result.failed, result.seconds)
+end
+
+describe("a service that allows 20 calls a second", function()
+  for _, name in ipairs { "window", "sliding", "bucket" } do
+    for _, retry_after in ipairs { 1, "exact", 0.05, false } do
+      it(("counting by %s, Retry-After %s, refuses at most 5 %%"):format(name, retry_after), function()
+        for seed = 1, 2 do
+          for _, callers in ipairs { 5, 200, 1000 } do
+            for _, latency in ipairs { 0.005, 0.05, 0.2 } do
+              local result = pacing.run {
+                limiter = pacing.limiters[name](20),
+                retry_after = retry_after,
+                callers = callers,
+                calls = 2000 // callers,
+                latency = latency,
+                seed = seed,
+                limit = 200,
+              }
+              local share = result.refused / (result.answered + result.refused)
+              -- what is on its way when the first is refused is refused, too: with slow answers that is more
+              assert.is_true(share <= (latency < 0.1 and 0.05 or 0.065), told(result))
+              assert.equal(0, result.failed)
+              local used = 2000 / result.seconds / 20
+              assert.is_true(used >= (latency < 0.1 and 0.79 or 0.7), ("%.2f used"):format(used))
+            end
+          end
+        end
       end)
     end
+  end
+end)
 
-    it("and never lets them go in one instant", function()
-      local result = simulate(limiters.bucket(20), 200, 1, 1, 60)
-      local most = 0
-      for i, time in ipairs(result.sent) do
-        if time > 0 then
-          local within = 1
-          while result.sent[i + within] and result.sent[i + within] - time < 0.1 do
-            within = within + 1
-          end
-          most = math.max(most, within)
+describe("a service with another limit", function()
+  for _, case in ipairs {
+    -- allowed, period, most refused, least used
+    { 1, 1, 0.2, 0.75 },
+    { 3, 1, 0.1, 0.7 },
+    { 10, 1, 0.06, 0.75 },
+    { 50, 1, 0.03, 0.75 },
+    { 100, 1, 0.03, 0.75 },
+    { 500, 1, 0.02, 0.7 },
+    { 50, 5, 0.05, 0.75 },
+    { 100, 10, 0.08, 0.75 },
+    { 10, 5, 0.15, 0.6 },
+  } do
+    local allowed, period, most, least = table.unpack(case)
+    it(("of %d in %d s is kept to"):format(allowed, period), function()
+      for _, name in ipairs { "window", "sliding", "bucket" } do
+        for seed = 1, 2 do
+          local result = pacing.run {
+            limiter = pacing.limiters[name](allowed, period),
+            callers = 100,
+            calls = math.min(100, math.max(5, 2 * allowed // period)),
+            seed = seed,
+          }
+          local sent = result.answered + result.refused
+          -- what is lost at the beginning, when nobody knows of a limit, does not tell
+          assert.is_true((result.refused - 60) / sent <= most, name .. ": " .. told(result))
+          assert.equal(0, result.failed)
+          local used = result.answered / result.seconds / (allowed / period)
+          assert.is_true(used >= least, ("%s: %.2f used"):format(name, used))
         end
       end
-      assert.is_true(most <= 4, most .. " calls within a tenth of a second")
     end)
+  end
 
-    it("without asking the gate over and over", function()
-      local result = simulate(limiters.sliding(20), 200, 1, nil, 60)
-      assert.is_true(result.asked <= 200 * 20, result.asked .. " questions")
-    end)
+  it("that is raised is found", function()
+    local slow, fast, raised_at = pacing.limiters.sliding(20), pacing.limiters.sliding(200), 60
+    local result = pacing.run {
+      callers = 100,
+      calls = 200,
+      limiter = function(now)
+        return (now < raised_at and slow or fast)(now)
+      end,
+    }
+    assert.is_true(result.seconds < raised_at + 2.5 * (20000 - 20 * raised_at) / 200, told(result))
   end)
 
-  it("finds a rate that nothing hinted at", function()
-    local result = simulate(limiters.window(1), 20, 1, nil, 120)
-    assert.equal(20, result.done)
-    assert.is_true(result.seconds <= 40, result.seconds .. " seconds")
+  it("that is lowered is found", function()
+    local slow, fast, lowered_at = pacing.limiters.sliding(10), pacing.limiters.sliding(200), 20
+    local result = pacing.run {
+      callers = 100,
+      calls = 60,
+      limiter = function(now)
+        return (now < lowered_at and fast or slow)(now)
+      end,
+    }
+    local sent = result.answered + result.refused
+    assert.is_true(result.refused / sent < 0.05, told(result))
+    assert.equal(0, result.failed)
+  end)
+end)
+
+describe("callers", function()
+  it("get their turns in the order in which they came", function()
+    local result = pacing.run { limiter = pacing.limiters.bucket(20), callers = 200, calls = 1, latency = 1e-9 }
+    local seen = {}
+    for _, caller in ipairs(result.order) do
+      assert.is_nil(seen[caller])
+      seen[caller] = true
+    end
+    -- the first to be answered after the pause are those who came first of those who had not been sent
+    for position = 21, #result.order - 60 do
+      assert.is_true(math.abs(result.order[position] - position) <= 80, position)
+    end
+  end)
+
+  it("do not make the gate be asked over and over", function()
+    local result = pacing.run { limiter = pacing.limiters.sliding(20), callers = 1000, calls = 2 }
+    assert.is_true(result.questions <= 8 * 2000, result.questions)
   end)
 end)

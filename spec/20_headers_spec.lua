@@ -18,12 +18,24 @@ describe("headers.check", function()
       assert.matches("^invalid header name ", headers.check { [name] = "x" })
     end
     assert.equal('invalid header name "1"', headers.check { "x" })
+    assert.equal(
+      'invalid header name "1": write ["X-Foo"] = "…" in the place of the line',
+      headers.check { " X-Foo : secret" }
+    )
+    assert.equal('invalid header name "a?b?[31m"', headers.check { ["a\nb\27[31m"] = "x" })
   end)
 
   it("refuses what would break out of its line, without showing it", function()
     for _, value in ipairs { "a\nb", "a\rb", "a\0b", "\n", "secret\r\nX-Other: 1" } do
       assert.equal("header 'X-A' contains a line break or NUL", headers.check { ["X-A"] = value })
     end
+  end)
+
+  it("refuses numbers that are none", function()
+    for _, value in ipairs { 0 / 0, math.huge, -math.huge } do
+      assert.equal("header 'X-A' must be a finite number", headers.check { ["X-A"] = value })
+    end
+    assert.same({ "X-A", "0.5", "X-B", "2" }, headers.merge { ["X-A"] = 0.5, ["X-B"] = 2.0 })
   end)
 
   it("refuses other values", function()

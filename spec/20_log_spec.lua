@@ -98,6 +98,66 @@ describe("a log", function()
     }, entries[1])
   end)
 
+  it("takes its level in any case, with blanks around it", function()
+    for _, target in ipairs { "DEBUG", " Debug\n", "dEbug" } do
+      assert.is_true(assert(log.new(target, {})):wants("debug"), target)
+    end
+    assert.is_false(assert(log.new("WARN", {})):wants("info"))
+    assert.is_nil(log.level("bug"))
+    assert.is_nil(log.level(nil))
+  end)
+
+  it("shows everything in one line that steers no terminal, to a function too", function()
+    local evil = "a\27[31m\u{9B}\u{202E}\xFF\r\nllama_cloud warn: b\u{2028}" .. ("x"):rep(5000)
+    local made, entries = recording()
+    made:put("warn", evil, { text = evil, headers = { [evil] = evil }, traceback = "a\n\tb\27" })
+    local line = assert(log.new("warn", {}))
+    local text = captured(function()
+      line:put("warn", evil, { text = evil, headers = { [evil] = evil } })
+    end)
+    assert.equal("a\n    b?", entries[1].fields.traceback)
+    entries[1].fields.traceback = nil
+    local function check(shown)
+      assert.is_truthy(utf8.len(shown))
+      assert.is_nil(shown:find("[\0-\31\127]"))
+      assert.is_nil(shown:find("\u{9B}", 1, true) or shown:find("\u{202E}", 1, true) or shown:find("\u{2028}", 1, true))
+      assert.is_true(#shown <= 1000)
+    end
+    local function look(value)
+      if type(value) == "table" then
+        for key, member in pairs(value) do
+          look(key)
+          look(member)
+        end
+      elseif type(value) == "string" then
+        check(value)
+      end
+    end
+    look(entries)
+    assert.equal("\n", text:sub(-1))
+    assert.is_nil(text:sub(1, -2):find("[\0-\31\127]"))
+    assert.is_true(#text < 5000)
+  end)
+
+  it("keeps the secrets of another, and of a call", function()
+    local first = recording { "first-secret" }
+    local entries = {}
+    local made = assert(log.new(function(_, message)
+      entries[#entries + 1] = message
+    end, { "second-secret" }, first))
+    local asked = 0
+    local own = made:keeping(function()
+      asked = asked + 1
+      return { "third-secret" }
+    end)
+    assert.equal(0, asked) -- nothing to hide it in yet
+    own:put("warn", "first-secret second-secret third-secret")
+    own:put("warn", "third-secret")
+    made:put("warn", "third-secret")
+    assert.same({ "*** *** ***", "***", "third-secret" }, entries)
+    assert.equal(1, asked)
+  end)
+
   it("leaves the caller's fields alone", function()
     local made = recording { "secret" }
     local fields = { a = "secret" }

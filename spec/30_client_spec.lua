@@ -238,8 +238,29 @@ describe("the API key", function()
     end)
   )
 
+  it("is trimmed, from the option and from the environment; without anything left it is missing", function()
+    local expected = "Bearer llx-1"
+    assert.equal(expected, header(request_of { api_key = " \tllx-1\r\n" }, "Authorization"))
+    support.with_environment({ LLAMA_CLOUD_API_KEY = "\n llx-1 \n" }, function()
+      assert.equal(expected, header(request_of {}, "Authorization"))
+    end)
+    for _, key in ipairs { "", " ", "\n", "\t \r\n" } do
+      support.with_environment({ LLAMA_CLOUD_API_KEY = key }, function()
+        raises_here(function()
+          llama_cloud.new { api_key = key }
+        end, "no API key")
+        raises_here(function()
+          llama_cloud.new {}
+        end, "no API key")
+      end)
+    end
+    raises_here(function()
+      llama_cloud.new { api_key = "llx-1 llx-2" }
+    end, "the API key contains a blank")
+  end)
+
   it("is refused with a line break in it, and not shown", function()
-    for _, key in ipairs { "llx-secret\n", "llx\r\nX-Evil: secret", "llx-\0secret", "llx-secret\127" } do
+    for _, key in ipairs { "llx-sec\nret", "llx\r\nX-Evil: secret", "llx-\0secret", "\127llx-secret" } do
       local message = raises_here(function()
         llama_cloud.new { api_key = key }
       end, "the API key contains a line break or another control character")
@@ -331,24 +352,21 @@ end)
 describe("default headers", function()
   it(
     "go over the built-in ones and those of the environment, and under a call's own",
-    in_environment(
-      { LLAMA_CLOUD_CUSTOM_HEADERS = "X-A: env\nX-B: env\nX-C : env: with colon \nno colon\n: none\n" },
-      function()
-        local client = llama_cloud.new {
-          api_key = "k",
-          default_headers = { ["x-b"] = "default", ["X-D"] = "default", ["X-Number"] = 5, ["user-agent"] = "mine" },
-        }
-        local request = intercepted(function()
-          client:get("/x", { headers = { ["X-D"] = "call", ["X-A"] = false } })
-        end)
-        assert.is_false(header(request, "X-A"))
-        assert.equal("default", header(request, "X-B"))
-        assert.equal("env: with colon", header(request, "X-C"))
-        assert.equal("call", header(request, "X-D"))
-        assert.equal("5", header(request, "X-Number"))
-        assert.equal("mine", header(request, "User-Agent"))
-      end
-    )
+    in_environment({ LLAMA_CLOUD_CUSTOM_HEADERS = "X-A: env\nX-B: env\nX-C : env: with colon \n\n" }, function()
+      local client = llama_cloud.new {
+        api_key = "k",
+        default_headers = { ["x-b"] = "default", ["X-D"] = "default", ["X-Number"] = 5, ["user-agent"] = "mine" },
+      }
+      local request = intercepted(function()
+        client:get("/x", { headers = { ["X-D"] = "call", ["X-A"] = false } })
+      end)
+      assert.is_false(header(request, "X-A"))
+      assert.equal("default", header(request, "X-B"))
+      assert.equal("env: with colon", header(request, "X-C"))
+      assert.equal("call", header(request, "X-D"))
+      assert.equal("5", header(request, "X-Number"))
+      assert.equal("mine", header(request, "User-Agent"))
+    end)
   )
 
   it("are removed by false, whatever their case", function()
@@ -637,7 +655,7 @@ describe("the log", function()
   end)
 
   it("is off for the levels of the environment that this module does not have", function()
-    for _, level in ipairs { "off", "error", "", "info", "debug", "warn" } do
+    for _, level in ipairs { "off", "error", "", "info", "debug", "warn", "DEBUG", " Warn\n", "Off", "ERROR" } do
       support.with_environment({ LLAMA_CLOUD_LOG = level }, function()
         assert.is_table(llama_cloud.new { api_key = "k" })
       end)

@@ -251,4 +251,18 @@ describe("max_response_bytes", function()
     assert.equal("too_large", err.kind)
     assert.is_true(err.maybe_sent)
   end)
+
+  it("of a body that an error keeps is 16 MiB", function()
+    local s <close>, client = start([[
+      local LONG = ("\\u0041"):rep(3 << 20)
+      return function(c, r)
+        c:respond(r.path == "/200" and 200 or 400, { ["Content-Type"] = "application/json" }, LONG)
+      end
+    ]])
+    for path, kind in pairs { ["/200"] = "decode", ["/400"] = "bad_request" } do
+      local _, err = client:get(path)
+      assert.equal(kind, err.kind)
+      assert.equal(16 << 20, #err.body)
+    end
+  end)
 end)

@@ -136,7 +136,7 @@ describe("the API key", function()
     local client = llama_cloud.new { api_key = KEY, base_url = "http://127.0.0.1:1" }
     for _, f in ipairs {
       function()
-        llama_cloud.new { api_key = KEY .. "\n" }
+        llama_cloud.new { api_key = KEY .. "\n" .. KEY }
       end,
       function()
         llama_cloud.new { api_key = KEY, timeout = KEY }
@@ -208,7 +208,8 @@ describe("a log", function()
     }
     local client = support.client(s, { log = log, default_headers = { ["X-Token"] = "in a header" } })
     assert(client.batches:create(support.BATCH, { body = { webhook_signing_secret = "in the body" } }))
-    local sending, response = entries[1], entries[#entries]
+    local sending, response, created = entries[1], entries[#entries - 1], entries[#entries]
+    assert.equal("POST /api/v2/batches created bat-1", created.message)
     assert.equal("debug", sending.level)
     assert.matches("^sending POST ", sending.message)
     assert.equal("***", sending.fields.headers.Authorization)

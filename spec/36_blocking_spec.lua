@@ -189,6 +189,112 @@ describe("a call from where no coroutine can be suspended", function()
     end
   end)
 
+  -- What a body is told of calls that hold up others.
+  local function warnings_of(body)
+    local warnings, tracebacks = {}, {}
+    local s <close>, client = support.start(ECHO, {
+      log = function(level, message, fields)
+        if level == "warn" and message:find("held up", 1, true) then
+          warnings[#warnings + 1] = message
+          tracebacks[#tracebacks + 1] = fields.traceback
+        end
+      end,
+    })
+    body(client)
+    assert.is_true(s:count() > 0)
+    return warnings, tracebacks
+  end
+
+  local function generate(client)
+    for n in
+      coroutine.wrap(function()
+        for _ = 1, 3 do
+          coroutine.yield(assert(client:get("/")).n)
+        end
+      end)
+    do
+      assert.equal("integer", math.type(n))
+    end
+  end
+
+  local TASKS = "a call held up other tasks: it was made where Lua cannot suspend a coroutine, "
+    .. "as inside a coroutine.wrap; llama_cloud.wrap makes generators in which calls wait"
+
+  for name, hold_up in pairs {
+    ["a plain coroutine.wrap"] = generate,
+    ["a plain coroutine.create"] = function(client)
+      local co = coroutine.create(generate)
+      assert(coroutine.resume(co, client))
+    end,
+    ["table.sort"] = function(client)
+      table.sort({ 1, 2 }, function(a, b)
+        assert(client:get("/"))
+        return a < b
+      end)
+    end,
+    ["wait_all in a plain coroutine.wrap"] = function(client)
+      coroutine.wrap(function()
+        for _ in client.batches:wait_all({ "a" }, nil, { total_timeout = 0.05 }) do
+        end
+      end)()
+    end,
+    ["run in a plain coroutine.wrap"] = function(client)
+      coroutine.wrap(function()
+        run(client.get, client, "/")
+        assert(client:get("/"))
+      end)()
+    end,
+    ["a task of a group inside"] = function(client)
+      run(function()
+        generate(client)
+      end)
+    end,
+  } do
+    it("is logged once, with where it was, where tasks are held up: " .. name, function()
+      local warnings, tracebacks = warnings_of(function(client)
+        run(function()
+          spawn(sleep, 0.05)
+          for _ = 1, 2 do
+            spawn(hold_up, client)
+          end
+        end)
+      end)
+      assert.same({ TASKS }, warnings)
+      assert.matches("36_blocking_spec.lua:", tracebacks[1])
+    end)
+
+    it("is not logged where nobody is held up: " .. name, function()
+      local warnings = warnings_of(function(client)
+        hold_up(client) -- in no task
+        run(hold_up, client) -- in the only task
+        run(function()
+          run(hold_up, client)
+        end)
+      end)
+      assert.same({}, warnings)
+    end)
+  end
+
+  it("is not logged where a task waits as it should", function()
+    local warnings = warnings_of(function(client)
+      run(function()
+        for _ = 1, 3 do
+          spawn(function()
+            assert(client:get("/"))
+            for n in
+              llama_cloud.wrap(function()
+                coroutine.yield(assert(client:get("/")).n)
+              end)
+            do
+              assert.equal("integer", math.type(n))
+            end
+          end)
+        end
+      end)
+    end)
+    assert.same({}, warnings)
+  end)
+
   in_each(loops, "hands what ends meanwhile to others, who run afterwards", function(host)
     local s <close>, client = support.start(ECHO)
     local answer

@@ -444,8 +444,8 @@ describe("an endpoint", function()
       assert.equal("parameters must be a table, not boolean", of(false))
       assert.equal("parameters must be a table, not userdata", of(null))
       assert.equal(
-        "parameter 'expand' must be an array, not string",
-        complaint(batches, "get", "x", { expand = "results" })
+        "parameter 'expand' must be an array, not boolean",
+        complaint(batches, "get", "x", { expand = true })
       )
       assert.equal(
         "parameter 'expand' must be an array, not table",
@@ -461,8 +461,8 @@ describe("an endpoint", function()
         complaint(jobs, "list", { offset = -1 })
       )
       assert.equal(
-        "parameter 'item_ids' must be an array, not string",
-        complaint(jobs, "create", { job_config = {}, item_ids = "x" })
+        "parameter 'item_ids' must be an array, not number",
+        complaint(jobs, "create", { job_config = {}, item_ids = 1 })
       )
       assert.equal(
         "parameter 'flag' must be a boolean, not string",

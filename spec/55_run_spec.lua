@@ -45,8 +45,8 @@ for _, resource in ipairs(waiting.resources) do
         assert.is_true(s:count() >= 2)
         return err
       end
-      local err = outcome { status = 404 }
-      assert.equal("not_found", err.kind)
+      local err = outcome { status = 403 }
+      assert.equal("permission_denied", err.kind)
       assert.equal(pending, err.batch.status)
       assert.equal("decode", outcome({ body = "{}" }).kind)
       err = outcome({ status = 503 }, { total_timeout = 0.3 * patience })
@@ -147,8 +147,8 @@ describe("client.batches:run, asked for results,", function()
     raises_here("unknown option 'expand'", function()
       client.beta.batch:run(jobs.creation, { expand = { "results" } })
     end)
-    raises_here("option 'expand' must be an array, not string", function()
-      client.batches:run(batches.creation, { expand = "results" })
+    raises_here("option 'expand' must be an array, not boolean", function()
+      client.batches:run(batches.creation, { expand = true })
     end)
     assert.equal(3, s:count())
   end)

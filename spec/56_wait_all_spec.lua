@@ -305,6 +305,38 @@ for _, resource in ipairs(waiting.resources) do
       assert.is_true(s:count() >= 2)
     end)
 
+    it("ends with its total_timeout, whatever other tasks do", function()
+      local hanging = { id = "id-1", delay = 50 }
+      for _, case in ipairs {
+        { given = "id-1", item = hanging },
+        { given = created(resource, items(1))[1], item = hanging },
+        { given = "id-1", item = { id = "id-1", ends = math.huge } },
+      } do
+        -- another task computes from here to there, in parts of total_timeout
+        for _, busy in ipairs { { 0.9, 1.2 }, { 0.2, 1.3 } } do
+          local s <close>, client = service(resource, { case.item, { id = "other", ends = 2 } })
+          local total = 0.4 * patience
+          local given = quick { total_timeout = total, polling_interval = 0.02, max_interval = 0.02 }
+          local took
+          llama_cloud.run(function()
+            local began = core.now()
+            llama_cloud.spawn(function()
+              for _ in of(client):wait_all({ case.given, "other", "hangs" }, nil, given) do
+                llama_cloud.sleep(0.4 * total)
+              end
+              took = core.now() - began
+            end)
+            llama_cloud.sleep(busy[1] * total)
+            while core.now() < began + busy[2] * total do -- no wait of ours
+            end
+          end)
+          -- three bodies of the loop may come on top
+          assert.is_true(took < 1.3 * total + 1.2 * total + 1 + slowdown / 2, took)
+          assert.is_true(s:count() > 0)
+        end
+      end
+    end)
+
     it("ends when nobody has it any more", function()
       local s <close>, client = service(resource, items(3, { ends = math.huge }))
       collectgarbage()

@@ -111,22 +111,25 @@ describe("the Lua blocks of", function()
   end)
 end)
 
+-- What a link into a page may name: "#its-headings".
+local function anchors(text)
+  local found = {}
+  for heading in text:gmatch("\n#+ ([^\n]+)") do
+    found["#" .. heading:lower():gsub("[^%w%s_-]", ""):gsub("%s", "-")] = true
+  end
+  return found
+end
+
 describe("the links of", function()
   for _, name in ipairs(FILES) do
     it(name .. " lead somewhere", function()
-      local text = read(program.file(name))
       local folder = name:match("^(.*/)[^/]*$") or ""
-      local headings = {}
-      for heading in text:gmatch("\n#+ ([^\n]+)") do
-        headings["#" .. heading:lower():gsub("[^%w%s_-]", ""):gsub("%s", "-")] = true
-      end
-      for target in text:gmatch("%]%(([^)]+)%)") do
-        if target:find("^#") then
-          assert.is_true(headings[target], target)
-        elseif not target:find("^https?://") then
-          local file = io.open(program.file(folder .. target), "rb")
-          assert.truthy(file, target)
-          file:close()
+      for target in read(program.file(name)):gmatch("%]%(([^)]+)%)") do
+        if not target:find("^https?://") then
+          local path, anchor = target:match("^([^#]*)(.*)$")
+          path = path == "" and name or folder .. path
+          local text = read(program.file(path))
+          assert.is_true(anchor == "" or anchors(text)[anchor], target)
         end
       end
     end)

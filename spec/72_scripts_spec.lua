@@ -450,10 +450,7 @@ describe("scripts/setup", function()
     no_lua = true
     system { apt = true, root = true }
     without("lua5.5", "lua")
-    assert.matches(
-      "installing make lua5.5 liblua5.5%-dev .*lua%-cjson lua%-cqueues",
-      run(path, "setup run", "LUA=lua5.5")
-    )
+    assert.matches("installing make lua5.5 .*lua%-cjson lua%-cqueues", run(path, "setup run", "LUA=lua5.5"))
     without("lua5.4", "lua54")
     fake("lua5.5", "printf 'Lua 5.5'")
     -- For whoever has not asked it is the one for which there are modules.

@@ -1,9 +1,9 @@
 #include "decoding.h"
 
+#include <curl/curl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <zlib.h>
 
 /* As many as libcurl allows: more are no answer but an attack. */
@@ -29,13 +29,16 @@ struct decoding {
 
 /* ---- names ---- */
 
+/* Compared by libcurl, for which case is that of ASCII in every locale: in a Turkish one strcasecmp takes
+   GZIP for another word than gzip. */
+
 static bool is(const char *name, size_t length, const char *word) {
-  return strlen(word) == length && strncasecmp(name, word, length) == 0;
+  return strlen(word) == length && curl_strnequal(name, word, length);
 }
 
 static bool begins(const char *name, size_t length, const char *word) {
   size_t n = strlen(word);
-  return length >= n && strncasecmp(name, word, n) == 0;
+  return length >= n && curl_strnequal(name, word, n);
 }
 
 /* Whether a name in a Content-Encoding says nothing about how the bytes are encoded: a character set, a

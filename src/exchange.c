@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
 #define MAX_HEADER_BYTES ((size_t)256 * 1024)
@@ -129,7 +128,7 @@ static void follow_head(exchange *x, const char *line, size_t length) {
 static bool note_encoding(exchange *x, const char *line, size_t length) {
   static const char name[] = "content-encoding:";
   size_t skip = sizeof name - 1;
-  if (length <= skip || (line[0] | 0x20) != 'c' || strncasecmp(line, name, skip) != 0)
+  if (length <= skip || (line[0] | 0x20) != 'c' || !curl_strnequal(line, name, skip))
     return true;
   while (length > skip && (line[length - 1] == '\r' || line[length - 1] == '\n'))
     length--;
@@ -329,7 +328,7 @@ static curl_off_t bound(size_t size) {
   return wide > INT64_MAX ? INT64_MAX : (curl_off_t)wide;
 }
 
-static bool is_secure(const exchange *x) { return strncasecmp(x->url, "https:", 6) == 0; }
+bool exchange_is_secure(const exchange *x) { return curl_strnequal(x->url, "https:", 6); }
 
 CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   CURLcode code = CURLE_OK;
@@ -340,7 +339,7 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
 #define SET(option, value)                                                                                   \
   if (code == CURLE_OK)                                                                                      \
   code = curl_easy_setopt(easy, option, value)
-  bool secure = is_secure(x);
+  bool secure = exchange_is_secure(x);
   bool get = strcmp(x->method, "GET") == 0;
   bool head = strcmp(x->method, "HEAD") == 0;
   SET(CURLOPT_ERRORBUFFER, x->message);
@@ -421,7 +420,7 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
 static void note_connection(exchange *x, CURL *easy) {
   curl_socket_t fd = CURL_SOCKET_BAD;
   long version = CURL_HTTP_VERSION_NONE;
-  connection what = {.port = (uint16_t)x->port, .secure = is_secure(x)};
+  connection what = {.port = (uint16_t)x->port, .secure = exchange_is_secure(x)};
   curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
   curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
   what.serial = version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1;
@@ -444,7 +443,7 @@ void exchange_collect(exchange *x, CURL *easy) {
 }
 
 bool exchange_suspects(const exchange *x, CURLcode code) {
-  return code == CURLE_OPERATION_TIMEDOUT && x->requested && !x->fresh && is_secure(x) &&
+  return code == CURLE_OPERATION_TIMEDOUT && x->requested && !x->fresh && exchange_is_secure(x) &&
          x->generation == x->connections->generation;
 }
 

@@ -104,6 +104,9 @@ void exchange_free(exchange *x);
    take `timeout` seconds. On failure libcurl's code comes back, and the handle must not be used. */
 CURLcode exchange_configure(exchange *x, CURL *easy, double timeout);
 
+/* Whether the request is one of https. */
+bool exchange_is_secure(const exchange *x);
+
 /* Keeps what libcurl knows of an attempt that is over; to be called while the handle still has it. */
 void exchange_collect(exchange *x, CURL *easy);
 

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #define TRANSPORT "llama_cloud.transport"
 #define TRANSFER "llama_cloud.transfer"
@@ -394,10 +395,15 @@ static int transfer_l_sent(lua_State *L) {
   return 1;
 }
 
-/* transfer:body() -> string: what arrived of the body, decompressed. */
+/* transfer:body([most]) -> string: what arrived of the body, decompressed; at most so many bytes of it. */
 static int transfer_l_body(lua_State *L) {
   const buffer *body = transfer_body(check_ended(L));
-  lua_pushlstring(L, body->length > 0 ? body->data : "", body->length);
+  lua_Integer most = luaL_optinteger(L, 2, LUA_MAXINTEGER);
+  size_t length = body->length;
+  luaL_argcheck(L, most >= 0, 2, "negative");
+  if ((lua_Unsigned)most < length)
+    length = (size_t)most;
+  lua_pushlstring(L, length > 0 ? body->data : "", length);
   return 1;
 }
 
@@ -451,6 +457,12 @@ static int core_now(lua_State *L) {
   return 1;
 }
 
+/* core.time() -> integer: seconds since the epoch, also where the application has taken away Lua's `os`. */
+static int core_time(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)time(NULL));
+  return 1;
+}
+
 /* The machine's name as the official SDKs report it in X-Stainless-Arch. */
 #if defined(__x86_64__)
 #define ARCHITECTURE "x64"
@@ -466,7 +478,8 @@ static int core_now(lua_State *L) {
 
 /* ---- registration ---- */
 
-static const luaL_Reg core_functions[] = {{"transport", core_transport}, {"now", core_now}, {NULL, NULL}};
+static const luaL_Reg core_functions[] = {
+    {"transport", core_transport}, {"now", core_now}, {"time", core_time}, {NULL, NULL}};
 
 static const luaL_Reg transport_methods[] = {
     {"fd", transport_l_fd},       {"step", transport_l_step},

@@ -2,10 +2,11 @@
 
 #include "url.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <unistd.h>
 
 /* libcurl builds a request's head in a buffer of at most 1 MB. */
 #define LONG_HEAD ((size_t)512 * 1024)
@@ -23,8 +24,7 @@ static const char *chosen_proxy(const exchange *x, const char **variable) {
   *variable = NULL;
   if (x->proxy != NULL)
     return x->proxy[0] != '\0' ? x->proxy : NULL;
-  for (const char *const *name = strncasecmp(x->url, "https:", 6) == 0 ? for_https : for_http; *name != NULL;
-       name++) {
+  for (const char *const *name = exchange_is_secure(x) ? for_https : for_http; *name != NULL; name++) {
     const char *value = getenv(*name);
     if (value != NULL && value[0] != '\0') {
       *variable = *name;
@@ -63,7 +63,7 @@ static bool parse_proxy(const char *text, proxy_parts *p) {
     (void)curl_url_get(handle, CURLUPART_PORT, &p->port, 0); /* port_of has the defaults */
   curl_url_cleanup(handle);
   for (size_t i = 0; code == CURLUE_OK && i < sizeof schemes / sizeof schemes[0]; i++)
-    known = known || strcasecmp(p->scheme, schemes[i]) == 0;
+    known = known || curl_strequal(p->scheme, schemes[i]);
   return known || code == CURLUE_OUT_OF_MEMORY; /* without memory it may be one */
 }
 
@@ -71,7 +71,7 @@ static bool parse_proxy(const char *text, proxy_parts *p) {
 static const char *port_of(const proxy_parts *p) {
   if (p->port != NULL)
     return p->port;
-  return strcasecmp(p->scheme, "https") == 0 ? "443" : "1080";
+  return curl_strequal(p->scheme, "https") ? "443" : "1080";
 }
 
 bool verdict_is_proxied(const exchange *x, CURL *easy) {
@@ -197,6 +197,11 @@ static outcome failure(exchange *x, CURLcode code) {
   const char *part;
   if (x->requested)
     return OUTCOME_CONNECTION;
+  if (exchange_is_secure(x) && x->ca_file != NULL && access(x->ca_file, R_OK) != 0) {
+    /* libcurl looks at it only once it is connected */
+    snprintf(x->message, sizeof x->message, "the file of certificates cannot be read: %s", strerror(errno));
+    return refused(x, "ca_file");
+  }
   switch (code) {
   case CURLE_SSL_CACERT_BADFILE:
     return refused(x, "ca_file");

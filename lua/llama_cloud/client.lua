@@ -1,13 +1,16 @@
 --- The client: options and environment, the tree of resources, and calls to paths that no resource covers.
 
+local body_json = require("llama_cloud.body_json")
 local core = require("llama_cloud.core")
 local endpoint = require("llama_cloud.endpoint")
-local gate = require("llama_cloud.gate")
 local headers = require("llama_cloud.headers")
 local log = require("llama_cloud.log")
 local options = require("llama_cloud.options")
+local queue = require("llama_cloud.queue")
 local request = require("llama_cloud.request")
 local resources = require("llama_cloud.resources")
+local secrets = require("llama_cloud.secrets")
+local text = require("llama_cloud.text")
 local url = require("llama_cloud.url")
 local version = require("llama_cloud.version")
 
@@ -72,47 +75,52 @@ local regions = {
 ---@field base string the base URL without a slash at its end
 ---@field origin string what may see the API key
 ---@field scope table<string, string> project_id and organization_id
----@field gate LlamaCloud.Gate
+---@field gate LlamaCloud.Queue before the gate that a 429 closes
 ---@field log LlamaCloud.Log
 ---@field anonymous_headers table<string, string> what other origins get
----@field shared { created: table } what with_options copies share: the ids of the batches they created last (reconcile.remember)
+---@field shared { created: table, told: table } what with_options copies share: the ids of the batches they created last (reconcile.remember), and names of fields that nothing had (fields.lua)
 ---@field in_flight table<table, true> tokens that calls of this client wait for
 ---@field closed boolean
 ---@field given table the options as the caller gave them
 local State = {}
 State.__index = State
 
--- An environment variable without the white space around it; nil if it is unset or blank.
+-- An environment variable without the white space around it; nil if it is unset or blank, or where the application has
+-- taken away Lua's `os`.
 local function environment(name)
-  local value = os.getenv(name)
-  value = value and value:match("^%s*(.-)%s*$")
+  local value = os and os.getenv and os.getenv(name)
+  value = value and text.trim(value)
   return value ~= "" and value or nil
 end
 
--- LLAMA_CLOUD_CUSTOM_HEADERS: lines of `Name: value`.
+-- LLAMA_CLOUD_CUSTOM_HEADERS: lines of `Name: value`. Nil and the problem.
 local function environment_headers()
-  local set = {}
-  for line in (os.getenv("LLAMA_CLOUD_CUSTOM_HEADERS") or ""):gmatch("[^\r\n]+") do
-    local name, value = line:match("^%s*([^:]-)%s*:%s*(.-)%s*$")
+  local set, number = {}, 0
+  for line in ((environment("LLAMA_CLOUD_CUSTOM_HEADERS") or "") .. "\n"):gmatch("([^\n]*)\n") do
+    number = number + 1
+    local name, value = text.trim(line):match("^([^:]-)[ \t]*:[ \t]*(.*)$")
     if name and name ~= "" then
       set[name] = value
+    elseif text.trim(line) ~= "" then -- not shown, for it may be a secret
+      return nil, ("line %d is no 'Name: value'"):format(number)
     end
   end
-  return set
+  return set, headers.check(set)
 end
 
 -- Takes the base URL apart. Nil and what to write instead. `name` is where the URL comes from.
-local function parse_base(name, text)
-  if text:find("[%c%s]") then
+local function parse_base(name, given)
+  if text.has_blanks(given) then
     return nil, ("%s contains white space or a control character"):format(name)
-  elseif not text:find("^%a[%w+.-]*://") then
-    return nil, ("%s '%s' has no scheme: write 'https://%s'"):format(name, text, text)
+  elseif not given:find("^[A-Za-z][A-Za-z0-9+.-]*://") then
+    local shown = url.quote(given)
+    return nil, ("%s %s has no scheme: write 'https://%s"):format(name, shown, shown:sub(2))
   end
-  local parts, problem = core.url(text)
+  local parts, problem = core.url(given)
   if not parts then
-    return nil, ("%s '%s' is not a URL: %s"):format(name, url.without_query(text), problem)
+    return nil, ("%s %s is not a URL: %s"):format(name, url.quote(given), problem)
   end
-  local scheme = parts.scheme:lower()
+  local scheme = text.lower(parts.scheme)
   if scheme ~= "https" and scheme ~= "http" then
     return nil, ("%s must begin with https:// or http://, not %s://"):format(name, scheme)
   elseif parts.user or parts.password then
@@ -147,11 +155,13 @@ local function resolve(state, given)
   -- copies, for what is checked here must not change afterwards
   resolved.default_query = copied(resolved.default_query)
   resolved.default_headers = copied(resolved.default_headers)
-  resolved.api_key = resolved.api_key or environment("LLAMA_CLOUD_API_KEY") or environment("LLAMA_PARSE_API_KEY")
+  resolved.api_key = resolved.api_key and text.trim(resolved.api_key)
+    or environment("LLAMA_CLOUD_API_KEY")
+    or environment("LLAMA_PARSE_API_KEY")
   if resolved.region and resolved.base_url then
     return "give either region or base_url, not both"
   elseif resolved.region and not regions[resolved.region] then
-    return ("unknown region '%s': it is 'us' or 'eu', or give a base_url"):format(resolved.region)
+    return ("unknown region %s: it is 'us' or 'eu', or give a base_url"):format(text.quote(resolved.region))
   end
   state.base_url_from = "base_url"
   resolved.base_url = resolved.base_url or regions[resolved.region]
@@ -160,7 +170,7 @@ local function resolve(state, given)
     resolved.base_url = environment("LLAMA_CLOUD_BASE_URL") or regions.us
   end
   for _, name in ipairs { "proxy", "ca_file" } do
-    if (resolved[name] or ""):find("[\r\n%z]") then
+    if text.breaks_line(resolved[name] or "") then
       return name .. " contains a line break or NUL"
     end
   end
@@ -171,8 +181,7 @@ end
 -- Sets up the state's headers. The problem, or nil.
 local function prepare_headers(state)
   local resolved = state.options
-  local from_environment = environment_headers()
-  local problem = headers.check(from_environment)
+  local from_environment, problem = environment_headers()
   if problem then
     return "LLAMA_CLOUD_CUSTOM_HEADERS: " .. problem
   end
@@ -181,22 +190,24 @@ local function prepare_headers(state)
     return "default_headers: " .. problem
   end
   local key = resolved.api_key
-  if key and key:find("%c") then
+  if key and key:find("[\0-\31\127]") then
     return "the API key contains a line break or another control character"
+  elseif key and text.has_blanks(key) then
+    return "the API key contains a blank"
   end
   local authorized = false
   for name in pairs(resolved.default_headers) do
-    authorized = authorized or name:lower() == "authorization"
+    authorized = authorized or text.lower(name) == "authorization"
   end
   for name in pairs(from_environment) do
-    authorized = authorized or name:lower() == "authorization"
+    authorized = authorized or text.lower(name) == "authorization"
   end
   if (not key or key == "") and not authorized then
     return "no API key: pass api_key, or set the environment variable LLAMA_CLOUD_API_KEY"
   end
   state.anonymous_headers = {
     Accept = "application/json",
-    ["User-Agent"] = ("llama-cloud-lua/%s (%s; %s)"):format(version, _VERSION, core.curl_version:match("^%S+")),
+    ["User-Agent"] = ("llama-cloud-lua/%s (%s; %s)"):format(version, _VERSION, core.curl_version:match("^[^ ]+")),
   }
   state.own_headers = {
     Authorization = key and key ~= "" and "Bearer " .. key or nil,
@@ -239,44 +250,46 @@ function State:headers(has_body, accept, own, given)
   return self:merged_headers(accept, { ["Content-Type"] = has_body and "application/json" }, own, given)
 end
 
--- What is secret of a set of headers: who gives the key as a header, with or without its scheme, means it to be as secret.
-local function secret_of(set)
-  local secret
-  for header, value in pairs(set or {}) do
-    if header:lower() == "authorization" and value then
-      secret = tostring(value):match("%S+%s*$")
-    end
-  end
-  return secret
-end
-
---- The log of a call: it keeps an authorization of the call's own, too.
----@param given? table options.headers
+--- The log of a call: it keeps what is secret of the call's own, too.
+---@param list (string|false)[] the call's headers, all of them
+---@param given { headers?: table, query?: table } the options
 ---@return LlamaCloud.Log
-function State:log_for(given)
-  return given and self.log:keeping(secret_of(given)) or self.log
+function State:log_for(list, given)
+  if not (given.headers or given.query) then
+    return self.log
+  end
+  return self.log:keeping(function()
+    local found = {}
+    secrets.add_headers(found, list)
+    secrets.add_query(found, given.query)
+    return found
+  end)
 end
 
 -- Levels of the official SDKs, which read the same variable, that say nothing here.
 local silent = { off = true, error = true }
 
--- Sets up the state's log. The problem, or nil.
-local function prepare_log(state)
-  local target, name = state.options.log, "log"
+-- Sets up the state's log; `before` is that of the client that this one was made from, whose secrets it keeps. The
+-- problem, or nil.
+local function prepare_log(state, before)
+  local resolved, target, name = state.options, state.options.log, "log"
   if target == nil then
     target, name = environment("LLAMA_CLOUD_LOG"), "LLAMA_CLOUD_LOG"
-    if silent[target] then
+    if silent[text.lower(target or "")] then
       target = nil
-    elseif target and not log.is_level(target) then
-      return ('%s must be "debug", "info" or "warn", not \'%s\''):format(name, target)
+    elseif target and not log.level(target) then
+      return ('%s must be "debug", "info" or "warn", not %s'):format(name, text.quote(target))
     end
   end
-  local secrets = { state.options.api_key }
-  for _, set in ipairs { state.environment_headers, state.options.default_headers } do
-    secrets[#secrets + 1] = secret_of(set)
+  local found = { resolved.api_key } -- also where another is sent in its place
+  secrets.add_headers(found, state.without_body)
+  secrets.add_query(found, resolved.default_query)
+  secrets.add_proxy(found, resolved.proxy)
+  if not resolved.proxy then
+    secrets.add_environment(found, environment)
   end
   local problem
-  state.log, problem = log.new(target, secrets)
+  state.log, problem = log.new(target, found, before)
   return problem and ("%s %s"):format(name, problem)
 end
 
@@ -295,8 +308,8 @@ local function new_state(given, shared)
   end
   local state = setmetatable({
     given = options.without_nulls(given), -- a copy: the caller's table is the caller's
-    gate = shared and shared.gate or gate.new(),
-    shared = shared and shared.shared or { created = {} },
+    gate = shared and shared.gate or queue.new(),
+    shared = shared and shared.shared or { created = {}, told = {} },
     in_flight = setmetatable({}, { __mode = "k" }),
     closed = false,
   }, State)
@@ -316,7 +329,7 @@ local function new_state(given, shared)
     return nil, problem
   end
   state.scope = { project_id = state.options.project_id, organization_id = state.options.organization_id }
-  problem = prepare_log(state)
+  problem = prepare_log(state, shared and shared.log)
   if problem then
     return nil, problem
   end
@@ -439,7 +452,7 @@ local function path_call(state, method, path, given)
     return nil, "attempt to use a closed client"
   elseif type(path) ~= "string" or not (path:find("^/") or path:find("^https?://")) then
     return nil, "the path must be a string that begins with '/', or a URL"
-  elseif path:find("[%c%s#]") then
+  elseif text.has_blanks(path) or path:find("#", 1, true) then
     return nil, "the path contains white space, a control character or '#': escape it, as %20 or %23"
   elseif type(given) ~= "table" then
     return nil, ("options must be a table, not %s"):format(type(given))
@@ -466,14 +479,14 @@ local function path_call(state, method, path, given)
   local parts
   parts, problem = core.url(target)
   if not parts then
-    return nil, ("'%s' is not a URL: %s"):format(url.without_query(target), problem)
+    return nil, ("%s is not a URL: %s"):format(url.quote(target), problem)
   elseif parts.user or parts.password then
     return nil, "the URL must not hold a user name or password: use options.headers"
   end
   local body, media = given.body, "application/octet-stream"
   if type(body) == "table" then
     media = "application/json"
-    body, problem = core.encode(body, "body")
+    body, problem = body_json.encode(body)
     if not body then
       return nil, problem
     end
@@ -493,16 +506,16 @@ local function path_call(state, method, path, given)
     headers = own_origin and state:merged_headers(type_header, given.headers)
       or headers.merge(state.anonymous_headers, type_header, given.headers),
     body = body,
-    log = state:log_for(given.headers),
     repeatable = method == "GET" or method == "PUT" or method == "DELETE",
     returns = "any",
   }
+  call.log = state:log_for(call.headers, given)
   endpoint.apply_limits(call, state, given)
   return call
 end
 
 for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
-  local name = method:lower()
+  local name = text.lower(method)
   Client[name] = function(self, path, given)
     local state = state_of(self, name)
     local call, problem = path_call(state, method, path, given == nil and {} or given)

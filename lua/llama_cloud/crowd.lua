@@ -10,15 +10,18 @@
 --- list cannot be had, and single batches can, they are fetched singly and a sweep is tried now and then.
 
 local date = require("llama_cloud.date")
+local fields = require("llama_cloud.fields")
 local group = require("llama_cloud.group")
 local loop = require("llama_cloud.loop")
+local pace = require("llama_cloud.pace")
 local polling = require("llama_cloud.polling")
+local request = require("llama_cloud.request")
 
 local crowd = {}
 
 local FRUITLESS = 4 -- what a page that shows none of the batches counts for
 local SINGLE_ROUNDS = 16 -- from one try of a list that cannot be had to the next
-local LAST_LOOK = 10 -- seconds for a last look at what was not looked at in time
+local LAST_LOOK = 1 -- seconds for a last look at what was not looked at in time
 
 ---@class LlamaCloud.Crowd the batches of one wait_all
 ---@field private entries table<string, table> id -> { id, plan, batch, cause, busy, task }, of those not delivered
@@ -31,8 +34,12 @@ local LAST_LOOK = 10 -- seconds for a last look at what was not looked at in tim
 ---@field private seen_singly boolean a batch was had by itself since the first of them
 ---@field private singly_for integer rounds without a sweep that are left
 ---@field private not_before number when the service, by its last error, may be asked again
+---@field private fields? LlamaCloud.Fields what the batches are to have in the end
 ---@field private state LlamaCloud.State
+---@field private log LlamaCloud.Log
 ---@field private group LlamaCloud.Group
+---@field private left_at number when the caller last went away with a batch, to come for the next one later
+---@field private missed boolean the time was over while the caller was away, so that nobody could look
 local Crowd = {}
 Crowd.__index = Crowd
 
@@ -42,6 +49,10 @@ local function deliver(many, entry, batch, err)
     many.entries[entry.id] = nil
     many.count = many.count - 1
     many.queue[#many.queue + 1] = { entry.id, batch, err }
+    local seen = batch or err.batch
+    if many.fields and seen then
+      many.fields:see(seen)
+    end
   end
 end
 
@@ -61,7 +72,8 @@ end
 
 -- Takes note of how one was seen.
 local function update(many, entry, batch)
-  entry.batch, entry.cause = batch, nil
+  entry.batch, entry.cause, entry.plan.last = batch, nil, batch
+  polling.note_status(entry.plan, batch, many.pace)
   if many.on_poll then
     many.on_poll(batch)
   end
@@ -87,6 +99,9 @@ local function visit(many, entry)
   elseif goes_on then
     entry.cause = polling.latest(many.pace, entry.cause, err, entry.batch)
     put_off(many, err)
+    if loop.now() < many.pace.deadline then
+      pace.tell_failure(entry.plan, err)
+    end
   else
     err.batch = entry.batch
     deliver(many, entry, nil, err)
@@ -128,7 +143,16 @@ end
 -- network or the service is in trouble, for single calls would add to it; but every second time, and where it turns out
 -- that they can be had, for some rounds.
 local function stumble(many, err)
-  if not polling.passes(err) then
+  local passes = polling.passes(err)
+  if loop.now() < many.pace.deadline then
+    local follows = passes and "again in the next round" or "each is fetched by itself"
+    many.log:put(
+      "warn",
+      ("list of the %ss that are waited for failed, %s: %s"):format(many.waiting.noun, follows, err.message),
+      { kind = err.kind, status = err.status, request_id = err.request_id }
+    )
+  end
+  if not passes then
     many.sweep_pages = math.huge -- the service does not take such a list
     return true
   end
@@ -217,8 +241,8 @@ local function attend(many)
   until not many.pace:rest()
 end
 
--- Looks once more at those that are outstanding, where nobody could for a while before the deadline: the caller's loop
--- was busy with one that it had been given.
+-- Looks once more at those that are outstanding, where nobody could for a while before the deadline: the body of the
+-- caller's loop was busy with one that it had been given.
 local function look_late(many)
   many.pace = many.pace:extended(loop.now() + LAST_LOOK)
   local tasks = {}
@@ -241,10 +265,10 @@ end
 
 -- Delivers to each that is outstanding that the time is over.
 local function end_in_time(many)
-  if not polling.rest_until(many.state, many.pace.deadline) then
+  if not pace.rest_until(many.state, many.pace.deadline) then
     return -- the client was closed: whoever is looked at next is told so
   end
-  if loop.now() > many.pace.deadline + many.pace.first_interval then
+  if many.missed then
     look_late(many)
   end
   for _, id in ipairs(many.ids) do
@@ -258,9 +282,15 @@ end
 
 -- The next one that has ended.
 local function take(self)
-  self.group:drive(function()
+  local deadline = self.pace.deadline
+  if self.left_at < deadline and loop.now() > deadline + self.pace.first_interval then
+    self.missed = true
+  end
+  local held_up = self.group:drive(function()
     return self.queue[self.first] or self.count == 0 or self.group.failure or self.group.live == 0
   end)
+  self.left_at = loop.now()
+  request.tell_block(self.state, held_up)
   local item = self.queue[self.first]
   if item then
     self.queue[self.first] = false
@@ -268,6 +298,9 @@ local function take(self)
     return item[1], item[2], item[3]
   end
   self.group:close()
+  if self.fields then
+    self.fields:tell()
+  end
   group.raise_failure(self.group)
 end
 
@@ -278,7 +311,8 @@ Handle.__index = Handle
 Handle.__name = "llama_cloud.wait_all"
 
 function Handle:__call()
-  return take(self.many)
+  local id, batch, err = take(self.many) -- no tail call, which would let the handle be collected meanwhile
+  return id, batch, err
 end
 
 function Handle:__close()
@@ -304,6 +338,7 @@ function crowd.new(state, waiting, subjects, given, list)
     rule = waiting.sweep,
     list = list,
     on_poll = given.on_poll,
+    fields = fields.watch(given.fields, state),
     entries = {},
     ids = {},
     count = 0,
@@ -313,8 +348,11 @@ function crowd.new(state, waiting, subjects, given, list)
     seen_singly = false,
     singly_for = 0,
     not_before = -math.huge,
+    log = state:log_for(state:merged_headers(given.headers), given),
+    left_at = loop.now(),
+    missed = false,
     group = group.new(),
-    pace = polling.new_pace(given, state),
+    pace = pace.new(given, state),
   }, Crowd)
   for _, subject in ipairs(subjects) do
     local known = many.entries[subject.id]
@@ -325,6 +363,9 @@ function crowd.new(state, waiting, subjects, given, list)
       many.count = many.count + 1
       many.ids[many.count] = subject.id
     end
+  end
+  for _, entry in pairs(many.entries) do
+    entry.plan.last = entry.batch
   end
   many.group:spawn(attend, many)
   many.group:spawn(end_in_time, many)
@@ -381,6 +422,7 @@ function crowd.method(api, waiting)
         if not subject.plan then
           return nil, ("ids[%d]: %s"):format(position, problem)
         end
+        subject.plan.fields = nil -- told of all together, at the end
       end
       local scope = { project_id = params.project_id, organization_id = params.organization_id }
       local function list(narrow, total_timeout)

@@ -112,7 +112,7 @@ local months =
 ---@return integer? seconds nil if it is not such a date
 function date.parse_http(text)
   local day, month, year, hour, minute, second =
-    text:match("^%a+, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$")
+    text:match("^[A-Za-z]+, (%d%d) ([A-Za-z]+) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$")
   if not day or not months[month] then
     return nil
   end

@@ -10,15 +10,18 @@
 ---   repeatable                         a POST that does no harm when it is sent twice
 ---   accept                             another Accept header
 
+local body_json = require("llama_cloud.body_json")
 local core = require("llama_cloud.core")
 local crowd = require("llama_cloud.crowd")
 local date = require("llama_cloud.date")
+local fields = require("llama_cloud.fields")
 local headers = require("llama_cloud.headers")
 local options = require("llama_cloud.options")
 local pagination = require("llama_cloud.pagination")
 local polling = require("llama_cloud.polling")
 local reconcile = require("llama_cloud.reconcile")
 local request = require("llama_cloud.request")
+local text = require("llama_cloud.text")
 local url = require("llama_cloud.url")
 
 local endpoint = {}
@@ -40,7 +43,7 @@ local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 
 
 ---@class LlamaCloud.Options options of one call
 ---@field timeout? number seconds for one attempt
----@field total_timeout? number seconds for the whole call: queueing, pauses and all attempts
+---@field total_timeout? number seconds for the whole call: queueing, pauses and all attempts; of a list: for each page
 ---@field max_retries? integer
 ---@field headers? table<string, string|false> over the client's; false leaves one out
 ---@field query? table<string, any> over what the method built, for parameters that this version does not know
@@ -79,7 +82,7 @@ local function bodily(value, type_name)
     return value
   elseif type_name == "integer" then
     return math.tointeger(value)
-  elseif type_name == "array" and next(value) == nil then
+  elseif (type_name == "array" or type_name == "strings") and next(value) == nil then
     return core.array {}
   end
   return plain(value, type_name)
@@ -94,7 +97,7 @@ local function bad_id(name, id)
     return ("%s must not be empty"):format(name)
   elseif id == "." or id == ".." then
     return ("%s must not be '%s'"):format(name, id) -- it would lead to another path (RFC 3986 section 5.2.4)
-  elseif id:find("[\r\n%z]") then
+  elseif text.breaks_line(id) then
     return ("%s contains a line break or NUL"):format(name)
   end
 end
@@ -105,7 +108,7 @@ local function is_scalar(value)
   if type(value) == "number" then
     return value == value and math.abs(value) < math.huge
   elseif type(value) == "string" then
-    return not value:find("[\r\n%z]")
+    return not text.breaks_line(value)
   end
   return type(value) == "boolean" or value == core.null
 end
@@ -115,7 +118,7 @@ local function called(value)
   if type(value) == "string" then
     return "hold a line break or NUL"
   end
-  return "be " .. (type(value) == "number" and tostring(value) or "a " .. type(value))
+  return "be " .. (type(value) == "number" and text.number(value) or "a " .. type(value))
 end
 
 -- What is wrong with the values of a query, or nil: each is a scalar or an array of scalars.
@@ -135,13 +138,13 @@ local function bad_query(query)
       end
       for position = 1, count do
         if value[position] == nil then
-          return ("query parameter '%s' cannot be a table that is not an array"):format(name)
+          return ("query parameter %s cannot be a table that is not an array"):format(text.quote(name))
         elseif not is_scalar(value[position]) then
-          return ("query parameter '%s' cannot %s"):format(name, called(value[position]):gsub("^be", "hold"))
+          return ("query parameter %s cannot %s"):format(text.quote(name), called(value[position]):gsub("^be", "hold"))
         end
       end
     elseif not is_scalar(value) then
-      return ("query parameter '%s' cannot %s"):format(name, called(value))
+      return ("query parameter %s cannot %s"):format(text.quote(name), called(value))
     end
   end
 end
@@ -149,7 +152,7 @@ endpoint.bad_query = bad_query
 
 -- A declaration, taken apart once.
 local function compile(declaration)
-  local method, path = declaration[1]:match("^(%u+) (/%S*)$")
+  local method, path = declaration[1]:match("^([A-Z]+) (/[^ ]*)$")
   local compiled = {
     method = method,
     path = path,
@@ -163,7 +166,7 @@ local function compile(declaration)
     declaration = declaration,
     repeatable = HARMLESS[method] or declaration.repeatable or false,
   }
-  for name in path:gmatch("{([%w_]+)}") do
+  for name in path:gmatch("{([a-z0-9_]+)}") do
     compiled.ids[#compiled.ids + 1] = name
   end
   local function add(place, names, in_order)
@@ -246,7 +249,7 @@ local function build_body(compiled, params, extra)
   for name, value in pairs(extra or {}) do
     body[name] = value
   end
-  return core.encode(body, "body")
+  return body_json.encode(body)
 end
 
 -- Why the arguments cannot be sent, or nil.
@@ -267,7 +270,7 @@ local function problem_with(compiled, params, given)
   end
   for name in pairs(compiled.header_names) do
     local value = params[name]
-    if type(value) == "string" and value:find("[\r\n%z]") then
+    if type(value) == "string" and text.breaks_line(value) then
       return ("parameter '%s' contains a line break or NUL"):format(name)
     end
   end
@@ -279,6 +282,7 @@ local function build(compiled, state, ids, params, given)
   if problem then
     return nil, problem
   end
+  params, given = options.with_arrays(params, compiled.types), options.with_arrays(given, compiled.options)
   local path
   path, problem = fill_path(compiled, ids)
   if not path then
@@ -305,10 +309,10 @@ local function build(compiled, state, ids, params, given)
     url = state.base .. path,
     headers = state:headers(body ~= nil, accept and { Accept = accept }, own, given.headers),
     body = body,
-    log = state:log_for(given.headers),
     repeatable = compiled.repeatable,
     returns = "object",
   }
+  call.log = state:log_for(call.headers, given)
   if given.fields and given.fields ~= core.null then
     call.decoding = { fields = table.move(given.fields, 1, #given.fields, 1, {}) }
   end
@@ -403,12 +407,27 @@ local function reconciled(state, members, declaration, params, given, call)
   end
 end
 
+-- run, which also tells the names of fields that its answer has not.
+local function watched(run, watch)
+  return function()
+    local value, err = run()
+    if value then
+      watch:see(value)
+      watch:tell()
+    end
+    return value, err
+  end
+end
+
 -- What prepares a declared method: something to run, made of checked arguments; nil and the problem.
 local function preparation(compiled, members)
   local declaration = compiled.declaration
   if declaration.pagination then
     return function(state, ids, params, given)
       local list, problem = paginated(compiled, state, ids, params, given)
+      if list and given.fields then
+        list.fields = fields.watch(list.decoding.fields, state)
+      end
       return list and function()
         return list, nil, nil, list
       end, problem
@@ -422,7 +441,11 @@ local function preparation(compiled, members)
     local run = function()
       return request.perform(state, call)
     end
-    if not declaration.reconcile then
+    local watch = call.decoding and fields.watch(call.decoding.fields, state)
+    if watch then
+      run = watched(run, watch)
+    end
+    if compiled.method ~= "POST" or compiled.repeatable then
       return run
     elseif given.reconcile then
       run = reconciled(state, members, declaration, params, given, call)
@@ -430,7 +453,10 @@ local function preparation(compiled, members)
     return function()
       local value, err = run()
       if type(value) == "table" and type(value.id) == "string" then
-        reconcile.remember(state.shared.created, value.id)
+        call.log:put("info", ("%s created %s"):format(declaration[1], value.id), { id = value.id })
+        if declaration.reconcile then
+          reconcile.remember(state.shared.created, value.id)
+        end
       end
       return value, err
     end
@@ -474,7 +500,7 @@ local function waiting_methods(waiting, members)
       if problem then
         return nil, problem
       end
-      return prepare(state, ids, params, given)
+      return prepare(state, ids, options.with_arrays(params, parameters), options.with_arrays(given, types))
     end
   end
   return methods

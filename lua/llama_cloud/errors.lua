@@ -1,6 +1,7 @@
 --- The error object: what a call that fails in operation returns as its second value, and what iterators raise.
 
 local core = require("llama_cloud.core")
+local text = require("llama_cloud.text")
 
 local errors = {}
 
@@ -24,7 +25,7 @@ local errors = {}
 
 ---@class LlamaCloud.Error
 ---@field kind LlamaCloud.ErrorKind
----@field message string for people: what happened and what to do
+---@field message string for people: what happened and what to do; one line of UTF-8, at most 1,000 bytes
 ---@field status? integer HTTP status of the last response
 ---@field body? any the response's body: decoded if it is JSON, otherwise a string
 ---@field headers? table<string, string> the response's headers, names in lower case
@@ -37,6 +38,12 @@ local errors = {}
 ---@field permanent? boolean true where no request can be sent until something is changed here: an option, a file, a proxy
 ---@field cause? LlamaCloud.Error what went wrong last before this error
 ---@field batch? table the batch or job as last seen, where the error is about one
+---@field traceback? string of the task that raised it, where one did: the functions that it was in
+---@operator concat(string|number|LlamaCloud.Error): string
+---@field page_token? string of a list by pages: the page at which it stopped; list { page_token = … } goes on there. nil: the first
+---@field offset? integer of a list by offset: the first item that was not given; list { offset = … } goes on there
+---@field delivered? integer of a list: how many items of the page at page_token were given before; with an offset 0
+---@field items? table[] of list:all(): the items that it had
 local Error = {}
 Error.__index = Error
 Error.__name = "llama_cloud.error"
@@ -57,32 +64,66 @@ local hints = {
   permission_denied = "the key's project or plan does not allow this",
 }
 
--- A text on one line, without what a terminal would obey.
-local function plain(text)
-  return (text:gsub("%c+", " "))
-end
+-- Bytes, so that all of tostring(err) is at most 2 kB. The whole of what the service said is in `body`.
+local MOST_OF_MESSAGE = 1000
+local MOST_OF_URL = 500
+local MOST_OF_ID = 100
+local MOST_OF_LOCATION = 200
+local MOST_FAULTS = 10 -- of a list of them
 
 function Error:__tostring()
   local context = {}
   if self.method and self.url then
-    context[#context + 1] = self.method .. " " .. self.url
+    context[#context + 1] = self.method .. " " .. text.line(self.url, MOST_OF_URL)
   end
   if self.attempts and self.attempts > 1 then
     context[#context + 1] = self.attempts .. " attempts"
   end
   if self.request_id then
-    context[#context + 1] = "request id " .. self.request_id
+    context[#context + 1] = "request id " .. text.line(self.request_id, MOST_OF_ID)
   end
-  local text = ("llama_cloud: %s: %s"):format(self.kind, self.message)
-  return plain(#context > 0 and ("%s (%s)"):format(text, table.concat(context, ", ")) or text)
+  local line = ("llama_cloud: %s: %s"):format(self.kind, text.line(self.message, MOST_OF_MESSAGE))
+  return #context > 0 and ("%s (%s)"):format(line, table.concat(context, ", ")) or line
 end
 
---- Makes an error object of the given fields; kind and message are required. The message may be the service's words.
+-- What an operand of `..` is as a text. Raises for what cannot be concatenated, at the caller's line.
+local function operand(value)
+  local kind = type(value)
+  if kind == "string" or kind == "number" then
+    return value
+  elseif getmetatable(value) == Error then
+    return tostring(value)
+  end
+  error(("attempt to concatenate a %s value"):format(kind), 3)
+end
+
+function Error.__concat(a, b)
+  local left, right = operand(a), operand(b)
+  return left .. right
+end
+
+--- Makes an error object of the given fields; kind and message are required. The message may be the service's words, of
+--- any length: it is made one line, and shortened.
 ---@param fields table
 ---@return LlamaCloud.Error
 function errors.new(fields)
-  fields.message = plain(fields.message)
+  fields.message = text.line(fields.message, MOST_OF_MESSAGE)
+  fields.request_id = fields.request_id and text.line(fields.request_id, MOST_OF_ID)
   return setmetatable(fields, Error)
+end
+
+--- Adds words to the end of an error's message. Where that becomes too long, its middle goes, not they.
+---@param err LlamaCloud.Error
+---@param words string
+function errors.append(err, words)
+  err.message = text.line(err.message .. words, MOST_OF_MESSAGE)
+end
+
+--- Adds words to the beginning of an error's message.
+---@param err LlamaCloud.Error
+---@param words string
+function errors.prepend(err, words)
+  err.message = text.line(words .. err.message, MOST_OF_MESSAGE)
 end
 
 --- Whether a value is an error object of this module.
@@ -99,13 +140,6 @@ function errors.kind_of_status(status)
   return kinds[status] or (status >= 500 and "internal_server" or "status")
 end
 
--- The first bytes of a text, on one line, without what a terminal would obey.
-local function excerpt(text, limit)
-  local short = text:sub(1, limit):gsub("[%s%c]+", " ")
-  return #text > limit and short .. "…" or short
-end
-errors.excerpt = excerpt
-
 -- One entry of FastAPI's list of faults: `query.page_size: Input should be greater than 0`.
 local function describe_fault(fault)
   if type(fault) ~= "table" or type(fault.msg) ~= "string" then
@@ -113,7 +147,7 @@ local function describe_fault(fault)
   end
   local path = {}
   for _, part in ipairs(type(fault.loc) == "table" and fault.loc or {}) do
-    path[#path + 1] = tostring(part)
+    path[#path + 1] = type(part) == "number" and text.number(part, "%.14g") or tostring(part)
   end
   return #path > 0 and table.concat(path, ".") .. ": " .. fault.msg or fault.msg
 end
@@ -121,15 +155,18 @@ end
 -- The service's own words in a decoded body, or nil: `detail` as text or as a list (422), `message`, `error`.
 local function explanation(body)
   if type(body) ~= "table" then
-    return type(body) == "string" and body ~= "" and excerpt(body, 200) or nil
+    return type(body) == "string" and body ~= "" and text.excerpt(body, 200) or nil
   end
   local detail = body.detail
   if type(detail) == "string" then
     return detail
   elseif type(detail) == "table" then
     local faults = {}
-    for _, fault in ipairs(detail) do
-      faults[#faults + 1] = describe_fault(fault)
+    for i = 1, math.min(#detail, MOST_FAULTS) do
+      faults[#faults + 1] = describe_fault(detail[i])
+    end
+    if #detail > MOST_FAULTS then
+      faults[#faults + 1] = ("and %d more"):format(#detail - MOST_FAULTS)
     end
     if #faults > 0 then
       return table.concat(faults, "; ")
@@ -149,27 +186,42 @@ end
 
 local MOST_JSON = 1 << 20 -- bytes of a body that is decoded; more is no explanation, and could take a minute
 
+-- The body of an error: decoded if it is JSON, without secrets. JSON first, for a secret may be escaped in it twice.
+local function body_of(given, clean)
+  if given ~= "" and #given <= MOST_JSON then
+    local decoded, problem = core.decode(given, { repair = true })
+    if not problem then
+      return clean(decoded)
+    end
+  end
+  return clean(given)
+end
+
+local function as_it_is(value)
+  return value
+end
+
 --- The error for a response whose status is not 2xx.
 ---@param status integer
 ---@param headers table<string, string>
----@param text string the body as it came
+---@param given string the body as it came
+---@param log? LlamaCloud.Log what takes secrets out of all of it, before any of it is cut
 ---@return LlamaCloud.Error
-function errors.from_response(status, headers, text)
-  local body = text
-  if text ~= "" and #text <= MOST_JSON then
-    local decoded, problem = core.decode(text, { repair = true })
-    if not problem then
-      body = decoded
-    end
+function errors.from_response(status, headers, given, log)
+  local function clean(value)
+    return log:clean(value)
   end
+  clean = log and clean or as_it_is
+  headers = clean(headers)
+  local body = body_of(given, clean)
   local kind = errors.kind_of_status(status)
   local message = explanation(body)
   if not message or message == "" then
-    message = text ~= "" and excerpt(text, 200) or "no explanation in the response"
+    message = given ~= "" and text.excerpt(clean(given), 200) or "no explanation in the response"
   end
-  message = ("%d: %s"):format(status, message)
+  message = ("%d: %s"):format(status, text.line(message, MOST_OF_MESSAGE))
   if headers.location and status >= 300 and status < 400 then
-    message = ("%s (Location: %s)"):format(message, headers.location)
+    message = ("%s (Location: %s)"):format(message, text.line(headers.location, MOST_OF_LOCATION))
   end
   if hints[kind] then
     message = ("%s (%s)"):format(message, hints[kind])

@@ -1,149 +1,175 @@
 --- The gate of a client: after a 429 nobody calls for the time that the service asked for, and then the calls are let go
 --- one after another, at a rate that is learnt. Knows neither clock nor loop: every function takes the time.
 ---
---- Between calls lies `interval` seconds: none until the first 429; then what the successes of the last second suggest,
---- more at each further 429 (half as much again if it comes soon, a tenth if the rate was nearly right), and less with
---- each success: slowly, but quickly down to what was refused last if it was raised by half.
+--- The rate is a function of the time since the gate opened again. It doubles each second, until there is no limit any more.
+--- But the rate at which the service last refused calls is remembered as the ceiling, and near it the rate lingers, as
+--- congestion control by CUBIC does (RFC 9438): after a refusal it begins at nine tenths of the ceiling, takes some seconds
+--- to the ceiling, and from there on grows faster and faster, until it doubles each second again. So a real limit is
+--- overstepped seldom and by little, and one that is no more is forgotten within seconds.
+---
+--- A refusal that came alone says nothing about a limit: there is no ceiling then, and the rate doubles twice a second. Nor
+--- do refusals in a row, with nothing answered between them, or soon after the gate opened: they halve the rate.
 ---
 --- A client that has had no answer yet knows nothing of what the service allows. So of what is called in its first instant
---- only OPENING calls pass; each answer lets two more through, which soon lets all through where there is no limit.
+--- only OPENING calls pass; each answer lets another through, later two, which soon lets all through where there is no limit.
 
 ---@class LlamaCloud.Gate
 ---@field private open_at number before this time nobody passes
----@field private interval number seconds from one call to the next; 0: no limit
+---@field private base number calls a second when it opens; math.huge: as many as come
+---@field private ceiling number calls a second at which the service refused some; math.huge: not known
+---@field private linger number seconds from nine tenths of the ceiling to the ceiling
+---@field private doublings number per second
+---@field private learnt_at number when the last refusal came that taught something
+---@field private since integer how many calls were answered since then
+---@field private alone boolean it was the only one, as far as is known
+---@field private next_at number when the next call may pass
+---@field private counts integer[] answers by twentieths of a second, in a ring
+---@field private slot integer the twentieth of a second that is counted
 ---@field private credit number how many may pass in the opening; math.huge: it is over
----@field private opened_at number when the credit was last filled up
----@field private hasty_until number the interval down to which it shrinks quickly, for it was raised on little evidence
----@field private since integer successes since interval was last raised
----@field private last number when the last call passed
----@field private learnt_at number when interval was last raised
----@field private tickets integer how many calls have had to wait
----@field private served integer how many of those have passed or given up
----@field private due table<integer, number> ticket -> when its call was to come again, of those that wait
----@field private head integer no ticket below it waits
----@field private window number when the counting of successes began
----@field private successes integer successes since then
----@field private before integer successes of the second before it
+---@field private credited_at number when the credit was last filled up
+---@field private answers integer in the opening
 local Gate = {}
 Gate.__index = Gate
 
-local MAX_INTERVAL = 1 -- seconds
-local MAX_FIRST_INTERVAL = 0.2 -- a single success before the first 429 says little about what the service allows
-local MIN_INTERVAL = 0.0005 -- below this the limit is not worth keeping
-local FIRST_INTERVAL = 0.05 -- when nothing is known of what the service allows
-local MAX_QUEUEING = 1 -- seconds after which a call in the queue asks again: the interval may have become shorter
+local LEAST = 1 -- calls a second
+local LEAST_BLIND = 2 -- likewise, where nothing but refusals is known
+local UNKNOWN = 10 -- calls a second to begin with, where next to nothing was answered before the first refusal
+local ENOUGH = 1000 -- calls a second from which on there is no pacing
+local NEAR = 0.9 -- of the ceiling: from here on the rate lingers
+local LINGER = 8 -- seconds; where the service asks for longer pauses than a second, so many pauses, of up to 4 s
+local MEMORY = 60 -- seconds after which a refusal is forgotten
+local LATE = 0.02 -- seconds by which a call may be late without being in the way of the next
 
-local LOST = 0.5 -- seconds overdue after which a call is not waited for: perhaps nobody runs its coroutine any more
+local SLOTS = 20 -- in which a second is counted
 
 local OPENING = 50 -- calls
-local OPENING_SUCCESSES = 500 -- after which the opening is over
-local OPENING_RETRY = 0.01 -- seconds after which a call that had no credit asks again
+local OPENING_ANSWERS = 500 -- after which the opening is over
 local OPENING_REFILL = 1 -- seconds after which answers that do not come are no longer waited for
-local STEADY = 50 -- successes between two refusals that show that the rate is nearly right
 
 local gate = {}
 
 ---@return LlamaCloud.Gate
 function gate.new()
+  local counts = {}
+  for i = 1, SLOTS do
+    counts[i] = 0
+  end
   return setmetatable({
     open_at = -math.huge,
-    interval = 0,
-    last = -math.huge,
+    base = math.huge,
+    ceiling = math.huge,
+    linger = 0,
+    doublings = 1,
     learnt_at = -math.huge,
-    tickets = 0,
-    served = 0,
-    due = {},
-    head = 1,
-    window = -math.huge,
-    successes = 0,
-    before = 0,
-    credit = OPENING,
-    opened_at = -math.huge,
     since = 0,
-    hasty_until = math.huge,
+    alone = false,
+    next_at = -math.huge,
+    counts = counts,
+    slot = 0,
+    credit = OPENING,
+    credited_at = -math.huge,
+    answers = 0,
   }, Gate)
 end
 
--- A ticket is used up.
-local function settle(self, ticket)
-  if self.due[ticket] then
-    self.due[ticket] = nil
-    self.served = self.served + 1
-  end
-end
-
--- Settles the tickets of those who are next and have not come.
-local function pass_over_lost(self, now)
-  while self.head <= self.tickets do
-    local due = self.due[self.head]
-    if due and due + LOST >= now then
-      break
-    end
-    settle(self, self.head)
-    self.head = self.head + 1
-  end
-end
-
--- Tells a call when to come again. Its delay and its ticket.
-local function put_off(self, now, delay, ticket)
-  if not ticket then
-    self.tickets = self.tickets + 1
-    ticket = self.tickets
-    self.due[ticket] = now + delay
-  elseif self.due[ticket] then -- one that had been given up stays so
-    self.due[ticket] = now + delay
-  end
-  return delay, ticket
-end
-
---- Asks to pass. A call that is told to wait comes again after that time, with the ticket that it was given; who came
---- first passes first.
+--- How many calls a second pass.
 ---@param now number seconds
----@param ticket? integer from an earlier answer
----@return number delay seconds to wait before asking again; 0: pass now
----@return integer? ticket
-function Gate:enter(now, ticket)
-  if self.credit <= 0 and now - self.opened_at < OPENING_REFILL then
-    return put_off(self, now, OPENING_RETRY, ticket)
+---@return number rate math.huge: as many as come
+function Gate:rate(now)
+  local base, ceiling = self.base, self.ceiling
+  local elapsed = math.max(0, now - self.open_at)
+  if base == math.huge or elapsed >= MEMORY then
+    return math.huge
   end
-  pass_over_lost(self, now)
-  -- Who has others ahead leaves each of them time to come; they need not: their coroutines may have been dropped.
-  local ahead = math.max(0, (ticket or self.tickets + 1) - self.served - 1)
-  local turn = math.max(self.open_at, self.last + self.interval) + math.min(ahead * self.interval, MAX_QUEUEING)
-  if now >= turn then
-    self.last = now
-    self:spend(now)
-    if ticket then
-      settle(self, ticket)
+  local rate = base * 2 ^ (elapsed * self.doublings)
+  if rate > NEAR * ceiling then
+    elapsed = elapsed - math.log(NEAR * ceiling / base, 2) / self.doublings
+    local beyond = elapsed - self.linger
+    if beyond < 0 then
+      rate = ceiling * (NEAR + (1 - NEAR) * elapsed / self.linger)
+    else
+      rate = ceiling * 2 ^ math.min(beyond, beyond * beyond / 2)
     end
-    return 0
   end
-  return put_off(self, now, math.max(turn - now, MIN_INTERVAL), ticket)
+  local enough = ceiling < math.huge and math.max(ENOUGH, 4 * ceiling) or ENOUGH
+  return rate < enough and rate or math.huge
 end
 
--- One call passes: in the opening it costs credit.
-function Gate:spend(now)
-  if now - self.opened_at >= OPENING_REFILL then
-    self.credit, self.opened_at = math.max(self.credit, OPENING), now
+-- Forgets the counts that are older than a second.
+local function move_on(self, now)
+  local slot = math.floor(now * SLOTS)
+  for i = math.max(self.slot, slot - SLOTS) + 1, slot do
+    self.counts[i % SLOTS + 1] = 0
   end
-  self.credit = self.credit - 1
+  self.slot = slot
 end
 
---- Lets a call that is not urgent pass, if nobody has to wait.
+-- How many calls were answered in the last second.
+local function answered_lately(self, now)
+  move_on(self, now)
+  local sum = 0
+  for _, count in ipairs(self.counts) do
+    sum = sum + count
+  end
+  return sum
+end
+
+--- How long the next call has to wait.
 ---@param now number seconds
----@return boolean passed
-function Gate:try(now)
-  if self.interval > 0 or now < self.open_at or self.credit <= 0 then
-    return false
+---@return number seconds 0: it may pass now
+function Gate:delay(now)
+  local due = math.max(self.open_at, self.next_at)
+  if self.credit <= 0 then
+    due = math.max(due, self.credited_at + OPENING_REFILL)
   end
-  self:spend(now)
-  return true
+  return math.max(0, due - now)
 end
 
---- Gives a ticket back: its call does not pass after all.
----@param ticket integer
-function Gate:leave(ticket)
-  settle(self, ticket)
+--- A call passes.
+---@param now number seconds
+function Gate:pass(now)
+  if self.credit < math.huge then
+    if now - self.credited_at >= OPENING_REFILL then
+      self.credit, self.credited_at = math.max(self.credit, OPENING), now
+    end
+    self.credit = self.credit - 1
+  end
+  local rate = self:rate(now)
+  if rate < math.huge then
+    self.next_at = math.max(self.next_at, now - LATE) + 1 / rate
+  end
+end
+
+-- Sets the rate about which the service refuses calls.
+local function remember(self, ceiling, linger)
+  self.ceiling, self.base = ceiling, NEAR * ceiling
+  self.linger, self.doublings, self.alone = linger, 1, false
+end
+
+-- What the refusal of a call says that was sent at this rate.
+local function learn(self, now, delay, rate)
+  local answered = answered_lately(self, now)
+  local known = now - self.open_at < MEMORY and self.ceiling or math.huge
+  if rate < math.huge and (self.since == 0 or now - self.open_at < 1) then
+    -- what was answered before the pause, and nothing or little since, tells no rate
+    local least = self.since == 0 and LEAST_BLIND or LEAST
+    self.base = math.max(self.base / 2, math.min(least, NEAR * self.ceiling))
+    self.doublings, self.alone = 1, false
+  elseif rate == math.huge and known == math.huge then
+    self.base, self.ceiling, self.doublings, self.alone = math.max(answered / 2, UNKNOWN), math.huge, 2, true
+  else
+    local met = math.min(rate, answered)
+    if rate == math.huge then
+      met = math.max(answered, known) -- there was no pacing any more
+    end
+    if met > known then
+      met = math.sqrt(met * known) -- it was reached in haste
+    elseif rate < known then
+      -- the service may count in longer times than a second
+      met = math.sqrt(met * self.since / (now - self.learnt_at))
+    end
+    remember(self, math.max(met, LEAST), LINGER * math.max(1, math.min(delay, 4)))
+  end
 end
 
 --- The service has refused a call with 429.
@@ -151,42 +177,36 @@ end
 ---@param delay number seconds during which nobody is to call
 ---@param started number when the refused call was let through
 function Gate:refuse(now, delay, started)
+  if started >= self.learnt_at then
+    learn(self, now, delay, self:rate(started))
+    self.learnt_at, self.since = now, 0
+    self.credit = math.huge -- from here on it is the rate that counts
+  elseif self.alone then -- no longer: this one was under way with it
+    local answered = answered_lately(self, now)
+    if answered > 0 then
+      remember(self, math.max(answered, UNKNOWN / 2), LINGER / 4)
+    end
+  end
   self.open_at = math.max(self.open_at, now + delay)
-  if started < self.learnt_at then
-    return -- it was under way when the interval was raised: nothing new is learnt from it
-  end
-  self.learnt_at = now
-  self.credit = math.huge -- from here on it is the interval that counts
-  local since = self.since
-  self.since = 0
-  local seen = now - self.window < 2 and self.successes + self.before or 0
-  local steady = since >= STEADY
-  self.hasty_until = steady and math.huge or self.interval * 1.05
-  if self.interval > 0 then
-    -- what has been let through lately bounds how wrong the interval can be
-    local most = seen > 0 and math.min(2 / seen, MAX_INTERVAL) or MAX_INTERVAL
-    self.interval = math.max(self.interval, math.min(self.interval * (steady and 1.1 or 1.5), most))
-  else
-    self.interval = seen > 0 and math.min(1 / seen, MAX_FIRST_INTERVAL) or FIRST_INTERVAL
-  end
+  self.next_at = math.max(self.next_at, self.open_at)
 end
 
 --- A call has been answered, not with 429.
 ---@param now number seconds
 function Gate:accept(now)
-  if now - self.window >= 1 then
-    self.before = now - self.window < 2 and self.successes or 0
-    self.window, self.successes = now, 0
-  end
-  self.successes = self.successes + 1
+  move_on(self, now)
+  local i = self.slot % SLOTS + 1
+  self.counts[i] = self.counts[i] + 1
   self.since = self.since + 1
-  self.credit = self.since >= OPENING_SUCCESSES and math.huge or self.credit + 2
-  if self.interval > 0 then
-    self.interval = self.interval * (self.interval > self.hasty_until and 0.995 or 0.999)
-    if self.interval < MIN_INTERVAL then
-      self.interval = 0
-    end
+  if self.credit < math.huge then
+    self.answers = self.answers + 1
+    self.credit = self.answers >= OPENING_ANSWERS and math.huge or self.credit + (self.answers > OPENING and 2 or 1)
   end
+end
+
+--- A call has ended without an answer: it was no answer, but it is not under way any more.
+function Gate:drop()
+  self.credit = self.credit + 1
 end
 
 return gate

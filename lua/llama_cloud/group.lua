@@ -3,6 +3,7 @@
 
 local errors = require("llama_cloud.errors")
 local loop = require("llama_cloud.loop")
+local trace = require("llama_cloud.trace")
 
 local group = {}
 
@@ -20,6 +21,7 @@ local current -- the task that is running
 ---@field private state "starting"|"pending"|"done"|"failed"|"cancelled"
 ---@field private values table|false what the function returned
 ---@field private error any what it raised
+---@field private frames LlamaCloud.Frame[]|false where
 ---@field private queued boolean
 ---@field private cancelling boolean it was cancelled while it ran
 ---@field private ending boolean its to-be-closed variables are being closed
@@ -77,6 +79,17 @@ local function attend_root()
 end
 
 loop.on_unblocked = attend_root -- whoever was blocked may have taken the timer
+
+function loop.holds_up_tasks()
+  local task = current
+  while task do
+    if task.group.live > 1 then
+      return true
+    end
+    task = task.group.driver
+  end
+  return false
+end
 
 -- Tells whoever drives a group that a task can go on.
 local function wake_driver(owner)
@@ -144,6 +157,7 @@ local function go_on(task, before)
   else
     -- its to-be-closed variables are still open, and may raise in their turn
     task.ending = true
+    task.frames = trace.of(task.co, results[2]) or false
     local closed, err = coroutine.close(task.co)
     if closed then
       err = results[2]
@@ -193,6 +207,7 @@ function Group:spawn(f, ...)
     observed = false,
     values = false, -- here already, so that nothing needs memory when it is set
     error = false,
+    frames = false,
     ending = false,
     cancelling = false,
     watchers = {},
@@ -279,8 +294,9 @@ driver_mt.__gc = driver_mt.__close
 
 local drivers = 0
 
--- Drives the group until done() is true.
+-- Drives the group until done() is true. Returns what that has held up.
 local function lead(self, done)
+  local held_up
   drivers = drivers + 1
   local mark <close> = setmetatable({ group = self, number = drivers }, driver_mt)
   self.driven, self.driver = mark.number, current or false
@@ -292,7 +308,7 @@ local function lead(self, done)
       if not self:is_ready() then
         local waiter <close> = loop.waiter()
         self.waiter = waiter
-        loop.suspend(waiter)
+        held_up = loop.suspend(waiter) or held_up
         self.waiter = nil
         deadline = loop.now() + SLICE
       elseif loop.now() >= deadline then
@@ -301,6 +317,7 @@ local function lead(self, done)
       end
     end
   end
+  return held_up
 end
 
 -- The place of one who waits for the driver, or for a task.
@@ -316,7 +333,7 @@ local place_mt = {
   end,
 }
 
--- Waits until a task ends, or until the driver leaves.
+-- Waits until a task ends, or until the driver leaves. Returns what that has held up.
 local function stand_by(self, done, task)
   local waiter <close> = loop.waiter()
   local place <close> = setmetatable({ group = self, waiter = waiter, task = task }, place_mt) -- luacheck: ignore place
@@ -325,7 +342,7 @@ local function stand_by(self, done, task)
   if task then
     table.insert(task.watchers, waiter)
   end
-  loop.suspend(waiter)
+  return loop.suspend(waiter)
 end
 
 -- Whether the running task goes on only if the group is driven: it is one of the group's, or of a group that such a one
@@ -342,14 +359,17 @@ end
 --- does: it would wait for itself.
 ---@param done fun(): boolean
 ---@param task? LlamaCloud.Task whose end may make done() true
+---@return string? held_up what stood still meanwhile, as loop.suspend returns it
 function Group:drive(done, task)
+  local held_up
   while not done() do
     if self.driven or is_inside(self) then
-      stand_by(self, done, task)
+      held_up = stand_by(self, done, task) or held_up
     else
-      lead(self, done)
+      held_up = lead(self, done) or held_up
     end
   end
+  return held_up
 end
 
 --- Drives the group until all of its tasks have ended.
@@ -388,10 +408,9 @@ function Task:cancel()
     return
   end
   local err = errors.new { kind = "cancelled", message = "the task was cancelled", cause = false } -- first, for it needs memory
-  self.ending = true
+  self.ending, self.error = true, err
   local ok, cause = coroutine.close(self.co)
   err.cause = not ok and cause or nil
-  self.error = err
   finish(self, "cancelled")
 end
 
@@ -461,7 +480,7 @@ function group.raise_failure(owner)
   if failed then
     failed.observed = true
     update_failure(owner)
-    error(failed.error, 0)
+    trace.raise(failed.error, failed.frames)
   end
 end
 

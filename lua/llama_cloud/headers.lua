@@ -1,5 +1,7 @@
 --- Request headers: merging sets of them, and refusing what would break out of its line.
 
+local text = require("llama_cloud.text")
+
 local headers = {}
 
 --- Why a set of headers cannot be sent, or nil. Values are strings or numbers; false removes a header.
@@ -7,12 +9,18 @@ local headers = {}
 ---@return string? problem
 function headers.check(set)
   for name, value in pairs(set) do
-    if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
-      return ("invalid header name %q"):format(tostring(name)) -- RFC 9110 section 5.1
+    if type(name) ~= "string" then
+      local complaint = ('invalid header name "%s"'):format(tostring(name))
+      local line = type(value) == "string" and value:match("^[ \t]*([A-Za-z0-9-]+)[ \t]*:") -- its value may be a secret
+      return line and ('%s: write ["%s"] = "…" in the place of the line'):format(complaint, line) or complaint
+    elseif not name:find("^[A-Za-z0-9!#$%%&'*+.^_`|~-]+$") then
+      return ('invalid header name "%s"'):format(text.line(name, 100, "?")) -- RFC 9110 section 5.1
     elseif value ~= false and type(value) ~= "string" and type(value) ~= "number" then
-      return ("header '%s' must be a string, or false to leave it out, not %s"):format(name, type(value))
-    elseif type(value) == "string" and value:find("[\r\n%z]") then
-      return ("header '%s' contains a line break or NUL"):format(name)
+      return ("header %s must be a string, or false to leave it out, not %s"):format(text.quote(name), type(value))
+    elseif type(value) == "string" and text.breaks_line(value) then
+      return ("header %s contains a line break or NUL"):format(text.quote(name))
+    elseif value ~= value or value == math.huge or value == -math.huge then
+      return ("header %s must be a finite number"):format(text.quote(name))
     end
   end
 end
@@ -31,11 +39,11 @@ function headers.merge(...)
     end
     table.sort(names)
     for _, name in ipairs(names) do
-      local key = name:lower()
+      local key = text.lower(name)
       local at = place[key] or #list + 1
       place[key] = at
       list[at] = name
-      list[at + 1] = set[name] and tostring(set[name])
+      list[at + 1] = set[name] and text.scalar(set[name])
     end
   end
   return list
@@ -61,6 +69,31 @@ local shown = {
   ["x-should-retry"] = true,
 }
 
+local function is_shown(key)
+  return shown[key] or key:find("x-stainless-", 1, true) == 1
+end
+
+-- What is in the names of headers that say who somebody is.
+local telling = { "auth", "cookie", "credential", "key", "passw", "secret", "session", "signature", "token" }
+
+--- Whether the value of a header that was given is a secret wherever it is found. By its name it is; or because it is long
+--- and one word, and no URL: many gateways have a header of their own. Other values may be ordinary words.
+---@param name string
+---@param value string
+---@return boolean
+function headers.is_secret(name, value)
+  local key = text.lower(name)
+  if is_shown(key) then
+    return false
+  end
+  for _, word in ipairs(telling) do
+    if key:find(word, 1, true) then
+      return true
+    end
+  end
+  return #value >= 16 and not value:find("[ \t]") and not value:find("://", 1, true)
+end
+
 --- Headers for a log: values that may be secret become `***`.
 ---@param list (string|false)[]|table<string, string> what merge returns, or a response's headers
 ---@return table<string, string>
@@ -68,8 +101,7 @@ function headers.redact(list)
   local result = {}
   local function add(name, value)
     if value then
-      local key = name:lower()
-      result[name] = (shown[key] or key:find("^x%-stainless%-")) and value or "***"
+      result[name] = is_shown(text.lower(name)) and value or "***"
     end
   end
   if #list > 0 then

@@ -14,6 +14,7 @@ local date = require("llama_cloud.date")
 local errors = require("llama_cloud.errors")
 local group = require("llama_cloud.group")
 local loop = require("llama_cloud.loop")
+local texts = require("llama_cloud.text")
 
 ---@class LlamaCloud
 ---@field null userdata
@@ -51,7 +52,7 @@ end
 ---@param seconds number not negative; math.huge waits until the program is interrupted
 function llama_cloud.sleep(seconds)
   if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-    local got = type(seconds) == "number" and tostring(seconds) or type(seconds)
+    local got = type(seconds) == "number" and texts.number(seconds) or type(seconds)
     error(("sleep takes a number of seconds that is not negative, not %s"):format(got), 2)
   end
   loop.sleep(seconds)

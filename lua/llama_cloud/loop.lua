@@ -5,6 +5,7 @@
 --- of what has ended; none is ever resumed from there.
 
 local core = require("llama_cloud.core")
+local trace = require("llama_cloud.trace")
 
 local loop = {}
 
@@ -26,6 +27,7 @@ local loop = {}
 ---@field watch? table the watch that it counts for
 ---@field group? LlamaCloud.Group whose tasks may run here if this thread blocks
 ---@field done? fun(): boolean what the waiter waits for, if it has a group
+---@field call? fun() of an alarm
 
 local transport -- one for the whole Lua state, made at first use
 local waiters = {} -- token -> waiter; keeps both alive until the token ends
@@ -41,6 +43,12 @@ loop.tasks = setmetatable({}, weak_keys)
 
 --- Called when a thread that was blocked goes on; set by group.lua.
 function loop.on_unblocked() end
+
+--- Whether there are tasks that stand still while the running one blocks the thread; set by group.lua.
+---@return boolean
+function loop.holds_up_tasks()
+  return false
+end
 
 local PARK = {} -- what is yielded to park
 
@@ -100,6 +108,8 @@ function loop.signal(waiter)
   waiter.ready = true
   if waiter.task then
     waiter.task:make_ready()
+  elseif waiter.call then
+    waiter.call()
   elseif waiter.parked then
     waiter.parked = false
     waiter.host.wake(waiter.handle)
@@ -195,8 +205,9 @@ local function under_host()
 end
 
 -- Blocks this thread until the waiter is ready. What ends meanwhile is handed to its waiters, who run when their hosts
--- get control. Only the tasks of the group that the waiter waits for can run here. True if an event loop is held up.
+-- get control. Only the tasks of the group that the waiter waits for can run here. What is held up, if anything is.
 local function block(waiter)
+  local held_up = under_host() and "the event loop" or loop.holds_up_tasks() and "other tasks" or nil
   local owner = waiter.group
   if owner then
     owner:readmit()
@@ -215,23 +226,23 @@ local function block(waiter)
     end
   end
   loop.on_unblocked()
-  return under_host()
+  return held_up
 end
 
 --- Suspends the caller until its waiter is signalled.
 ---@param waiter LlamaCloud.Waiter
----@return boolean? blocked true when an event loop was held up, because the caller could not be suspended
+---@return string? held_up what stood still meanwhile, because the caller could not be suspended: "the event loop", "other tasks"
 function loop.suspend(waiter)
   if not coroutine.isyieldable() then
     return block(waiter)
   end
   local co = coroutine.running()
   if wrapped[co] then
-    local blocked
+    local held_up
     while not waiter.ready do
-      blocked = coroutine.yield(PARK, waiter) -- whoever has called the generator waits in its place
+      held_up = coroutine.yield(PARK, waiter) -- whoever has called the generator waits in its place
     end
-    return blocked
+    return held_up
   end
   local task = loop.tasks[co]
   if task then
@@ -250,7 +261,7 @@ end
 
 --- Waits until a token has ended.
 ---@param token table
----@return boolean? blocked true when an event loop was held up, because the caller could not be suspended
+---@return string? held_up what stood still meanwhile, because the caller could not be suspended: "the event loop", "other tasks"
 function loop.await(token)
   if token:done() then
     return
@@ -266,6 +277,24 @@ end
 function loop.sleep(seconds)
   local timer <close> = loop.transport():timer(seconds)
   loop.await(timer)
+end
+
+--- Calls f when a time has passed, from whatever steps the transport then. f does bookkeeping: it may end tokens, but never
+--- waits, and runs nothing of the application's.
+---@param seconds number
+---@param f fun()
+---@return table alarm
+function loop.alarm(seconds, f)
+  local alarm = loop.transport():timer(seconds)
+  waiters[alarm] = { ready = false, call = f }
+  return alarm
+end
+
+--- Ends an alarm; it is not called.
+---@param alarm table
+function loop.drop_alarm(alarm)
+  waiters[alarm] = nil
+  alarm:close()
 end
 
 -- What a generator leaves however the caller does: one that is closed while the generator waits closes that too.
@@ -291,13 +320,17 @@ function loop.wrap(f)
   local function continue(ok, ...)
     local first, waiter = ...
     if not ok then
+      local frames = trace.of(co, first)
       local closed, err = coroutine.close(co)
-      error(closed and first or err, 0)
+      if closed then
+        err = first -- what its to-be-closed variables raised would count
+      end
+      trace.raise(err, frames)
     elseif first == PARK then
       guard.waiting = true
-      local blocked = loop.suspend(waiter)
+      local held_up = loop.suspend(waiter)
       guard.waiting = false
-      return continue(coroutine.resume(co, blocked))
+      return continue(coroutine.resume(co, held_up))
     end
     return ...
   end
@@ -325,11 +358,9 @@ function loop.use(host)
     local found, loaded = pcall(require, "llama_cloud.loop." .. host)
     if not found then
       if tostring(loaded):find(("module '%s[^']*' not found"):format(host)) then
-        loaded = ("the Lua module %s is not installed: it is the rock %s, and on Debian and Ubuntu the package lua-%s"):format(
-          host,
-          host,
-          host
-        )
+        local sentence =
+          "the Lua module %s is not installed: it is the rock %s, and on Debian and Ubuntu the package lua-%s"
+        loaded = sentence:format(host, host, host)
       end
       return nil, loaded
     end

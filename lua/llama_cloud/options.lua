@@ -1,6 +1,7 @@
 --- Checking tables of named arguments: unknown names, with the nearest known one, and values of the wrong type.
 
 local core = require("llama_cloud.core")
+local text = require("llama_cloud.text")
 
 local options = {}
 
@@ -26,9 +27,10 @@ end
 
 -- The known name that is nearest to an unknown one, if any is near, quoted; or the one or two that contain it.
 local function nearest(name, known)
+  name = text.lower(name:sub(1, 100)) -- the longest that is known has 30 letters
   local best, least = nil, math.huge
   for candidate in pairs(known) do
-    local d = distance(name:lower(), candidate)
+    local d = distance(name, candidate)
     if d < least or d == least and candidate < best then
       best, least = candidate, d
     end
@@ -38,7 +40,7 @@ local function nearest(name, known)
   end
   local around = {}
   for candidate in pairs(known) do
-    if #name > 2 and candidate:find(name:lower(), 1, true) then
+    if #name > 2 and candidate:find(name, 1, true) then
       around[#around + 1] = ("'%s'"):format(candidate)
     end
   end
@@ -61,7 +63,7 @@ function options.unknown(what, name, known, others)
   if type(name) ~= "string" then
     return ("%ss are named, as in { name = value }; a %s is not a name"):format(what, type(name))
   end
-  local complaint = ("unknown %s '%s'"):format(what, name)
+  local complaint = ("unknown %s %s"):format(what, text.quote(name))
   if others and others[name] then
     return ("%s: %s"):format(complaint, places[what])
   end
@@ -141,10 +143,16 @@ local types = {
     end,
     "a table or a string",
   },
+  strings = {
+    function(value)
+      return type(value) == "string" or type(value) == "table" and (next(value) == nil or value[1] ~= nil)
+    end,
+    "an array",
+  },
   names = {
     function(value)
       if type(value) ~= "table" then
-        return false
+        return type(value) == "string"
       end
       local count = 0
       for position, name in pairs(value) do
@@ -178,8 +186,33 @@ function options.mismatch(what, name, value, type_name)
     return nil
   end
   -- what is wrong with a number is its value; other values may be secrets in the wrong place
-  local got = known.numeric and type(value) == "number" and tostring(value) or type(value)
+  local got = known.numeric and type(value) == "number" and text.number(value, "%.14g") or type(value)
   return ("%s '%s' must be %s, not %s"):format(what, name, known[2], got)
+end
+
+local of_strings = { strings = true, names = true }
+
+--- Arguments in which one string, where an array of strings is declared, is an array of one: the same table, or a copy.
+---@param given table<string, any> checked
+---@param declared table<string, string> name to type
+---@return table<string, any>
+function options.with_arrays(given, declared)
+  local copy
+  for name, value in pairs(given) do
+    if type(value) == "string" and of_strings[declared[name]] then
+      copy = copy or {}
+      copy[name] = { value }
+    end
+  end
+  if not copy then
+    return given
+  end
+  for name, value in pairs(given) do
+    if copy[name] == nil then
+      copy[name] = value
+    end
+  end
+  return copy
 end
 
 --- The options that are given: null stands for the default, as if it were absent.

@@ -27,12 +27,14 @@ local next_of_page = core.next_of_page
 ---@field private source { fetch: function, start: function } gets pages
 ---@field private scheme table how the next page is found
 ---@field private position string|integer|nil the token or offset of the next page
+---@field private current string|integer|nil that of the current page
 ---@field private decoding table options of core.decode
 ---@field private page? table the current page, as the core has it: items come out of it one by one
 ---@field private index integer how many items of it were delivered
 ---@field private pages_seen integer
 ---@field private empty integer how many pages in a row were empty
 ---@field private ahead table<any, LlamaCloud.Ahead> position -> the request for that page, under way
+---@field fields? LlamaCloud.Fields what the items are to have
 ---@field private prefetch boolean
 ---@field private concurrency integer how many pages may be under way, where their positions are known
 ---@field private wanted number how many items will be taken yet, as far as is known
@@ -70,6 +72,11 @@ function cursor.advance(list, page)
   list.position = token
 end
 
+-- Says in an error where the list stopped: so many items of the page at this position were given.
+function cursor.mark(err, position, delivered)
+  err.page_token, err.delivered = position, delivered
+end
+
 -- The positions of the pages that come next and can be asked for already.
 function cursor.upcoming(list)
   return { list.position }
@@ -94,6 +101,10 @@ function offset.advance(list, page, count)
   elseif list.total and list.position >= list.total and count < list.limit then
     list.ended = true
   end
+end
+
+function offset.mark(err, position, delivered)
+  err.offset, err.delivered = position + delivered, 0
 end
 
 -- Where the total is known, the offsets of all pages are, if pages are full.
@@ -132,8 +143,10 @@ local function leave_page(list)
   end
 end
 
--- Ends the list with an error, for good.
-local function fail(list, err)
+-- Ends the list with an error, for good. The error has the place where it stopped: `delivered` items of the page at
+-- `position` were given.
+local function fail(list, err, position, delivered)
+  list.scheme.mark(err, position, delivered)
   list.failure, list.ended = err, true
   leave_page(list)
   forget_ahead(list)
@@ -141,7 +154,7 @@ local function fail(list, err)
 end
 
 -- Makes an error of a response that was received whole but makes no sense as a page.
-local function nonsense(list, fault)
+local function nonsense(list, fault, position, delivered)
   return fail(
     list,
     errors.new {
@@ -149,7 +162,9 @@ local function nonsense(list, fault)
       message = ("page %d: %s"):format(list.pages_seen, fault),
       method = "GET",
       url = list.url,
-    }
+    },
+    position,
+    delivered
   )
 end
 
@@ -180,6 +195,15 @@ local function fetch(list)
   return list.source.fetch(list.position, ahead)
 end
 
+-- Tells of fields that no item had.
+local function tell_fields(list)
+  local fields = list.fields
+  if fields then
+    list.fields = nil
+    fields:tell()
+  end
+end
+
 -- Gets the next page that has items, and makes it the current one; empty ones on the way are passed over. True; nil at
 -- the end; nil and an error.
 local function advance(list)
@@ -195,16 +219,17 @@ local function advance(list)
       end
       return nil -- closed while it was waiting
     elseif not page then
-      return fail(list, err)
+      return fail(list, err, list.position, 0)
     end
     list.pages_seen, list.page, list.index = list.pages_seen + 1, page, 0
+    list.current = list.position
     local count = page:count()
     if count == nil and list.items_optional then
       count = 0
     end
     local fault = not count and "items is not an array" or list.scheme.advance(list, page, count)
     if fault then
-      return nonsense(list, fault)
+      return nonsense(list, fault, list.position, 0)
     elseif count > 0 then
       list.empty = 0
       return true
@@ -212,9 +237,10 @@ local function advance(list)
     leave_page(list)
     list.empty = list.empty + 1
     if list.empty > MAX_EMPTY_PAGES and not list.ended then
-      return nonsense(list, ("more than %d empty pages in a row"):format(MAX_EMPTY_PAGES))
+      return nonsense(list, ("more than %d empty pages in a row"):format(MAX_EMPTY_PAGES), list.position, 0)
     end
   end
+  tell_fields(list)
   return nil
 end
 
@@ -263,9 +289,12 @@ local function take(list)
       end
       local item, message = next_of_page(page, list.decoding)
       if item then
+        if list.fields then
+          list.fields:see(item)
+        end
         return item
       elseif message then
-        return nonsense(list, ("item %d: %s"):format(index, message))
+        return nonsense(list, ("item %d: %s"):format(index, message), list.current, index - 1)
       end
     end
     local more, err = exclusive(list, 4)
@@ -296,22 +325,25 @@ local function whole_page(list)
     local item, message = page:next(list.decoding)
     while item do
       envelope.items[#envelope.items + 1] = item
+      if list.fields then
+        list.fields:see(item)
+      end
       item, message = page:next(list.decoding)
     end
     if message then
-      return nonsense(list, ("item %d: %s"):format(#envelope.items + 1, message))
+      return nonsense(list, ("item %d: %s"):format(#envelope.items + 1, message), list.current, 0)
     end
   else
     local message
     envelope, message = page:decode()
     if not envelope then
-      return nonsense(list, message)
+      return nonsense(list, message, list.current, 0)
     elseif not is_array(envelope.items) then
-      return nonsense(list, "items is not an array")
+      return nonsense(list, "items is not an array", list.current, 0)
     end
     for index, item in ipairs(envelope.items) do
       if not request.is_object(item) then
-        return nonsense(list, ("item %d: it is not an object"):format(index))
+        return nonsense(list, ("item %d: it is not an object"):format(index), list.current, 0)
       end
     end
   end
@@ -359,7 +391,7 @@ end
 --- Collects the items that are left, and closes the list.
 ---@param given? { max_items?: integer } max_items: at most so many, no limit by default
 ---@return table[]? items an array
----@return LlamaCloud.Error? err when a page could not be had; the items before it are lost
+---@return LlamaCloud.Error? err when a page could not be had; err.items has the items before it
 function List:all(given)
   if getmetatable(self) ~= List then
     error("call the methods of a list with a colon: list:all()", 2)
@@ -378,6 +410,7 @@ function List:all(given)
     self.wanted = limit - count
     local item, err = take(self)
     if err then
+      err.items = err.items or count > 0 and items or core.array(items)
       return nil, err
     elseif not item then
       break
@@ -392,6 +425,7 @@ end
 
 --- Ends the list: nothing more is fetched. A `for` over it closes it by itself. Idempotent.
 function List:close()
+  tell_fields(self)
   self.closed, self.ended = true, true
   leave_page(self)
   forget_ahead(self)

@@ -2,6 +2,7 @@
 --- end the wait, is declared by the resource:
 ---   noun       what it is called in messages
 ---   get        the method that gets one; `subject`: where in the answer it is, if it is not the answer itself
+---   pending    the statuses that are known and end nothing
 ---   complete   the statuses that mean success
 ---   failed     statuses that mean failure, with the kind of error
 ---   sweep      how a list shows many at once: `list` (the method), `size` and `page` (the page size, and the parameter for
@@ -9,12 +10,17 @@
 ---              `directory_field` (the parameter that narrows it by directory, and the field that it compares)
 
 local errors = require("llama_cloud.errors")
+local fields = require("llama_cloud.fields")
 local loop = require("llama_cloud.loop")
+local paces = require("llama_cloud.pace")
 local request = require("llama_cloud.request")
+local text = require("llama_cloud.text")
 
 local polling = {}
 
-local DEFAULT_TIMEOUT = 7200 -- seconds, as the official SDKs' polling helpers have it
+--- Seconds after its creation in which a batch that is not found is waited for: the service may not show it at once. A field
+--- so that specs need not take so long.
+polling.young = 10
 
 --- The options of waiting, beside those of every call.
 polling.options = {
@@ -22,6 +28,7 @@ polling.options = {
   max_interval = "seconds",
   backoff = "string",
   on_poll = "function",
+  connection_patience = "seconds",
 }
 
 ---@class LlamaCloud.WaitOptions: LlamaCloud.Options
@@ -30,36 +37,20 @@ polling.options = {
 ---@field max_interval? number seconds that the interval grows to; 5
 ---@field backoff? "linear"|"constant"|"exponential" how it grows: by 1 s, not at all, to double
 ---@field on_poll? fun(batch: table) called with each answer; an error of its ends the wait
+---@field connection_patience? number seconds of nothing but connection errors after which a wait that has never seen its batch ends; 300
 
-local growth = {
-  constant = function(interval)
-    return interval
-  end,
-  linear = function(interval)
-    return interval + 1
-  end,
-  exponential = function(interval)
-    return interval * 2
-  end,
-}
-
---- The interval after one of `interval` seconds. Only a grown one is held to max_interval.
----@param interval number
----@param backoff string
----@param max_interval number
----@return number
-function polling.next_interval(interval, backoff, max_interval)
-  local grown = growth[backoff](interval)
-  return grown > interval and math.max(interval, math.min(grown, max_interval)) or interval
-end
+polling.next_interval = paces.next_interval
+polling.new_pace = paces.new
 
 --- What is wrong with the options of waiting, beyond their types; or nil.
 ---@param given table
 ---@param creates boolean whether the method creates what it waits for
 ---@return string? problem
 function polling.check(given, creates)
-  if given.backoff and not growth[given.backoff] then
-    return ('option \'backoff\' must be "linear", "constant" or "exponential", not \'%s\''):format(given.backoff)
+  if given.backoff and not paces.growth[given.backoff] then
+    return ('option \'backoff\' must be "linear", "constant" or "exponential", not %s'):format(
+      text.quote(given.backoff)
+    )
   elseif given.body and not creates then
     return "waiting has no body"
   end
@@ -67,86 +58,23 @@ end
 
 local transient = { connection = true, timeout = true, rate_limit = true, internal_server = true }
 
--- Whether waiting goes on after an error: the batch is not affected by a network that fails.
-function polling.passes(err)
-  return not err.permanent and (transient[err.kind] or err.status == 408)
-end
-
----@class LlamaCloud.Pace when to poll next, and when to give up
----@field deadline number
----@field seconds number how long from the beginning to the deadline
----@field private interval number
----@field first_interval number
----@field private state LlamaCloud.State
----@field private backoff string
----@field private max_interval number
-local Pace = {}
-Pace.__index = Pace
-
----@param given table the options
----@param state LlamaCloud.State of the client: when that is closed nothing rests
----@return LlamaCloud.Pace
-function polling.new_pace(given, state)
-  return setmetatable({
-    state = state,
-    interval = given.polling_interval or 1,
-    first_interval = given.polling_interval or 1,
-    backoff = given.backoff or "linear",
-    max_interval = given.max_interval or 5,
-    deadline = loop.now() + (given.total_timeout or DEFAULT_TIMEOUT),
-    seconds = given.total_timeout or DEFAULT_TIMEOUT,
-  }, Pace)
-end
-
---- Sleeps until the next poll, less up to a tenth, so that many who began together do not stay together; but for as long as
---- the service has asked for with the last error, if there was one. Never past the deadline; false when that has come. No
---- longer than the client is open: what comes next then is told so.
----@param cause? LlamaCloud.Error
+--- Whether waiting goes on after an error: the batch is not affected by a network that fails. What cannot be mended by
+--- waiting, such as a missing file of certificates, ends the wait.
+---@param err LlamaCloud.Error
 ---@return boolean
-function Pace:rest(cause)
+function polling.passes(err)
+  return not err.permanent and (transient[err.kind] or err.status == 408) or false
+end
+
+-- A call that ends with the wait, and is not sent again when there is no patience left.
+local function limited(plan, call, pace)
   local now = loop.now()
-  local left = self.deadline - now
-  local jitter = 1 - 0.1 * (now * 1000 % 1)
-  local pause = math.max(self.interval * jitter, cause and cause.retry_after or 0)
-  self.interval = polling.next_interval(self.interval, self.backoff, self.max_interval)
-  if left > 0 and not request.pause(self.state, pause, self.deadline) then
-    return true
-  end
-  return pause < left and loop.now() < self.deadline
-end
-
---- Sleeps until then, or until the client is closed.
----@param state LlamaCloud.State
----@param deadline number
----@return boolean open false: the client was closed
-function polling.rest_until(state, deadline)
-  return loop.now() >= deadline or request.pause(state, math.huge, deadline)
-end
-
---- A pace with another deadline; of this one the old deadline stays.
----@param deadline number
----@return LlamaCloud.Pace
-function Pace:extended(deadline)
-  local copy = self:fork()
-  copy.deadline = deadline
-  return copy
-end
-
---- A pace with the same deadline whose intervals begin anew.
----@return LlamaCloud.Pace
-function Pace:fork()
-  local copy = {}
-  for name, value in pairs(self) do
-    copy[name] = value
-  end
-  copy.interval = self.first_interval
-  return setmetatable(copy, Pace)
-end
-
--- A call that ends with the wait.
-local function limited(call, pace)
-  local left = math.max(pace.deadline - loop.now(), 0.001)
-  return setmetatable({ total_timeout = math.min(left, call.total_timeout) }, { __index = call })
+  local left = math.max(pace.deadline - now, 0.001)
+  plan.silent_since = plan.silent_since or now
+  return setmetatable({
+    total_timeout = math.min(left, call.total_timeout),
+    patient_until = not plan.last and plan.silent_since + pace.patience or nil,
+  }, { __index = call })
 end
 
 --- Whether a batch has ended. A status that this version does not know is none that ends it: the values grow.
@@ -157,13 +85,27 @@ function polling.has_ended(waiting, batch)
   return waiting.complete[batch.status] or waiting.failed[batch.status] ~= nil
 end
 
+--- Tells of a status that this version does not know, once in a wait.
+---@param plan LlamaCloud.PollPlan
+---@param batch table
+---@param pace LlamaCloud.Pace
+function polling.note_status(plan, batch, pace)
+  local waiting, status, told = plan.waiting, batch.status, pace.told_statuses
+  if waiting.pending[status] or polling.has_ended(waiting, batch) or told[status] then
+    return
+  end
+  told[status] = true
+  local message = "%s %s has the status '%s', which this version does not know: the wait goes on"
+  plan.call.log:put("warn", message:format(waiting.noun, plan.id, status), { id = plan.id, status = status })
+end
+
 -- The error for a batch that has ended without success.
 local function failure(plan, batch, kind)
   local message = ("%s %s ended as %s"):format(plan.waiting.noun, plan.id, batch.status)
   if type(batch.error_message) == "string" then
     message = message .. ": " .. batch.error_message
   end
-  return errors.new { kind = kind, message = message, batch = batch }
+  return errors.new { kind = kind, message = plan.call.log:clean(message), batch = batch }
 end
 
 --- The error for a wait whose time is over.
@@ -173,13 +115,13 @@ end
 ---@param seconds number how long the wait was to last
 ---@return LlamaCloud.Error
 function polling.overdue(plan, batch, cause, seconds)
-  local waiting, state = plan.waiting, "could not be seen within %g s"
+  local waiting, state = plan.waiting, "could not be seen within %s s"
   if batch and polling.has_ended(waiting, batch) then
-    state = "ended as " .. batch.status .. ", but could not be fetched in full within %g s"
+    state = "ended as " .. batch.status:gsub("%%", "%%%%") .. ", but could not be fetched in full within %s s"
   elseif batch then
-    state = "was still " .. batch.status:gsub("%%", "%%%%") .. " after %g s"
+    state = "was still " .. batch.status:gsub("%%", "%%%%") .. " after %s s"
   end
-  local message = ("%s %s " .. state):format(waiting.noun, plan.id, seconds)
+  local message = ("%s %s " .. state):format(waiting.noun, plan.id, text.number(seconds))
   -- that a poll ran out of time says less than why
   local reason = cause
   while reason and reason.kind == "timeout" and reason.cause do
@@ -205,6 +147,24 @@ function polling.latest(pace, before, err, seen)
   return err
 end
 
+-- Whether the wait goes on after a poll that failed; the error, or that of a wait whose patience is over.
+local function judge(plan, err, pace)
+  local now = loop.now()
+  if err.kind == "not_found" and now < (plan.young_until or -math.huge) then
+    return err, true -- the service has created it, but may not show it yet
+  elseif not polling.passes(err) then
+    return err, false
+  elseif err.status then
+    plan.silent_since = now
+  elseif not plan.last and err.attempts > 0 and now - plan.silent_since >= pace.patience then
+    local message =
+      "%s %s was never seen: nothing but connection errors for %s s (option connection_patience); the last was: %s"
+    message = message:format(plan.waiting.noun, plan.id, text.number(pace.patience), err.message)
+    return errors.new { kind = "connection", message = message, cause = err, attempts = err.attempts }, false
+  end
+  return err, true
+end
+
 --- Polls once.
 ---@param plan LlamaCloud.PollPlan
 ---@param call LlamaCloud.Call
@@ -213,9 +173,9 @@ end
 ---@return LlamaCloud.Error? err
 ---@return boolean? goes_on whether the wait may go on after the error
 function polling.poll(plan, call, pace)
-  local answer, err = request.perform(plan.state, limited(call, pace))
+  local answer, err = request.perform(plan.state, limited(plan, call, pace))
   if err then
-    return nil, err, polling.passes(err)
+    return nil, judge(plan, err, pace)
   end
   local subject = plan.waiting.subject
   local batch = answer
@@ -227,11 +187,13 @@ function polling.poll(plan, call, pace)
       kind = "decode",
       message = ("the response has no status of a %s"):format(plan.waiting.noun),
       method = call.method,
-      url = call.url,
-      body = answer,
+      url = call.log:clean(call.url),
+      body = call.log:clean(answer),
     }
     return nil, err, false
   end
+  plan.last = batch
+  polling.note_status(plan, batch, pace)
   return batch
 end
 
@@ -254,9 +216,13 @@ function polling.conclude(plan, batch, pace)
     elseif err then -- otherwise what answered is behind what had answered before
       cause = polling.latest(pace, cause, err, batch)
     end
-    if not pace:rest(err) then
+    if not pace:rest(err, plan) then
       return nil, polling.overdue(plan, batch, cause, pace.seconds)
     end
+  end
+  if plan.fields then
+    plan.fields:see(batch)
+    plan.fields:tell()
   end
   if kind then
     return nil, failure(plan, batch, kind)
@@ -267,11 +233,11 @@ end
 -- Polls until the batch has ended or the time is over.
 local function follow(plan, pace)
   local on_poll = plan.given.on_poll
-  local last, cause = plan.last
+  local cause
   repeat
     local batch, err, goes_on = polling.poll(plan, plan.call, pace)
     if batch then
-      last, cause = batch, nil
+      cause = nil
       if on_poll then
         on_poll(batch)
       end
@@ -279,13 +245,13 @@ local function follow(plan, pace)
         return polling.conclude(plan, batch, pace)
       end
     elseif goes_on then
-      cause = polling.latest(pace, cause, err, last)
+      cause = polling.latest(pace, cause, err, plan.last)
     else
-      err.batch = last
+      err.batch = plan.last
       return nil, err
     end
-  until not pace:rest(cause)
-  return nil, polling.overdue(plan, last, cause, pace.seconds)
+  until not pace:rest(cause, plan)
+  return nil, polling.overdue(plan, plan.last, cause, pace.seconds)
 end
 
 ---@class LlamaCloud.PollPlan what is polled, checked and ready
@@ -295,7 +261,10 @@ end
 ---@field call LlamaCloud.Call gets the batch
 ---@field final? LlamaCloud.Call gets it as the caller wants it in the end, if that is more
 ---@field given table the options
----@field last? table the batch as last seen
+---@field last? table the batch as last seen; nil: never
+---@field fields? LlamaCloud.Fields what the batch is to have in the end
+---@field silent_since? number when the service was last heard of, or the first poll began
+---@field young_until? number until when a batch that is not found is waited for
 
 --- Waits until a batch has ended.
 ---@param plan LlamaCloud.PollPlan
@@ -305,8 +274,27 @@ function polling.wait(plan)
   return follow(plan, polling.new_pace(plan.given, plan.state))
 end
 
+-- What a run leaves behind that ends otherwise than by its result: an error of on_poll, Ctrl-C, a cancelled task. The batch
+-- goes on, so its id is told.
+local left_mt = {
+  __close = function(mark, err)
+    if mark.ended then
+      return
+    end
+    local plan = mark.plan
+    local task = loop.tasks[coroutine.running()]
+    err = err or task and task.error -- that of a task which is being cancelled
+    if errors.is_error(err) then
+      err.batch = err.batch or plan.last
+    end
+    local message = "run was interrupted, but %s %s goes on: wait for it by its id"
+    -- whatever the log does, what has interrupted the run is to come out
+    pcall(plan.call.log.put, plan.call.log, "warn", message:format(plan.waiting.noun, plan.id), { id = plan.id })
+  end,
+}
+
 --- Creates a batch and waits until it has ended; total_timeout is about both. Whatever goes wrong after the creation,
---- err.batch holds the batch.
+--- err.batch holds the batch; and the log is told its id, at `info` when it is created, at `warn` when the wait is interrupted.
 ---@param state LlamaCloud.State
 ---@param create fun(): table?, LlamaCloud.Error?
 ---@param plan_for fun(id: any): LlamaCloud.PollPlan?, string?
@@ -322,10 +310,15 @@ function polling.run(state, create, plan_for, given)
   local plan, problem = plan_for(request.is_object(batch) and batch.id or nil)
   if not plan then
     local message = "it was created, but the response has no id to wait for: " .. problem
-    return nil, errors.new { kind = "decode", message = message, body = batch, batch = batch, maybe_sent = true }
+    return nil,
+      errors.new { kind = "decode", message = message, body = state.log:clean(batch), batch = batch, maybe_sent = true }
   end
-  plan.last = batch
-  return follow(plan, pace)
+  plan.last, plan.young_until = batch, loop.now() + polling.young
+  local mark <close> = setmetatable({ plan = plan, ended = false }, left_mt)
+  local result
+  result, err = follow(plan, pace)
+  mark.ended = true
+  return result, err
 end
 
 ---@class LlamaCloud.Watch
@@ -359,14 +352,14 @@ function Watch.__call(self)
   while not self.ended do
     if not self.pace then
       self.pace = polling.new_pace(plan.given, plan.state)
-    elseif not self.pace:rest(cause) then
+    elseif not self.pace:rest(cause, plan) then
       give_up(self, polling.overdue(plan, plan.last, cause, self.pace.seconds))
     end
     local batch, err, goes_on = polling.poll(plan, plan.call, self.pace)
     if self.ended then
       return nil -- closed while it was waiting
     elseif batch then
-      plan.last, cause = batch, nil
+      cause = nil
       if plan.given.on_poll then
         plan.given.on_poll(batch)
       end
@@ -412,14 +405,14 @@ end
 
 --- The option `fields` of each poll: what the caller wants, and what waiting itself needs.
 ---@param waiting table
----@param fields? string[]
+---@param wanted? string[]
 ---@return string[]?
-function polling.fields(waiting, fields)
-  if not fields then
+function polling.fields(waiting, wanted)
+  if not wanted then
     return nil
   end
   local list = { "id", "status", "created_at", waiting.sweep.directory_field }
-  return table.move(fields, 1, #fields, #list + 1, list)
+  return table.move(wanted, 1, #wanted, #list + 1, list)
 end
 
 --- Makes what is polled out of the arguments of wait or watch. Nil and the problem, which is the caller's fault.
@@ -440,6 +433,7 @@ function polling.plan(api, waiting, state, id, params, given)
     return nil, problem
   end
   local plan = { state = state, waiting = waiting, id = id, call = call, given = given }
+  plan.fields = fields.watch(given.fields, state)
   local shared, finally = {}, false
   for name, value in pairs(params) do
     if waiting.final[name] then
@@ -458,7 +452,7 @@ end
 ---@param waiting table
 ---@return table<string, string>
 function polling.more_options(waiting)
-  return { fields = not waiting.subject and "array" or nil }
+  return { fields = not waiting.subject and "names" or nil }
 end
 
 --- The methods of waiting, as endpoint.lua takes them: each with the number of its arguments before params, and what makes

@@ -6,6 +6,7 @@
 --- shows, is taken for ours. A batch that the list shows only after the last look is not found.
 
 local core = require("llama_cloud.core")
+local errors = require("llama_cloud.errors")
 
 local reconcile = {}
 
@@ -65,8 +66,7 @@ end
 function reconcile.create(send, rest, list, same, returned)
   local before, problem = collect(list())
   if not before then
-    problem.message = "reconcile: the batches of the directory could not be listed, so nothing was created: "
-      .. problem.message
+    errors.prepend(problem, "reconcile: the batches of the directory could not be listed, so nothing was created: ")
     return nil, problem
   end
   local batch, err = send()
@@ -95,7 +95,7 @@ function reconcile.create(send, rest, list, same, returned)
     end
     err.cause = list_err or err.cause
   end
-  err.message = ("%s; reconcile: %s"):format(err.message, seen)
+  errors.append(err, "; reconcile: " .. seen)
   return nil, err
 end
 

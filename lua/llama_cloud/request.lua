@@ -6,6 +6,7 @@ local errors = require("llama_cloud.errors")
 local headers = require("llama_cloud.headers")
 local loop = require("llama_cloud.loop")
 local retry = require("llama_cloud.retry")
+local text = require("llama_cloud.text")
 local url = require("llama_cloud.url")
 
 local request = {}
@@ -22,6 +23,7 @@ local request = {}
 ---@field timeout number
 ---@field total_timeout number
 ---@field max_retries integer
+---@field patient_until? number when it is no longer sent again without having heard from the service
 
 local MAX_REDIRECTS = 10
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
@@ -34,17 +36,26 @@ function request.is_object(value)
   return type(value) == "table" and value[1] == nil and getmetatable(value) ~= core.array
 end
 
+--- Tells the log of a call that has blocked the thread, once.
+---@param state LlamaCloud.State
+---@param held_up? string what stood still meanwhile, as loop.suspend returns it
+function request.tell_block(state, held_up)
+  if held_up and not state.shared.warned then
+    state.shared.warned = true
+    local message = "a call held up %s: it was made where Lua cannot suspend a coroutine"
+    if held_up == "other tasks" then
+      message = message .. ", as inside a coroutine.wrap; llama_cloud.wrap makes generators in which calls wait"
+    end
+    state.log:put("warn", message:format(held_up), { traceback = debug and debug.traceback() })
+  end
+end
+
 -- Waits for a token; client:close cancels it.
 local function await(state, token)
   state.in_flight[token] = true
-  local blocked = loop.await(token)
+  local held_up = loop.await(token)
   state.in_flight[token] = nil
-  if blocked and not state.shared.warned then
-    state.shared.warned = true
-    state.log:put("warn", "a call held up the event loop: it was made where Lua cannot suspend a coroutine", {
-      traceback = debug.traceback(),
-    })
-  end
+  request.tell_block(state, held_up)
 end
 
 --- Sleeps, but not past the deadline.
@@ -59,34 +70,33 @@ function request.pause(state, seconds, deadline)
 end
 local pause = request.pause
 
--- A ticket of the gate that is given back when the call ends before it could pass.
-local ticket_mt = {
-  __close = function(self)
-    if self.number then
-      self.gate:leave(self.number)
-      self.number = nil
-    end
-  end,
-}
-ticket_mt.__gc = ticket_mt.__close -- of a coroutine that was dropped
-
--- Waits until the gate lets the call pass. Nil and why not: "timeout" or "cancelled".
+-- Waits until the gate lets the call pass. Nil and why not: "timeout", "cancelled", or "forked" when this is a child and the
+-- call is one of its parent's.
 local function pass_gate(state, deadline)
-  local ticket <close> = setmetatable({ gate = state.gate }, ticket_mt)
-  while true do
-    local now = loop.now()
-    if state.closed then
-      return nil, "cancelled"
-    elseif now >= deadline then
-      return nil, "timeout"
-    end
-    local delay, number = state.gate:enter(now, ticket.number)
-    ticket.number = number
-    if delay <= 0 then
-      return true
-    elseif not pause(state, delay, deadline) then
-      return nil, "cancelled"
-    end
+  local now = loop.now()
+  if state.closed then
+    return nil, "cancelled"
+  elseif now >= deadline then
+    return nil, "timeout"
+  elseif state.gate:enter(now) then
+    return true
+  end
+  local place <close> = state.gate:wait(deadline - now)
+  await(state, place.token)
+  if state.closed then
+    return nil, "cancelled"
+  elseif not place.passed and loop.now() < deadline then
+    return nil, "forked"
+  end
+  return place.passed or nil, "timeout"
+end
+
+-- Tells how fast the client calls, where the gate says that this is news.
+local function tell_pace(state, rate)
+  if rate == math.huge then
+    state.log:put("info", "no longer paced: the service has refused nothing for a while")
+  elseif rate then
+    state.log:put("warn", ("paced to %s/s after a 429"):format(text.number(rate, "%.3g")), { rate = rate })
   end
 end
 
@@ -97,12 +107,15 @@ local function numbered(list, retries)
   end
   local copy = table.move(list, 1, #list, 1, {})
   for i = 1, #copy, 2 do
-    if copy[i]:lower() == "x-stainless-retry-count" and copy[i + 1] then
+    if text.lower(copy[i]) == "x-stainless-retry-count" and copy[i + 1] then
       copy[i + 1] = tostring(retries)
     end
   end
   return copy
 end
+
+-- bytes of a body that is no answer which an error keeps: looking for secrets in 256 MiB can take seconds
+local MOST_OF_BODY = 16 << 20
 
 local LEAST_FOR_ITEM = 0.5 -- seconds to decode an item of a page that came late: ten megabytes
 
@@ -115,8 +128,8 @@ local function decode(call, transfer, status, deadline)
   local response_headers
   if call.returns == "any" then
     response_headers = transfer:headers()
-    local media = (response_headers["content-type"] or ""):lower():match("^[^;]*")
-    if not media:find("^%s*application/json%s*$") and not media:find("%+json%s*$") then
+    local media = text.trim(text.lower(response_headers["content-type"] or ""):match("^[^;]*"))
+    if media ~= "application/json" and not media:find("%+json$") then
       return transfer:body()
     end
   end
@@ -143,7 +156,7 @@ local function decode(call, transfer, status, deadline)
         headers = response_headers,
       }
   end
-  local body = call.log:clean(transfer:body())
+  local body = call.log:clean(transfer:body(MOST_OF_BODY))
   if body == "" then
     message = "the response is empty instead of JSON"
   elseif message then
@@ -154,7 +167,7 @@ local function decode(call, transfer, status, deadline)
   return nil,
     errors.new {
       kind = "decode",
-      message = body == "" and message or ("%s; it begins: %s"):format(message, errors.excerpt(body, 200)),
+      message = body == "" and message or ("%s; it begins: %s"):format(message, text.excerpt(body, 200)),
       status = status,
       headers = response_headers,
       body = body,
@@ -170,7 +183,7 @@ local function redirect_target(call, from, status, location)
     return nil, problem
   end
   local base = assert(core.url(from))
-  local scheme = parts.scheme:lower()
+  local scheme = text.lower(parts.scheme)
   if scheme ~= "https" and scheme ~= "http" then
     return nil, "it leads to another protocol"
   elseif parts.user or parts.password then
@@ -182,7 +195,7 @@ local function redirect_target(call, from, status, location)
       return parts.text
     end
     return nil, "it would turn a " .. call.method .. " into a GET"
-  elseif call.method == "GET" and base.host:lower() == parts.host:lower() then
+  elseif call.method == "GET" and text.lower(base.host) == text.lower(parts.host) then
     return parts.text
   end
   return nil, "it leads to another origin"
@@ -247,17 +260,32 @@ local function start(state, call, target, list, started, deadline)
   }
 end
 
--- What to do about a request that cannot be sent, by what the transport says that is about.
+-- What to do about a request that cannot be sent, by what the transport says that is about; %s is the environment
+-- variable that is to blame.
 local REMEDIES = {
-  ca_file = "check the client's option ca_file, which must be a file of certificates (PEM)",
-  certificate = "an authority of your own is made known by the option ca_file",
-  host = "check base_url: a name outside of ASCII is written as punycode (xn--…)",
-  proxy = "check the client's option proxy",
+  ca_file = "the client's option ca_file must name a file of certificates, as PEM",
+  no_ca_file = "install the package ca-certificates, or name a file of certificates by the client's option ca_file",
+  certificate = "if it is of an authority of your own, name its file by the client's option ca_file",
+  host = "check base_url; a name outside of ASCII is to be written as punycode: xn--…",
+  proxy = 'check the client\'s option proxy; "" is none',
+  environment_proxy = 'the proxy is that of the environment variable %s; the client\'s option proxy = "" is none',
   url = "check base_url",
 }
 
--- The error for an attempt that has no response that could be used. `about`: see transfer:outcome.
-local function without_response(kind, message, about, status)
+-- The remedy, or nil. `about` and `variable`: see transfer:outcome.
+local function remedy_for(state, about, variable)
+  if about == "ca_file" and not state.options.ca_file then
+    about = "no_ca_file"
+  elseif about == "proxy" and variable then
+    about = "environment_proxy"
+  end
+  local remedy = REMEDIES[about]
+  return remedy and remedy:gsub("%%s", variable or "")
+end
+
+-- The error for an attempt that has no response that could be used.
+local function without_response(state, transfer, kind, message, status)
+  local _, _, about, variable = transfer:outcome()
   local err = { kind = kind, status = status > 0 and status or nil }
   if kind == "cancelled" and message == kind then -- or the core says why: after a fork
     message = "the client was closed"
@@ -267,10 +295,9 @@ local function without_response(kind, message, about, status)
     err.kind = "decode"
   elseif kind == "refused" then
     err.kind, err.permanent = "connection", true
-    local remedy = REMEDIES[about]
-    message = remedy and ("%s (%s)"):format(message, remedy) or message
   end
-  err.message = message
+  local remedy = remedy_for(state, about, variable)
+  err.message = remedy and ("%s (%s)"):format(message, remedy) or message
   return errors.new(err)
 end
 
@@ -309,20 +336,17 @@ local function send(state, call, target, list, number, deadline, ahead)
     end
     attempt.kind, attempt.error = err.kind, err
   elseif kind == "response" then
-    -- a service may quote the API key in its complaint about it; and then once more, for JSON can write it in other ways
-    local err = errors.from_response(status, call.log:clean(attempt.headers), call.log:clean(transfer:body()))
-    err.message, err.body = call.log:clean(err.message), call.log:clean(err.body)
-    attempt.error = err
+    -- a service may quote the API key in its complaint about it
+    attempt.error = errors.from_response(status, attempt.headers, transfer:body(MOST_OF_BODY), call.log)
   else
-    local about = kind == "refused" and select(3, transfer:outcome()) or nil
-    attempt.error = without_response(kind, message, about, status)
+    attempt.error = without_response(state, transfer, kind, call.log:clean(message), status)
   end
   return false, attempt
 end
 
 -- The error for a call whose total_timeout has passed, or would pass before it can go on.
 local function timed_out(call, cause)
-  local message = ("total_timeout of %g s has passed"):format(call.total_timeout)
+  local message = ("total_timeout of %s s has passed"):format(text.number(call.total_timeout))
   return errors.new {
     kind = "timeout",
     message = cause and ("%s; the last error was: %s"):format(message, cause.message) or message,
@@ -388,13 +412,15 @@ local function fail(state, call, course, err)
   err.attempts = course.attempts
   err.maybe_sent = course.maybe_sent
   if course.maybe_sent and err.kind ~= "decode" then
-    err.message = err.message .. MAYBE_SENT
+    errors.append(err, MAYBE_SENT)
   end
   return nil, err
 end
 
-local function closed(cause)
-  return errors.new { kind = "cancelled", message = "the client was closed", cause = cause }
+local function closed(cause, why)
+  local message = why == "forked" and "the request is one of the process that this one was forked from"
+    or "the client was closed"
+  return errors.new { kind = "cancelled", message = message, cause = cause }
 end
 
 -- Takes the call to where a response redirects it. False if that is not followed; the error then says why.
@@ -410,7 +436,7 @@ local function redirect(state, call, course, attempt)
     follow, obstacle = redirect_target(call, course.target, attempt.status, location)
   end
   if not follow then
-    attempt.error.message = ("%s; not followed: %s"):format(attempt.error.message, obstacle)
+    errors.append(attempt.error, "; not followed: " .. obstacle)
     return false
   end
   course.redirects, course.target = course.redirects + 1, follow
@@ -424,9 +450,9 @@ local function log_retry(call, course, delay, err)
     return
   end
   local most = call.max_retries < math.huge and (" of %d"):format(call.max_retries + 1) or ""
-  local text = "%s %s: attempt %d%s in %.1f s: %s"
+  local next_one = ("attempt %d%s in %s s"):format(course.retries + 1, most, text.number(delay, "%.1f"))
   local shown = url.without_query(course.target)
-  call.log:put("warn", text:format(call.method, shown, course.retries + 1, most, delay, err.message), {
+  call.log:put("warn", ("%s %s: %s: %s"):format(call.method, shown, next_one, err.message), {
     status = err.status,
     request_id = err.request_id,
   })
@@ -444,25 +470,25 @@ local function retry_delay(state, call, course, attempt, now)
   err.retry_after = asked
   if status == 429 and not too_long then
     -- whether this call is sent again or not
-    state.gate:refuse(now, asked and asked > 0 and asked or backoff, attempt.started)
+    tell_pace(state, state.gate:refuse(now, asked and asked > 0 and asked or backoff, attempt.started))
   end
   if now >= course.deadline and attempt.kind == "timeout" then
-    err.message = ("total_timeout of %g s has passed: %s"):format(call.total_timeout, err.message)
+    errors.prepend(err, ("total_timeout of %s s has passed: "):format(text.number(call.total_timeout)))
     err.cause = course.last
   end
   local again = course.retries < call.max_retries and now < course.deadline and retry.again(attempt, call.repeatable)
   if again and too_long then
-    err.message = ("%s; the service asks to wait %g s, which is more than max_retry_after (%g s)"):format(
-      err.message,
-      asked,
-      state.options.max_retry_after
-    )
+    local most = text.number(state.options.max_retry_after)
+    local words = "; the service asks to wait %s s, which is more than max_retry_after (%s s)"
+    errors.append(err, words:format(text.number(asked), most))
     again = false
   end
   if not again then
     return nil, err
   elseif now + delay >= course.deadline then
     return nil, timed_out(call, err)
+  elseif status == 0 and call.patient_until and now + delay >= call.patient_until then
+    return nil, err -- the wait that the call belongs to has waited long enough for a connection
   end
   course.retries, course.last = course.retries + 1, err
   log_retry(call, course, delay, err)
@@ -495,7 +521,7 @@ function request.perform(state, call, ahead)
       passed, why = pass_gate(state, course.deadline)
     end
     if not passed then
-      return fail(state, call, course, why == "timeout" and timed_out(call, course.last) or closed(course.last))
+      return fail(state, call, course, why == "timeout" and timed_out(call, course.last) or closed(course.last, why))
     end
     course.attempts = course.attempts + 1
     local list = numbered(course.list, course.retries)
@@ -503,7 +529,9 @@ function request.perform(state, call, ahead)
     ahead = nil
     local now = loop.now()
     if ok or result.kind == "response" and result.status ~= 429 then
-      state.gate:accept(now)
+      tell_pace(state, state.gate:accept(now))
+    elseif result.kind ~= "response" then
+      state.gate:drop(now)
     end
     if ok then
       return result

@@ -1,5 +1,6 @@
 --- Whether a request is sent again, and when. Pure functions.
 
+local core = require("llama_cloud.core")
 local date = require("llama_cloud.date")
 
 local retry = {}
@@ -22,7 +23,7 @@ end
 -- The number, digits[.digits], that a text consists of or whose first word it is ("2 seconds"); not by tonumber, which
 -- knows the locale's decimal point only and takes hexadecimal. Nil for anything else, negative numbers included.
 local function decimal(text)
-  local whole, fraction = text:match("^%s*(%d+)%.?(%d*)%f[%s,\0]")
+  local whole, fraction = text:match("^[ \t]*(%d+)%.?(%d*)%f[ \t,\0]")
   if not whole or #whole > 15 then
     return nil
   end
@@ -52,7 +53,7 @@ function retry.server_delay(headers)
   if not due then
     return nil
   end
-  local now = headers.date and date.parse_http(headers.date) or os.time()
+  local now = headers.date and date.parse_http(headers.date) or core.time()
   return math.max(0, due - now)
 end
 

@@ -1,6 +1,7 @@
 --- Spelling paths and queries (RFC 3986; which characters stay as they are: the official SDKs' choice).
 
 local core = require("llama_cloud.core")
+local text = require("llama_cloud.text")
 
 local url = {}
 
@@ -9,25 +10,17 @@ local function percent(character)
 end
 
 --- Escapes a query's key or value: everything but the unreserved characters of RFC 3986 section 2.3.
----@param text string
+---@param s string
 ---@return string
-function url.escape_query(text)
-  return (text:gsub("[^A-Za-z0-9%-._~]", percent))
+function url.escape_query(s)
+  return (s:gsub("[^A-Za-z0-9%-._~]", percent))
 end
 
 --- Escapes a segment of a path: a slash in it becomes `%2F`.
----@param text string
+---@param s string
 ---@return string
-function url.escape_segment(text)
-  return (text:gsub("[^A-Za-z0-9%-._~!$&'()*+,;=:@]", percent))
-end
-
-local function scalar(value)
-  if type(value) == "number" then
-    -- not tostring: it writes 12.0, and the locale's decimal point
-    return core.encode(math.tointeger(value) or value)
-  end
-  return tostring(value)
+function url.escape_segment(s)
+  return (s:gsub("[^A-Za-z0-9%-._~!$&'()*+,;=:@]", percent))
 end
 
 -- Appends `name=value`; once per element for an array (RFC 6570 explode style, as the SDKs do).
@@ -37,7 +30,7 @@ local function append(parts, name, value)
       append(parts, name, element)
     end
   elseif value ~= core.null then
-    parts[#parts + 1] = url.escape_query(name) .. "=" .. url.escape_query(scalar(value))
+    parts[#parts + 1] = url.escape_query(name) .. "=" .. url.escape_query(text.scalar(value))
   end
 end
 
@@ -68,25 +61,36 @@ function url.query(values, order)
 end
 
 --- Puts a query behind a URL that may have one already. A fragment, which is never sent, would swallow it, and goes.
----@param text string
+---@param s string
 ---@param query string
 ---@return string
-function url.with_query(text, query)
+function url.with_query(s, query)
   if query == "" then
-    return text
+    return s
   end
-  text = text:gsub("#.*", "")
-  if text:find("[?&]$") then
-    return text .. query
+  s = s:gsub("#.*", "")
+  if s:find("[?&]$") then
+    return s .. query
   end
-  return text .. (text:find("?", 1, true) and "&" or "?") .. query
+  return s .. (s:find("?", 1, true) and "&" or "?") .. query
 end
 
 --- A URL as it may be shown: without its query, which may hold signatures and names.
----@param text string
+---@param s string
 ---@return string
-function url.without_query(text)
-  return (text:gsub("[?#].*", ""))
+function url.without_query(s)
+  return (s:gsub("[?#].*", ""))
+end
+
+local MOST_OF_URL = 300 -- bytes
+
+--- What may be no URL at all, quoted in a complaint: without its query, and without a user name and password.
+---@param s string
+---@return string
+function url.quote(s)
+  local scheme, rest = url.without_query(s):match("^([A-Za-z0-9+.-]*:?//)(.*)$")
+  rest = (rest or url.without_query(s)):gsub("^.*@", "")
+  return "'" .. text.line((scheme or "") .. rest, MOST_OF_URL, "?") .. "'"
 end
 
 local loopback = { localhost = true, ["[::1]"] = true, ["::1"] = true }
@@ -95,14 +99,14 @@ local loopback = { localhost = true, ["[::1]"] = true, ["::1"] = true }
 ---@param host string
 ---@return boolean
 function url.is_loopback(host)
-  return loopback[host:lower()] or host:find("^127%.%d+%.%d+%.%d+$") ~= nil
+  return loopback[text.lower(host)] or host:find("^127%.%d+%.%d+%.%d+$") ~= nil
 end
 
 --- Scheme, host and port of a URL in one string: the boundary that the API key does not cross.
 ---@param parts table of core.url
 ---@return string
 function url.origin(parts)
-  return ("%s://%s:%s"):format(parts.scheme:lower(), parts.host:lower(), parts.port or "")
+  return ("%s://%s:%s"):format(text.lower(parts.scheme), text.lower(parts.host), parts.port or "")
 end
 
 return url

@@ -26,7 +26,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@class LlamaCloud.BatchCreateParams
 ---@field source_directory_id string the directory whose files are processed, at most 1,000
 ---@field config LlamaCloud.BatchConfig
----@field webhook_configuration_ids? string[]
+---@field webhook_configuration_ids? string|string[]
 ---@field webhook_configurations? LlamaCloud.WebhookConfiguration[]
 ---@field organization_id? string
 ---@field project_id? string
@@ -39,7 +39,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field webhook_signing_secret? string
 
 ---@class LlamaCloud.BatchGetParams
----@field expand? string[] "results" is the one value that the service knows
+---@field expand? string|string[] "results" is the one value that the service knows
 ---@field organization_id? string
 ---@field project_id? string
 
@@ -71,7 +71,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field reconcile? boolean whether a batch whose answer was lost is looked for in the list; false
 
 ---@class LlamaCloud.BatchRunOptions: LlamaCloud.WaitOptions
----@field expand? string[] as of get, of the batch in the end
+---@field expand? string|string[] as of get, of the batch in the end
 ---@field reconcile? boolean as of create
 
 local scope = { { "organization_id", "string" }, { "project_id", "string" } }
@@ -85,7 +85,7 @@ return endpoint.resource("batches", {
     body = {
       { "source_directory_id", "string", required = true },
       { "config", "table", required = true },
-      { "webhook_configuration_ids", "array" },
+      { "webhook_configuration_ids", "strings" },
       { "webhook_configurations", "array" },
     },
   },
@@ -109,7 +109,7 @@ return endpoint.resource("batches", {
   --- Gets one batch.
   get = {
     "GET /api/v2/batches/{batch_id}",
-    query = { { "expand", "array" }, scope[1], scope[2] },
+    query = { { "expand", "strings" }, scope[1], scope[2] },
   },
 
   --- Asks to stop a batch. It answers at once; the status becomes CANCELLED when processing has stopped.
@@ -124,7 +124,8 @@ return endpoint.resource("batches", {
     get = "get",
     create = "create",
     final = { expand = true },
-    run_options = { expand = "array", reconcile = "boolean" },
+    run_options = { expand = "strings", reconcile = "boolean" },
+    pending = { PENDING = true, THROTTLED = true, RUNNING = true },
     complete = { COMPLETED = true },
     failed = { FAILED = "batch_failed", CANCELLED = "batch_cancelled" },
     sweep = {

@@ -15,6 +15,13 @@ local READ_TIMEOUT = 30
 -- How long a stalled answer keeps a connection.
 local MAX_STALL = 600
 
+-- The letters of ASCII in lower case: string.lower makes something else of an I in Turkey.
+local function lower(text)
+  return (text:gsub("[A-Z]", function(letter)
+    return string.char(letter:byte() + 32)
+  end))
+end
+
 local REASONS = {
   [100] = "Continue",
   [200] = "OK",
@@ -190,18 +197,18 @@ function connection_methods:read_request()
     end
     return nil
   end
-  local method, target, minor, from = head:match("^\r?\n?(%u+) (/[!-~]*) HTTP/1%.(%d)\r\n()")
+  local method, target, minor, from = head:match("^\r?\n?([A-Z]+) (/[!-~]*) HTTP/1%.(%d)\r\n()")
   if not method then
     return problem(400, "Malformed request line")
   end
   local headers = {}
   local position = from
   while position < #head - 1 do
-    local name, value, after = head:match("^([%w!#$%%&'*+.^_`|~-]+):[ \t]*([^\r\n]-)[ \t]*\r\n()", position)
+    local name, value, after = head:match("^([A-Za-z0-9!#$%%&'*+.^_`|~-]+):[ \t]*([^\r\n]-)[ \t]*\r\n()", position)
     if not name then
       return problem(400, "Malformed header")
     end
-    name = name:lower()
+    name = lower(name)
     if headers[name] then
       if name == "content-length" or name == "host" or name == "transfer-encoding" then
         return problem(400, "Repeated header")
@@ -212,7 +219,7 @@ function connection_methods:read_request()
     position = after
   end
   local path, query_string = target:match("^([^?#]*)%??([^#]*)")
-  local connection_header = (headers.connection or ""):lower()
+  local connection_header = lower(headers.connection or "")
   self.keep_alive = minor ~= "0" and not connection_header:find("close", 1, true)
     or minor == "0" and connection_header:find("keep-alive", 1, true) ~= nil
   self.head_only = method == "HEAD"
@@ -233,7 +240,7 @@ function connection_methods:read_body(headers)
   local coding, length = headers["transfer-encoding"], headers["content-length"]
   if coding and length then
     return problem(400, "Both Content-Length and Transfer-Encoding")
-  elseif coding and coding:lower() ~= "chunked" then
+  elseif coding and lower(coding) ~= "chunked" then
     return problem(501, "Transfer coding not supported")
   elseif length and not length:find("^%d+$") then
     return problem(400, "Malformed Content-Length")
@@ -242,7 +249,7 @@ function connection_methods:read_body(headers)
   elseif not coding and not length then
     return ""
   end
-  if (headers.expect or ""):lower() == "100-continue" then
+  if lower(headers.expect or "") == "100-continue" then
     self:write("HTTP/1.1 100 Continue\r\n\r\n")
   end
   if coding then

@@ -120,7 +120,7 @@ end
 
 -- Whether the key is right; if not, the answer that says so.
 local function refusal(self, request)
-  local given = (request.headers.authorization or ""):match("^[Bb]earer%s+(%S.*)$")
+  local given = (request.headers.authorization or ""):match("^[Bb]earer[ \t]+([^ \t].*)$")
   if not given then
     return { status = 401, body = '{"detail":"Not authenticated"}', headers = { ["WWW-Authenticate"] = "Bearer" } }
   elseif self.api_key and given ~= self.api_key then

@@ -6,6 +6,8 @@ local directories = require("llama_cloud.sandbox.directories")
 local json = require("llama_cloud.sandbox.json")
 local seed = require("llama_cloud.sandbox.seed")
 
+local FATES = { COMPLETED = "completed", FAILED = "failed" } -- a directory's, as jobs spell them
+
 local format_time = clock_module.format
 local hash, below = seed.hash, seed.below
 
@@ -224,7 +226,7 @@ function jobs_methods:create(source, project_id)
     project_id = project_id or self.project_id,
     total = directory and directory.files or #source.item_ids,
     type = source.type,
-    fate = directory and directory.fate:lower() or "completed",
+    fate = directory and FATES[directory.fate] or "completed",
     stuck = directory and directory.stuck,
   }
   for index, id in ipairs(source.item_ids or {}) do

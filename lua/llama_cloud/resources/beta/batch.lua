@@ -27,7 +27,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@class LlamaCloud.BatchJobCreateParams
 ---@field job_config table a parse job's or a classify job's configuration
 ---@field directory_id? string either this or item_ids
----@field item_ids? string[]
+---@field item_ids? string|string[]
 ---@field page_size? integer from 1 to 1000, 100 by default
 ---@field continue_as_new_threshold? integer
 ---@field temporal_namespace? string sent as a header
@@ -148,7 +148,7 @@ return endpoint.resource("beta.batch", {
     body = {
       { "job_config", "table", required = true },
       { "directory_id", "string" },
-      { "item_ids", "array" },
+      { "item_ids", "strings" },
       { "page_size", "integer" },
       { "continue_as_new_threshold", "integer" },
     },
@@ -190,6 +190,7 @@ return endpoint.resource("beta.batch", {
     subject = "job",
     create = "create",
     final = {},
+    pending = { pending = true, running = true, dispatched = true },
     complete = { completed = true },
     failed = { failed = "batch_failed", cancelled = "batch_cancelled" },
     sweep = { list = "list", page = "limit", size = 100, directory = "directory_id", directory_field = "directory_id" },

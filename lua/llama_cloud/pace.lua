@@ -1,0 +1,129 @@
+--- When to poll next, and when to give up.
+
+local loop = require("llama_cloud.loop")
+local request = require("llama_cloud.request")
+local text = require("llama_cloud.text")
+
+local pace = {}
+
+local DEFAULT_TIMEOUT = 7200 -- seconds, as the official SDKs' polling helpers have it
+local DEFAULT_PATIENCE = 300 -- seconds
+
+--- How an interval grows, by the names of the option `backoff`.
+pace.growth = {
+  constant = function(interval)
+    return interval
+  end,
+  linear = function(interval)
+    return interval + 1
+  end,
+  exponential = function(interval)
+    return interval * 2
+  end,
+}
+
+--- The interval after one of `interval` seconds. Only a grown one is held to max_interval.
+---@param interval number
+---@param backoff string
+---@param max_interval number
+---@return number
+function pace.next_interval(interval, backoff, max_interval)
+  local grown = pace.growth[backoff](interval)
+  return grown > interval and math.max(interval, math.min(grown, max_interval)) or interval
+end
+
+---@class LlamaCloud.Pace when to poll next, and when to give up
+---@field deadline number
+---@field seconds number how long from the beginning to the deadline
+---@field private interval number
+---@field first_interval number
+---@field private state LlamaCloud.State
+---@field private backoff string
+---@field private max_interval number
+---@field private patience number
+---@field private told_statuses table<string, true> unknown statuses that the log was told of
+local Pace = {}
+Pace.__index = Pace
+
+---@param given table the options
+---@param state LlamaCloud.State of the client: when that is closed nothing rests
+---@return LlamaCloud.Pace
+function pace.new(given, state)
+  return setmetatable({
+    state = state,
+    interval = given.polling_interval or 1,
+    first_interval = given.polling_interval or 1,
+    backoff = given.backoff or "linear",
+    max_interval = given.max_interval or 5,
+    deadline = loop.now() + (given.total_timeout or DEFAULT_TIMEOUT),
+    seconds = given.total_timeout or DEFAULT_TIMEOUT,
+    patience = given.connection_patience or DEFAULT_PATIENCE,
+    told_statuses = {},
+  }, Pace)
+end
+
+--- Tells of a poll that has failed and is followed by another.
+---@param plan LlamaCloud.PollPlan
+---@param err LlamaCloud.Error
+---@param pause? number seconds until the next; nil: not known
+function pace.tell_failure(plan, err, pause)
+  local again = pause and ("again in %s s"):format(text.number(pause, "%.1f")) or "again in the next round"
+  local message = "poll of %s %s failed, %s: %s"
+  plan.call.log:put("warn", message:format(plan.waiting.noun, plan.id, again, err.message), {
+    id = plan.id,
+    kind = err.kind,
+    status = err.status,
+    request_id = err.request_id,
+  })
+end
+
+--- Sleeps until the next poll, less up to a tenth, so that many who began together do not stay together; but for as long as
+--- the service has asked for with the last error, if there was one, which the log is told of. Never past the deadline; false
+--- when that has come. No longer than the client is open: what comes next then is told so.
+---@param cause? LlamaCloud.Error of the last poll
+---@param plan? LlamaCloud.PollPlan what is polled
+---@return boolean
+function Pace:rest(cause, plan)
+  local now = loop.now()
+  local left = self.deadline - now
+  local jitter = 1 - 0.1 * (now * 1000 % 1)
+  local pause = math.max(self.interval * jitter, cause and cause.retry_after or 0)
+  self.interval = pace.next_interval(self.interval, self.backoff, self.max_interval)
+  if cause and plan and pause < left then
+    pace.tell_failure(plan, cause, pause)
+  end
+  if left > 0 and not request.pause(self.state, pause, self.deadline) then
+    return true
+  end
+  return pause < left and loop.now() < self.deadline
+end
+
+--- Sleeps until then, or until the client is closed.
+---@param state LlamaCloud.State
+---@param deadline number
+---@return boolean open false: the client was closed
+function pace.rest_until(state, deadline)
+  return loop.now() >= deadline or request.pause(state, math.huge, deadline)
+end
+
+--- A pace with another deadline; of this one the old deadline stays.
+---@param deadline number
+---@return LlamaCloud.Pace
+function Pace:extended(deadline)
+  local copy = self:fork()
+  copy.deadline = deadline
+  return copy
+end
+
+--- A pace with the same deadline whose intervals begin anew.
+---@return LlamaCloud.Pace
+function Pace:fork()
+  local copy = {}
+  for name, value in pairs(self) do
+    copy[name] = value
+  end
+  copy.interval = self.first_interval
+  return setmetatable(copy, Pace)
+end
+
+return pace

@@ -1,0 +1,82 @@
+--- Where a coroutine has failed, told to those who get the error somewhere else. An error that a task raises ends its
+--- coroutine, and is raised anew by whoever ran the task; a traceback made there, by xpcall(run, debug.traceback) or by the
+--- interpreter, would show where it was raised anew, which nobody wants to know.
+
+local errors = require("llama_cloud.errors")
+local text = require("llama_cloud.text")
+
+local trace = {}
+
+local MOST_FRAMES = 20 -- debug.traceback shows as many
+
+---@class LlamaCloud.Frame a Lua function that was running, as debug.getinfo tells
+---@field source string
+---@field line integer
+---@field name string
+
+--- Takes note of where a coroutine has failed, before it is closed; an error object keeps the traceback, too. Nil where
+--- that cannot be told: without Lua's `debug`, or without memory.
+---@param co thread
+---@param err any what it raised
+---@return LlamaCloud.Frame[]? frames the innermost first
+function trace.of(co, err)
+  if not debug then
+    return nil
+  end
+  local frames = {}
+  local ok, problem = pcall(function()
+    if errors.is_error(err) and not err.traceback then
+      err.traceback = debug.traceback(co)
+    end
+    for level = 0, math.huge do
+      local info = #frames < MOST_FRAMES and debug.getinfo(co, level, "Sln")
+      if not info then
+        break
+      elseif info.currentline > 0 then
+        local name = info.name or ("function <%s:%d>"):format(info.short_src, info.linedefined)
+        frames[#frames + 1] = { source = info.short_src, line = info.currentline, name = text.line(name, 80, "?") }
+      end
+    end
+  end)
+  if not ok and problem ~= "not enough memory" then
+    error(problem, 0) -- a hook's: somebody has pressed Ctrl-C
+  end
+  return ok and frames or nil
+end
+
+-- A function that calls another, which it finds in a table by a name: in a traceback it is at a line of a source, and the
+-- other has that name. It takes a link of the chain: the table, and what the other takes.
+local function stand_in(frame, name)
+  local code = ("%slocal link = ... link[1][%q](link[2], 0)"):format(("\n"):rep(frame.line - 1), name)
+  return assert(load(code, "=" .. frame.source, "t", {}))
+end
+
+-- The outermost of functions that stand for frames, and what it takes.
+local function stand_for(frames, err)
+  local link, name = { { error = error }, err }, "error"
+  for position, frame in ipairs(frames) do
+    local f = stand_in(frame, name)
+    if position == #frames then
+      return f, link
+    end
+    name = frame.name
+    link = { { [name] = f }, link }
+  end
+end
+
+--- Raises an error out of functions that stand for those in which it was raised, so that a traceback shows them.
+---@param err any
+---@param frames? LlamaCloud.Frame[]|false
+function trace.raise(err, frames)
+  if frames and frames[1] and load then
+    local ok, task, link = pcall(stand_for, frames, err)
+    if ok then
+      task(link, 0)
+    elseif task ~= "not enough memory" then
+      error(task, 0)
+    end
+  end
+  error(err, 0)
+end
+
+return trace
