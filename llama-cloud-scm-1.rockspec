@@ -12,7 +12,7 @@ description = {
   detailed = [[
 A client for the batch endpoints of LlamaCloud: creates, follows and lists batches, with retries, typed
 errors, exact integers and lists that page by themselves. The transport and the JSON codec are written in C
-over libcurl, whose headers (7.87 or later) have to be installed. Linux.]],
+over libcurl (7.87 or later) and zlib, whose headers have to be installed. Linux.]],
   license = "MIT",
   labels = { "http", "api", "client", "json", "llm" },
 }

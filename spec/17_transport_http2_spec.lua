@@ -106,7 +106,7 @@ describe("HTTP/2", function()
   end
 
   local function start(request)
-    request.url, request.ca_file = s:url(), set.ca
+    request.url, request.ca_file = request.url or s:url(), set.ca
     request.method = request.method or request.body and "POST" or "GET"
     request.timeout = request.timeout or 5 * slowdown
     return t:start(request)
@@ -284,6 +284,18 @@ describe("HTTP/2", function()
           transfer:close()
         end
       end
+    end)
+
+    it("and comes back to none that was idle then", function()
+      serve()
+      local elsewhere = ("https://127.0.0.1:%d/"):format(s.port)
+      assert.equal(1, connection {})
+      assert.equal(2, connection { url = elsewhere })
+      for _ = 1, 2 do -- all that there are become silent
+        local transfer = send { body = "hole", repeatable = true, timeout = patience, url = elsewhere }
+        assert.equal("timeout", (transfer:outcome()))
+      end
+      assert.equal(4, connection {})
     end)
 
     it("unless it had a connection of its own", function()

@@ -48,24 +48,26 @@ static void free_parts(proxy_parts *p) {
    the same. */
 static bool parse_proxy(const char *text, proxy_parts *p) {
   static const char *const schemes[] = {"http", "https", "socks", "socks4", "socks4a", "socks5", "socks5h"};
+  const unsigned flags = CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME;
   CURLU *handle = curl_url();
-  bool well = false;
+  CURLUcode code = CURLUE_OUT_OF_MEMORY;
+  bool known = false;
   *p = (proxy_parts){0};
-  if (handle == NULL)
-    return true; /* for lack of memory it may be one */
-  if (curl_url_set(handle, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME) == CURLUE_OK &&
-      curl_url_get(handle, CURLUPART_SCHEME, &p->scheme, 0) == CURLUE_OK &&
-      curl_url_get(handle, CURLUPART_HOST, &p->host, 0) == CURLUE_OK) {
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
-      well = well || curl_strequal(p->scheme, schemes[i]);
-    /* libcurl's own default for a proxy, but for one that is spoken to by TLS */
-    if (curl_url_get(handle, CURLUPART_PORT, &p->port, 0) != CURLUE_OK)
-      p->port = NULL;
-  }
+  if (handle != NULL)
+    code = curl_url_set(handle, CURLUPART_URL, text, flags);
+  if (code == CURLUE_OK)
+    code = curl_url_get(handle, CURLUPART_SCHEME, &p->scheme, 0);
+  if (code == CURLUE_OK)
+    code = curl_url_get(handle, CURLUPART_HOST, &p->host, 0);
+  if (code == CURLUE_OK)
+    (void)curl_url_get(handle, CURLUPART_PORT, &p->port, 0); /* port_of has the defaults */
   curl_url_cleanup(handle);
-  return well;
+  for (size_t i = 0; code == CURLUE_OK && i < sizeof schemes / sizeof schemes[0]; i++)
+    known = known || curl_strequal(p->scheme, schemes[i]);
+  return known || code == CURLUE_OUT_OF_MEMORY; /* without memory it may be one */
 }
 
+/* libcurl's own default for a proxy, but for one that is spoken to by TLS. */
 static const char *port_of(const proxy_parts *p) {
   if (p->port != NULL)
     return p->port;
@@ -83,7 +85,7 @@ bool verdict_is_proxied(const exchange *x, CURL *easy) {
     return used != 0;
   /* libcurl before 8.7: by whom it was connected to */
   curl_easy_getinfo(easy, CURLINFO_PRIMARY_PORT, &port);
-  result = parse_proxy(proxy, &parts) && parts.scheme != NULL && strtol(port_of(&parts), NULL, 10) == port;
+  result = parse_proxy(proxy, &parts) && parts.host != NULL && strtol(port_of(&parts), NULL, 10) == port;
   free_parts(&parts);
   return result;
 }
@@ -108,7 +110,7 @@ static void blame_proxy(exchange *x) {
   x->about = "proxy";
   if (proxy == NULL)
     return;
-  if (parse_proxy(proxy, &parts) && parts.scheme != NULL)
+  if (parse_proxy(proxy, &parts) && parts.host != NULL)
     snprintf(x->message + length, sizeof x->message - length, " (proxy %s://%.100s:%s)", parts.scheme,
              parts.host, port_of(&parts));
   free_parts(&parts);

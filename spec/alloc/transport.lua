@@ -38,6 +38,30 @@ do
   check(tostring(transfer):find("taken"))
 end
 
+do
+  -- "{}" as gzip packs it, and once more
+  local packed = "\x1f\x8b\8\0\0\0\0\0\2\3\xab\xae\5\0C\xbf\xa6\xa3\2\0\0\0"
+  local transfer <close> = t:start {
+    method = "POST",
+    url = url,
+    body = packed,
+    headers = { "X-Encoding", "UTF-8, gzip" },
+    fresh = true,
+    proxy = "",
+  }
+  finish(transfer)
+  check(transfer:outcome() == "response")
+  check(transfer:body() == "{}")
+end
+
+do
+  -- what a failure is about
+  local transfer <close> = t:start { method = "GET", url = url, proxy = "ftp://127.0.0.1:1" }
+  finish(transfer)
+  local kind, message, about, variable = transfer:outcome()
+  check(kind == "refused" and message ~= "" and about == "proxy" and variable == nil)
+end
+
 -- Tokens in every state are left to the end of the state.
 t:max_concurrency(1)
 local active = t:start { method = "GET", url = url }

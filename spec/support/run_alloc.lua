@@ -8,7 +8,7 @@ local server = require("spec.support.server")
 local harness, chunk, source = arg[1], arg[2], arg[3] or ""
 
 -- Two pages of two batches, by token or by offset; any other GET is a batch, where "bat-wait" has ended at every other look
--- and "bat-failed" has failed; a POST is answered with its own body.
+-- and "bat-failed" has failed; a POST is answered with its own body, and the Content-Encoding that it asks for.
 local s <close> = server.start([[
 local form = '{"id":"%s","status":"%s","config":{"job":{"type":"parse_v2","configuration_id":"cfg-1"}},"n":[]}'
 local batch = form:format("bat-1", "RUNNING")
@@ -16,7 +16,7 @@ local looks = 0
 return function(connection, request)
   local query = request.query or ""
   if request.method == "POST" then
-    connection:json(200, request.body)
+    connection:json(200, request.body, { ["Content-Encoding"] = request.headers["x-encoding"] })
   elseif request.path:find("/batches$") then
     local more = query:find("page_token=") == nil
     connection:json(200, ('{"items":[%s,%s],"next_page_token":%s}'):format(batch, batch, more and '"two"' or "null"))
