@@ -451,6 +451,13 @@ static int transfer_l_headers(lua_State *L) {
 
 /* ---- the clock and the machine ---- */
 
+/* core.process() -> integer: another one in a forked process than in its parent, once a transport was made.
+ */
+static int core_process(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)transport_process());
+  return 1;
+}
+
 /* core.now() -> number: seconds of the monotonic clock. */
 static int core_now(lua_State *L) {
   lua_pushnumber(L, (lua_Number)poller_now() / 1e9);
@@ -478,8 +485,11 @@ static int core_time(lua_State *L) {
 
 /* ---- registration ---- */
 
-static const luaL_Reg core_functions[] = {
-    {"transport", core_transport}, {"now", core_now}, {"time", core_time}, {NULL, NULL}};
+static const luaL_Reg core_functions[] = {{"transport", core_transport},
+                                          {"now", core_now},
+                                          {"process", core_process},
+                                          {"time", core_time},
+                                          {NULL, NULL}};
 
 static const luaL_Reg transport_methods[] = {
     {"fd", transport_l_fd},       {"step", transport_l_step},

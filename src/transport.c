@@ -71,6 +71,8 @@ static void initialize_process(void) {
 /* Not curl_version(3): it initializes libldap, which looks up this machine's name and may wait for that. */
 const char *transport_version(void) { return curl_version_info(CURLVERSION_NOW)->version; }
 
+unsigned transport_process(void) { return fork_generation; }
+
 /* Whether this process was forked after the transport was made, and has not made it its own. */
 static bool is_parents(const transport *t) { return t->generation != fork_generation; }
 

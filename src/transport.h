@@ -28,6 +28,10 @@ typedef enum token_state {
 /* Makes a transport; NULL when there is no memory or no descriptor left. */
 transport *transport_new(void);
 
+/* How many forks lie between this process and the first one that has made a transport: what remembers another
+   number was begun by an ancestor. */
+unsigned transport_process(void);
+
 /* Frees the transport; its tokens stay with their owners, cancelled. In a process forked after
    transport_new nothing of the parent's is touched: only memory and descriptors of this process are given
    back. NULL is allowed. */

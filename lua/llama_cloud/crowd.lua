@@ -221,7 +221,7 @@ local function look(many)
   visit_each(many, singly)
   if many.singly_for > 0 then
     many.singly_for = many.singly_for - 1
-  elseif #swept > (many.sweep_pages or #swept // many.rule.size + 1) then
+  elseif not request.forked(many.pace.process) and #swept > (many.sweep_pages or #swept // many.rule.size + 1) then
     swept = sweep(many, swept)
   end
   visit_each(many, swept)
@@ -266,7 +266,7 @@ end
 -- Delivers to each that is outstanding that the time is over.
 local function end_in_time(many)
   if not pace.rest_until(many.state, many.pace.deadline) then
-    return -- the client was closed: whoever is looked at next is told so
+    return -- the client was closed, or the process forked: whoever is looked at next is told so
   end
   if many.missed then
     look_late(many)

@@ -1,5 +1,6 @@
 --- When to poll next, and when to give up.
 
+local core = require("llama_cloud.core")
 local loop = require("llama_cloud.loop")
 local request = require("llama_cloud.request")
 local text = require("llama_cloud.text")
@@ -33,6 +34,7 @@ function pace.next_interval(interval, backoff, max_interval)
 end
 
 ---@class LlamaCloud.Pace when to poll next, and when to give up
+---@field process integer in which the wait was begun
 ---@field deadline number
 ---@field seconds number how long from the beginning to the deadline
 ---@field private interval number
@@ -51,6 +53,7 @@ Pace.__index = Pace
 function pace.new(given, state)
   return setmetatable({
     state = state,
+    process = core.process(),
     interval = given.polling_interval or 1,
     first_interval = given.polling_interval or 1,
     backoff = given.backoff or "linear",
@@ -101,7 +104,7 @@ end
 --- Sleeps until then, or until the client is closed.
 ---@param state LlamaCloud.State
 ---@param deadline number
----@return boolean open false: the client was closed
+---@return boolean on false: the client was closed, or this is the child of a fork
 function pace.rest_until(state, deadline)
   return loop.now() >= deadline or request.pause(state, math.huge, deadline)
 end

@@ -72,6 +72,7 @@ local function limited(plan, call, pace)
   local left = math.max(pace.deadline - now, 0.001)
   plan.silent_since = plan.silent_since or now
   return setmetatable({
+    process = pace.process,
     total_timeout = math.min(left, call.total_timeout),
     patient_until = not plan.last and plan.silent_since + pace.patience or nil,
   }, { __index = call })

@@ -23,6 +23,7 @@ local request = {}
 ---@field timeout number
 ---@field total_timeout number
 ---@field max_retries integer
+---@field process? integer core.process() when that was begun which the call is part of; the call itself, by default
 ---@field patient_until? number when it is no longer sent again without having heard from the service
 
 local MAX_REDIRECTS = 10
@@ -62,16 +63,16 @@ end
 ---@param state LlamaCloud.State
 ---@param seconds number
 ---@param deadline number
----@return boolean open false: the client was closed meanwhile
+---@return boolean on false: the client was closed meanwhile, or the process forked and this is the child
 function request.pause(state, seconds, deadline)
+  local process = core.process()
   local timer <close> = loop.transport():timer(math.min(seconds, deadline - loop.now()))
   await(state, timer)
-  return not state.closed
+  return not state.closed and core.process() == process
 end
 local pause = request.pause
 
--- Waits until the gate lets the call pass. Nil and why not: "timeout", "cancelled", or "forked" when this is a child and the
--- call is one of its parent's.
+-- Waits until the gate lets the call pass. Nil and why not: "timeout" or "cancelled".
 local function pass_gate(state, deadline)
   local now = loop.now()
   if state.closed then
@@ -85,8 +86,6 @@ local function pass_gate(state, deadline)
   await(state, place.token)
   if state.closed then
     return nil, "cancelled"
-  elseif not place.passed and loop.now() < deadline then
-    return nil, "forked"
   end
   return place.passed or nil, "timeout"
 end
@@ -394,6 +393,7 @@ local function is_fresh(ahead)
 end
 
 ---@class LlamaCloud.Course how far a call has come
+---@field package process integer in which it was begun
 ---@field package deadline number
 ---@field package target string the URL of the next attempt
 ---@field package list (string|false)[] its headers
@@ -417,10 +417,18 @@ local function fail(state, call, course, err)
   return nil, err
 end
 
-local function closed(cause, why)
-  local message = why == "forked" and "the request is one of the process that this one was forked from"
-    or "the client was closed"
-  return errors.new { kind = "cancelled", message = message, cause = cause }
+local function closed(cause)
+  return errors.new { kind = "cancelled", message = "the client was closed", cause = cause }
+end
+
+--- The error for what was begun in the process that this one was forked from: that goes on there, and not here, too.
+---@param process integer core.process() when it was begun
+---@return LlamaCloud.Error? err nil: it was begun in this process
+function request.forked(process)
+  if process ~= core.process() then
+    local message = "the request is one of the process that this one was forked from"
+    return errors.new { kind = "cancelled", message = message }
+  end
 end
 
 -- Takes the call to where a response redirects it. False if that is not followed; the error then says why.
@@ -503,6 +511,7 @@ end
 ---@return LlamaCloud.Error? err
 function request.perform(state, call, ahead)
   local course = {
+    process = call.process or core.process(),
     deadline = loop.now() + call.total_timeout,
     target = call.url,
     list = call.headers,
@@ -520,8 +529,11 @@ function request.perform(state, call, ahead)
     if not ahead then
       passed, why = pass_gate(state, course.deadline)
     end
-    if not passed then
-      return fail(state, call, course, why == "timeout" and timed_out(call, course.last) or closed(course.last, why))
+    local forked = request.forked(course.process)
+    if forked then
+      return fail(state, call, course, forked)
+    elseif not passed then
+      return fail(state, call, course, why == "timeout" and timed_out(call, course.last) or closed(course.last))
     end
     course.attempts = course.attempts + 1
     local list = numbered(course.list, course.retries)
@@ -540,7 +552,7 @@ function request.perform(state, call, ahead)
       if not delay then
         return fail(state, call, course, err)
       elseif not pause(state, delay, course.deadline) then
-        return fail(state, call, course, closed(course.last))
+        return fail(state, call, course, request.forked(course.process) or closed(course.last))
       end
     end
   end
