@@ -253,7 +253,7 @@ describe("max_response_bytes", function()
   end)
 
   it("of a body that an error keeps is 16 MiB", function()
-    local s <close>, client = start([[
+    local _ <close>, client = start([[
       local LONG = ("\\u0041"):rep(3 << 20)
       return function(c, r)
         c:respond(r.path == "/200" and 200 or 400, { ["Content-Type"] = "application/json" }, LONG)
