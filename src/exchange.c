@@ -330,71 +330,51 @@ static curl_off_t bound(size_t size) {
 
 bool exchange_is_secure(const exchange *x) { return curl_strnequal(x->url, "https:", 6); }
 
-CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
-  CURLcode code = CURLE_OK;
-  if (header_set_longest(x->headers) > MAX_REQUEST_HEADER)
-    return (CURLcode)TOO_LARGE_CODE;
-  x->easy = easy;
-  x->generation = x->connections->generation;
+/* Sets an option, unless one before it has failed. */
 #define SET(option, value)                                                                                   \
   if (code == CURLE_OK)                                                                                      \
   code = curl_easy_setopt(easy, option, value)
+
+/* Which connection the request takes, and what becomes of it. */
+static CURLcode configure_connection(exchange *x, CURL *easy) {
+  CURLcode code = CURLE_OK;
   bool secure = exchange_is_secure(x);
-  bool get = strcmp(x->method, "GET") == 0;
-  bool head = strcmp(x->method, "HEAD") == 0;
-  SET(CURLOPT_ERRORBUFFER, x->message);
-  SET(CURLOPT_URL, x->url);
-  SET(CURLOPT_NOSIGNAL, 1L);
-  SET(CURLOPT_QUICK_EXIT, 1L);
-  SET(CURLOPT_PROTOCOLS_STR, "http,https");
-  SET(CURLOPT_PATH_AS_IS, 1L);
-  SET(CURLOPT_ACCEPT_ENCODING, DECODING_ACCEPTED);
-  SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* see decoding.h */
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
   SET(CURLOPT_TCP_KEEPIDLE, KEEP_IDLE);
   SET(CURLOPT_TCP_KEEPINTVL, KEEP_INTERVAL);
   SET(CURLOPT_TCP_NODELAY, 1L);
+  SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(x->connect_timeout));
   /* both say that no version is too new, but a connection of one is not used for the other: the generation */
   SET(CURLOPT_SSLVERSION,
       (long)CURL_SSLVERSION_TLSv1_2 | (x->generation != 0 ? (long)CURL_SSLVERSION_MAX_DEFAULT : 0L));
-  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  SET(CURLOPT_SOCKOPTFUNCTION, on_new_socket);
-  SET(CURLOPT_SOCKOPTDATA, x);
-  SET(CURLOPT_PREREQFUNCTION, on_request);
-  SET(CURLOPT_PREREQDATA, x);
-  SET(CURLOPT_WRITEFUNCTION, on_body);
-  SET(CURLOPT_WRITEDATA, x);
-  SET(CURLOPT_HEADERFUNCTION, on_header);
-  SET(CURLOPT_HEADERDATA, x);
-  SET(CURLOPT_READFUNCTION, on_read);
-  SET(CURLOPT_READDATA, x);
-  SET(CURLOPT_SEEKFUNCTION, on_seek);
-  SET(CURLOPT_SEEKDATA, x);
-  SET(CURLOPT_HTTPHEADER, header_set_lines(x->headers));
-  SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(x->connect_timeout));
-  if (secure || x->fresh) {
-    SET(CURLOPT_FORBID_REUSE,
-        1L); /* a shared one until an answer comes: what has never answered is not kept */
-  }
-  if (secure) {
-    /* without TLS there is no HTTP/2 to wait for, and libcurl would not know so before an answer */
-    SET(CURLOPT_PIPEWAIT, 1L);
-  }
-  if (x->fresh || x->renewed) {
-    SET(CURLOPT_FRESH_CONNECT, 1L);
-  }
-  if (!x->repeatable)
-    SET(CURLOPT_MAXAGE_CONN, 1L); /* seconds; the server may close one that is idle for longer just now */
-  if (timeout < HUGE_VAL)
-    SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
-  if (x->proxy != NULL)
-    SET(CURLOPT_PROXY, x->proxy);
   if (x->ca_file != NULL)
     SET(CURLOPT_CAINFO, x->ca_file);
   if (!x->verify) {
     SET(CURLOPT_SSL_VERIFYPEER, 0L);
     SET(CURLOPT_SSL_VERIFYHOST, 0L);
   }
+  if (x->proxy != NULL)
+    SET(CURLOPT_PROXY, x->proxy);
+  /* a shared one is kept once an answer has come (begin_head): what has never answered is not */
+  if (secure || x->fresh) {
+    SET(CURLOPT_FORBID_REUSE, 1L);
+  }
+  /* without TLS there is no HTTP/2 to wait for, and libcurl would not know so before an answer */
+  if (secure)
+    SET(CURLOPT_PIPEWAIT, 1L);
+  if (x->fresh || x->renewed) {
+    SET(CURLOPT_FRESH_CONNECT, 1L);
+  }
+  if (!x->repeatable)
+    SET(CURLOPT_MAXAGE_CONN, 1L); /* seconds; the server may close one that is idle for longer just now */
+  return code;
+}
+
+/* The method, and what it sends and may get for it. */
+static CURLcode configure_method(exchange *x, CURL *easy) {
+  CURLcode code = CURLE_OK;
+  bool get = strcmp(x->method, "GET") == 0;
+  bool head = strcmp(x->method, "HEAD") == 0;
   if (x->has_body) {
     /* not POSTFIELDS: libcurl would send those again by itself */
     SET(CURLOPT_POST, 1L);
@@ -410,9 +390,46 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
     SET(CURLOPT_MAXFILESIZE_LARGE, bound(x->max_response_bytes));
   if ((!get && !head) || x->has_body)
     SET(CURLOPT_CUSTOMREQUEST, x->method);
-#undef SET
   return code;
 }
+
+CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
+  CURLcode code = CURLE_OK;
+  if (header_set_longest(x->headers) > MAX_REQUEST_HEADER)
+    return (CURLcode)TOO_LARGE_CODE;
+  x->easy = easy;
+  x->generation = x->connections->generation;
+  SET(CURLOPT_ERRORBUFFER, x->message);
+  SET(CURLOPT_URL, x->url);
+  SET(CURLOPT_NOSIGNAL, 1L);
+  SET(CURLOPT_QUICK_EXIT, 1L);
+  SET(CURLOPT_PROTOCOLS_STR, "http,https");
+  SET(CURLOPT_PATH_AS_IS, 1L);
+  SET(CURLOPT_ACCEPT_ENCODING, DECODING_ACCEPTED);
+  SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* see decoding.h */
+  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  SET(CURLOPT_SOCKOPTFUNCTION, on_new_socket);
+  SET(CURLOPT_SOCKOPTDATA, x);
+  SET(CURLOPT_PREREQFUNCTION, on_request);
+  SET(CURLOPT_PREREQDATA, x);
+  SET(CURLOPT_WRITEFUNCTION, on_body);
+  SET(CURLOPT_WRITEDATA, x);
+  SET(CURLOPT_HEADERFUNCTION, on_header);
+  SET(CURLOPT_HEADERDATA, x);
+  SET(CURLOPT_READFUNCTION, on_read);
+  SET(CURLOPT_READDATA, x);
+  SET(CURLOPT_SEEKFUNCTION, on_seek);
+  SET(CURLOPT_SEEKDATA, x);
+  SET(CURLOPT_HTTPHEADER, header_set_lines(x->headers));
+  if (timeout < HUGE_VAL)
+    SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
+  if (code == CURLE_OK)
+    code = configure_connection(x, easy);
+  if (code == CURLE_OK)
+    code = configure_method(x, easy);
+  return code;
+}
+#undef SET
 
 /* ---- the result ---- */
 
