@@ -67,6 +67,14 @@ local SERVER = [[
     local delay = tonumber(name:match("^after ([%d.]+)"))
     if delay then
       cqueues.sleep(delay)
+    elseif name:match("^with company, ") then
+      repeat
+        cqueues.sleep(0.01)
+      until seen["company"]
+      return faults[name:match(", (.*)")](stream)
+    elseif name == "company" then
+      seen[name] = true
+      return
     elseif faults[name] and (always ~= "" or not seen[name]) then
       seen[name] = true
       return faults[name](stream)
@@ -176,6 +184,25 @@ describe("HTTP/2", function()
       assert.not_equal("response", (transfer:outcome()))
       assert.is_true(transfer:sent())
       assert.equal(1, seen(name))
+    end)
+  end
+
+  for _, fault in ipairs { "GOAWAY above, then closed", "closed", "reset", "failed", "garbage" } do
+    it("nor when others, which may be repeated, come while it is under way: " .. fault, function()
+      for _, fresh in ipairs { true, false } do
+        serve()
+        local name = "with company, " .. fault
+        local transfer = start { body = name, fresh = fresh, timeout = 2 * slowdown }
+        support.step_until(t, function()
+          return seen(name) == 1
+        end)
+        start { body = "company", repeatable = true }
+        support.finish(t, transfer)
+        assert.not_equal("response", (transfer:outcome()))
+        assert.is_true(transfer:sent())
+        assert.equal(1, seen(name))
+        s:stop()
+      end
     end)
   end
 

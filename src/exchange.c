@@ -198,10 +198,11 @@ static bool speaks_http2(CURL *easy) {
 
    It does so because a kept connection died without an answer, or because HTTP/2 has refused the stream, or
    because it wants HTTP/1.1 instead. Only in the second case the server has not acted for certain (RFC 9113
-   section 8.7). libcurl does not tell which it is; but a connection that was opened for the request is no
-   kept one (Curl_retry_request in all versions), and another one of HTTP/2 does not come of the third. */
+   section 8.7). libcurl does not tell which it is; but a connection that was opened for the request, and that
+   no other has joined, is no kept one (Curl_retry_request in all versions), and another one of HTTP/2 does
+   not come of the third. */
 static bool may_send_again(exchange *x) {
-  if (x->reused || !speaks_http2(x->easy)) {
+  if (!x->fresh || x->reused || !speaks_http2(x->easy)) {
     refuse(x, OUTCOME_CONNECTION, "the connection was closed before the answer");
     return false;
   }
@@ -382,6 +383,11 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   }
   if (x->fresh || x->renewed) {
     SET(CURLOPT_FRESH_CONNECT, 1L);
+  }
+  if (x->fresh) {
+    /* means nothing but on Windows, and keeps others from joining it on its connection over HTTP/2: libcurl
+       takes one that was joined for a kept one, and would send the request again when it dies */
+    SET(CURLOPT_SSL_OPTIONS, (long)CURLSSLOPT_NO_REVOKE);
   }
   if (!x->repeatable)
     SET(CURLOPT_MAXAGE_CONN, 1L); /* seconds; the server may close one that is idle for longer just now */
