@@ -262,7 +262,7 @@ static outcome outcome_of(exchange *x, CURLcode code) {
 }
 
 /* libcurl 7 ends an attempt by this code, without a word, when a GOAWAY has said that its stream was not
-   processed (RFC 9113 section 6.8); later versions send it again, which may_repeat sees. */
+   processed (RFC 9113 section 6.8); later versions send it again: see may_send_again. */
 static bool went_away(const exchange *x, CURLcode code) {
   return code == CURLE_HTTP2 && !x->reused && x->header_bytes == 0 && x->message[0] == '\0' &&
          curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
