@@ -298,18 +298,18 @@ describe("HTTP/2", function()
 
     it("though others hang on it, and does not wait for them", function()
       serve()
+      local hanging = {}
       for round = 1, 3 do
         assert.equal(round, connection {})
-        local hanging = {}
-        for i = 1, 5 do
-          hanging[i] = start { body = "after 60", repeatable = true, timeout = 60 * slowdown }
+        for _ = 1, 5 do
+          hanging[#hanging + 1] = start { body = "after 60", repeatable = true, timeout = 60 * slowdown }
         end
         dig_hole()
         assert.equal(round + 1, connection { timeout = 10 * slowdown })
-        for _, transfer in ipairs(hanging) do
-          assert.is_false(transfer:done())
-          transfer:close()
-        end
+      end
+      for _, transfer in ipairs(hanging) do
+        assert.is_false(transfer:done())
+        transfer:close()
       end
     end)
 

@@ -331,6 +331,17 @@ static curl_off_t bound(size_t size) {
 
 bool exchange_is_secure(const exchange *x) { return curl_strnequal(x->url, "https:", 6); }
 
+/* Options of TLS that mean nothing but on Windows. What they are good for is that libcurl takes no connection
+   for a request that has been made with other options: so each generation has its own connections. And nobody
+   joins one that may not be repeated on its connection over HTTP/2, which libcurl would take for a kept one
+   then, and send the request again when it dies. */
+static long tls_mark(const exchange *x) {
+  static const long generations[CONNECTIONS_GENERATIONS] = {
+      0, CURLSSLOPT_REVOKE_BEST_EFFORT, CURLSSLOPT_AUTO_CLIENT_CERT,
+      CURLSSLOPT_REVOKE_BEST_EFFORT | CURLSSLOPT_AUTO_CLIENT_CERT};
+  return x->fresh ? (long)CURLSSLOPT_NO_REVOKE : generations[x->generation];
+}
+
 CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   CURLcode code = CURLE_OK;
   if (header_set_longest(x->headers) > MAX_REQUEST_HEADER)
@@ -355,9 +366,7 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   SET(CURLOPT_TCP_KEEPIDLE, KEEP_IDLE);
   SET(CURLOPT_TCP_KEEPINTVL, KEEP_INTERVAL);
   SET(CURLOPT_TCP_NODELAY, 1L);
-  /* both say that no version is too new, but a connection of one is not used for the other: the generation */
-  SET(CURLOPT_SSLVERSION,
-      (long)CURL_SSLVERSION_TLSv1_2 | (x->generation != 0 ? (long)CURL_SSLVERSION_MAX_DEFAULT : 0L));
+  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET(CURLOPT_SOCKOPTFUNCTION, on_new_socket);
   SET(CURLOPT_SOCKOPTDATA, x);
@@ -384,11 +393,8 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   if (x->fresh || x->renewed) {
     SET(CURLOPT_FRESH_CONNECT, 1L);
   }
-  if (x->fresh) {
-    /* means nothing but on Windows, and keeps others from joining it on its connection over HTTP/2: libcurl
-       takes one that was joined for a kept one, and would send the request again when it dies */
-    SET(CURLOPT_SSL_OPTIONS, (long)CURLSSLOPT_NO_REVOKE);
-  }
+  if (secure && tls_mark(x) != 0)
+    SET(CURLOPT_SSL_OPTIONS, tls_mark(x));
   if (!x->repeatable)
     SET(CURLOPT_MAXAGE_CONN, 1L); /* seconds; the server may close one that is idle for longer just now */
   if (timeout < HUGE_VAL)
