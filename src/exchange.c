@@ -105,7 +105,8 @@ static void begin_head(exchange *x) {
   x->in_head = true;
   buffer_clear(&x->header_lines);
   buffer_clear(&x->encodings);
-  /* an answer: the connection lives, and is kept (exchange_configure), unless it has been given up meanwhile
+  /* an answer: the connection lives, and is kept (configure_connection), unless it has been given up
+   * meanwhile
    */
   if (!x->fresh && x->generation == x->connections->generation)
     curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, 0L);
@@ -342,32 +343,14 @@ static long tls_mark(const exchange *x) {
   return x->fresh ? (long)CURLSSLOPT_NO_REVOKE : generations[x->generation];
 }
 
-CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
-  CURLcode code = CURLE_OK;
-  if (header_set_longest(x->headers) > MAX_REQUEST_HEADER)
-    return (CURLcode)TOO_LARGE_CODE;
-  x->easy = easy;
-  x->generation = x->connections->generation;
 #define SET(option, value)                                                                                   \
   if (code == CURLE_OK)                                                                                      \
   code = curl_easy_setopt(easy, option, value)
-  bool secure = exchange_is_secure(x);
-  bool get = strcmp(x->method, "GET") == 0;
-  bool head = strcmp(x->method, "HEAD") == 0;
+
+/* The callbacks, and what all attempts have in common. */
+static CURLcode configure_callbacks(exchange *x, CURL *easy) {
+  CURLcode code = CURLE_OK;
   SET(CURLOPT_ERRORBUFFER, x->message);
-  SET(CURLOPT_URL, x->url);
-  SET(CURLOPT_NOSIGNAL, 1L);
-  SET(CURLOPT_QUICK_EXIT, 1L);
-  SET(CURLOPT_PROTOCOLS_STR, "http,https");
-  SET(CURLOPT_PATH_AS_IS, 1L);
-  SET(CURLOPT_ACCEPT_ENCODING, DECODING_ACCEPTED);
-  SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* see decoding.h */
-  SET(CURLOPT_TCP_KEEPALIVE, 1L);
-  SET(CURLOPT_TCP_KEEPIDLE, KEEP_IDLE);
-  SET(CURLOPT_TCP_KEEPINTVL, KEEP_INTERVAL);
-  SET(CURLOPT_TCP_NODELAY, 1L);
-  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET(CURLOPT_SOCKOPTFUNCTION, on_new_socket);
   SET(CURLOPT_SOCKOPTDATA, x);
   SET(CURLOPT_PREREQFUNCTION, on_request);
@@ -380,25 +363,35 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   SET(CURLOPT_READDATA, x);
   SET(CURLOPT_SEEKFUNCTION, on_seek);
   SET(CURLOPT_SEEKDATA, x);
-  SET(CURLOPT_HTTPHEADER, header_set_lines(x->headers));
+  SET(CURLOPT_NOSIGNAL, 1L);
+  SET(CURLOPT_QUICK_EXIT, 1L);
+  SET(CURLOPT_PROTOCOLS_STR, "http,https");
+  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  SET(CURLOPT_TCP_KEEPALIVE, 1L);
+  SET(CURLOPT_TCP_KEEPIDLE, KEEP_IDLE);
+  SET(CURLOPT_TCP_KEEPINTVL, KEEP_INTERVAL);
+  SET(CURLOPT_TCP_NODELAY, 1L);
+  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  return code;
+}
+
+/* Which connection the attempt takes, how it is made, and whether it is kept. */
+static CURLcode configure_connection(exchange *x, CURL *easy) {
+  CURLcode code = CURLE_OK;
+  bool secure = exchange_is_secure(x);
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(x->connect_timeout));
-  if (secure || x->fresh) {
-    SET(CURLOPT_FORBID_REUSE,
-        1L); /* a shared one until an answer comes: what has never answered is not kept */
-  }
-  if (secure) {
-    /* without TLS there is no HTTP/2 to wait for, and libcurl would not know so before an answer */
+  /* a shared one until an answer comes (begin_head): what has never answered is not kept */
+  if (secure || x->fresh)
+    SET(CURLOPT_FORBID_REUSE, 1L);
+  /* without TLS there is no HTTP/2 to wait for, and libcurl would not know so before an answer */
+  if (secure)
     SET(CURLOPT_PIPEWAIT, 1L);
-  }
-  if (x->fresh || x->renewed) {
+  if (x->fresh || x->renewed)
     SET(CURLOPT_FRESH_CONNECT, 1L);
-  }
   if (secure && tls_mark(x) != 0)
     SET(CURLOPT_SSL_OPTIONS, tls_mark(x));
   if (!x->repeatable)
     SET(CURLOPT_MAXAGE_CONN, 1L); /* seconds; the server may close one that is idle for longer just now */
-  if (timeout < HUGE_VAL)
-    SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
   if (x->proxy != NULL)
     SET(CURLOPT_PROXY, x->proxy);
   if (x->ca_file != NULL)
@@ -407,6 +400,19 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
     SET(CURLOPT_SSL_VERIFYPEER, 0L);
     SET(CURLOPT_SSL_VERIFYHOST, 0L);
   }
+  return code;
+}
+
+/* What is sent, and how much may come back. */
+static CURLcode configure_request(exchange *x, CURL *easy) {
+  CURLcode code = CURLE_OK;
+  bool get = strcmp(x->method, "GET") == 0;
+  bool head = strcmp(x->method, "HEAD") == 0;
+  SET(CURLOPT_URL, x->url);
+  SET(CURLOPT_PATH_AS_IS, 1L);
+  SET(CURLOPT_HTTPHEADER, header_set_lines(x->headers));
+  SET(CURLOPT_ACCEPT_ENCODING, DECODING_ACCEPTED);
+  SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* see decoding.h */
   if (x->has_body) {
     /* not POSTFIELDS: libcurl would send those again by itself */
     SET(CURLOPT_POST, 1L);
@@ -422,9 +428,25 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
     SET(CURLOPT_MAXFILESIZE_LARGE, bound(x->max_response_bytes));
   if ((!get && !head) || x->has_body)
     SET(CURLOPT_CUSTOMREQUEST, x->method);
-#undef SET
   return code;
 }
+
+CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
+  CURLcode code;
+  if (header_set_longest(x->headers) > MAX_REQUEST_HEADER)
+    return (CURLcode)TOO_LARGE_CODE;
+  x->easy = easy;
+  x->generation = x->connections->generation;
+  code = configure_callbacks(x, easy);
+  if (code == CURLE_OK)
+    code = configure_connection(x, easy);
+  if (code == CURLE_OK)
+    code = configure_request(x, easy);
+  if (timeout < HUGE_VAL)
+    SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
+  return code;
+}
+#undef SET
 
 /* ---- the result ---- */
 
