@@ -422,6 +422,20 @@ describe("a response", function()
       end
     end)
 
+    it("that unfolds to much which unfolds to nothing", function()
+      local empty = { gzip = gzip("printf ''"), deflate = ("\0\0\0\255\255"):rep(4) } -- members; blocks
+      for encoding, unit in pairs(empty) do
+        local path = os.tmpname()
+        local file = assert(io.open(path, "wb"))
+        file:write(unit:rep(100000))
+        file:close()
+        local kind, message = encoded(encoding .. ", gzip", gzip("cat " .. path)):outcome()
+        os.remove(path)
+        assert.equal("connection", kind, encoding)
+        assert.matches("not encoded as", message)
+      end
+    end)
+
     it("that unfolds to more than is accepted", function()
       for encoding, command in pairs {
         gzip = "head -c 50000000 /dev/zero",

@@ -67,6 +67,14 @@ local SERVER = [[
     local delay = tonumber(name:match("^after ([%d.]+)"))
     if delay then
       cqueues.sleep(delay)
+    elseif name:match("^with company, ") then
+      repeat
+        cqueues.sleep(0.01)
+      until seen["company"]
+      return faults[name:match(", (.*)")](stream)
+    elseif name == "company" then
+      seen[name] = true
+      return
     elseif faults[name] and (always ~= "" or not seen[name]) then
       seen[name] = true
       return faults[name](stream)
@@ -179,6 +187,25 @@ describe("HTTP/2", function()
     end)
   end
 
+  for _, fault in ipairs { "GOAWAY above, then closed", "closed", "reset", "failed", "garbage" } do
+    it("nor when others, which may be repeated, come while it is under way: " .. fault, function()
+      for _, fresh in ipairs { true, false } do
+        serve()
+        local name = "with company, " .. fault
+        local transfer = start { body = name, fresh = fresh, timeout = 2 * slowdown }
+        support.step_until(t, function()
+          return seen(name) == 1
+        end)
+        start { body = "company", repeatable = true }
+        support.finish(t, transfer)
+        assert.not_equal("response", (transfer:outcome()))
+        assert.is_true(transfer:sent())
+        assert.equal(1, seen(name))
+        s:stop()
+      end
+    end)
+  end
+
   it("may ask for HTTP/1.1, which does not say that the request was not processed", function()
     serve { "h2", "http/1.1" }
     local transfer = send { body = "HTTP/1.1 required", fresh = true }
@@ -271,18 +298,18 @@ describe("HTTP/2", function()
 
     it("though others hang on it, and does not wait for them", function()
       serve()
+      local hanging = {}
       for round = 1, 3 do
         assert.equal(round, connection {})
-        local hanging = {}
-        for i = 1, 5 do
-          hanging[i] = start { body = "after 60", repeatable = true, timeout = 60 * slowdown }
+        for _ = 1, 5 do
+          hanging[#hanging + 1] = start { body = "after 60", repeatable = true, timeout = 60 * slowdown }
         end
         dig_hole()
         assert.equal(round + 1, connection { timeout = 10 * slowdown })
-        for _, transfer in ipairs(hanging) do
-          assert.is_false(transfer:done())
-          transfer:close()
-        end
+      end
+      for _, transfer in ipairs(hanging) do
+        assert.is_false(transfer:done())
+        transfer:close()
       end
     end)
 

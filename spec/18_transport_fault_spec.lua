@@ -97,6 +97,18 @@ describe("an attempt that fails", function()
       end
     end)
 
+    it("but not a host whose name was encoded, and is not known now", function()
+      local output, well = process.run("if not os.setlocale('C.UTF-8') then return end " .. CHILD, {
+        args = { "http://b\u{fc}cher.invalid:1/", "" },
+        environment = clean {},
+      })
+      assert.is_true(well, output)
+      if output == "" then
+        return pending("there is no locale with the letters here")
+      end
+      assert.matches("^connection\tnil\tnil\tfalse\t0\n", output)
+    end)
+
     it("a proxy that is none", function()
       for _, proxy in ipairs {
         "ftp://127.0.0.1:1",

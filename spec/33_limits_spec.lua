@@ -265,4 +265,24 @@ describe("max_response_bytes", function()
       assert.equal(16 << 20, #err.body)
     end
   end)
+
+  it("of such a body does not cut a secret in two, whose first part would be kept", function()
+    for _, more in ipairs { 10, 1 << 20 } do
+      local s <close> = server.start(
+        [[
+          local LONG = ("x"):rep((16 << 20) - 10) .. args.key .. ("x"):rep(args.more)
+          return function(c, r)
+            c:respond(r.path == "/200" and 200 or 400, { ["Content-Type"] = "application/json" }, LONG)
+          end
+        ]],
+        { args = { key = support.KEY, more = more } }
+      )
+      for path, kind in pairs { ["/200"] = "decode", ["/400"] = "bad_request" } do
+        local _, err = support.client(s):get(path)
+        assert.equal(kind, err.kind)
+        assert.is_nil(err.body:find(support.KEY:sub(1, 8), -100, true))
+        assert.is_true(#err.body > (16 << 20) - 100 and #err.body <= 16 << 20)
+      end
+    end
+  end)
 end)

@@ -59,7 +59,7 @@ bool connections_have_input(const connections *k, int port, bool held) {
 }
 
 void connections_renew(connections *k, bool (*in_use)(const void *user, int port), const void *user) {
-  k->generation ^= 1;
+  k->generation = (k->generation + 1) % CONNECTIONS_GENERATIONS;
   for (size_t fd = 0; fd < k->length; fd++) {
     int port = k->kept[fd].port;
     if (port == 0 || !k->kept[fd].secure || port_of((int)fd) != port || in_use(user, port))

@@ -23,11 +23,15 @@ typedef struct connection {
   bool secure;   /* TLS */
 } connection;
 
+/* After so many the first one comes again. Its connections are gone by then, unless something has been under
+   way on one of them since. */
+enum { CONNECTIONS_GENERATIONS = 4 };
+
 /* Zero-initialised: none. */
 typedef struct connections {
   connection *kept; /* by descriptor */
   size_t length;
-  unsigned generation; /* of new attempts; 0 or 1 */
+  unsigned generation; /* of new attempts */
 } connections;
 
 void connections_free(connections *k);

@@ -11,12 +11,18 @@ enum { MOST = 5 };
 
 enum { WINDOW = 15, GZIP = 16 + WINDOW };
 
+/* How much more than it gives a stage may take from another one. What takes bytes and gives none (empty
+   members or blocks, a file's name) may be packed a thousandfold: a few kilobytes would keep zlib busy for
+   minutes, and nothing that has a bound would grow. */
+enum { MOST_LOSS = 1024 * 1024 };
+
 typedef struct stage {
   z_stream zlib;
   bool deflate;          /* whose format is told by the first two bytes */
   bool begun;            /* zlib is at work */
   bool ended;            /* all of the data have come, or a member of them */
   bool over;             /* and what follows is something else */
+  uint64_t taken, given; /* bytes so far */
   unsigned char head[2]; /* the first bytes, until zlib is at work */
   unsigned held;         /* how many of them are there */
   unsigned char out[16384];
@@ -164,6 +170,7 @@ static decoding_result run(decoding *d, size_t index, const unsigned char *data,
   s->zlib.avail_in = (unsigned)length;
   do {
     int code;
+    unsigned available = s->zlib.avail_in;
     decoding_result result;
     if (s->ended) {
       /* gzip may go on with another member (RFC 1952 section 2.2); what else follows is passed over */
@@ -180,6 +187,10 @@ static decoding_result run(decoding *d, size_t index, const unsigned char *data,
     if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
       return failure(code);
     s->ended = code == Z_STREAM_END;
+    s->taken += available - s->zlib.avail_in;
+    s->given += sizeof s->out - s->zlib.avail_out;
+    if (index + 1 < d->count && s->taken > s->given + s->given / 256 + MOST_LOSS)
+      return DECODING_DAMAGED;
     result = write_to(d, index, s->out, sizeof s->out - s->zlib.avail_out, sink, user);
     if (result != DECODING_WELL)
       return result;

@@ -105,7 +105,8 @@ static void begin_head(exchange *x) {
   x->in_head = true;
   buffer_clear(&x->header_lines);
   buffer_clear(&x->encodings);
-  /* an answer: the connection lives, and is kept (exchange_configure), unless it has been given up meanwhile
+  /* an answer: the connection lives, and is kept (configure_connection), unless it has been given up
+   * meanwhile
    */
   if (!x->fresh && x->generation == x->connections->generation)
     curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, 0L);
@@ -198,10 +199,11 @@ static bool speaks_http2(CURL *easy) {
 
    It does so because a kept connection died without an answer, or because HTTP/2 has refused the stream, or
    because it wants HTTP/1.1 instead. Only in the second case the server has not acted for certain (RFC 9113
-   section 8.7). libcurl does not tell which it is; but a connection that was opened for the request is no
-   kept one (Curl_retry_request in all versions), and another one of HTTP/2 does not come of the third. */
+   section 8.7). libcurl does not tell which it is; but a connection that was opened for the request, and that
+   no other has joined, is no kept one (Curl_retry_request in all versions), and another one of HTTP/2 does
+   not come of the third. */
 static bool may_send_again(exchange *x) {
-  if (x->reused || !speaks_http2(x->easy)) {
+  if (!x->fresh || x->reused || !speaks_http2(x->easy)) {
     refuse(x, OUTCOME_CONNECTION, "the connection was closed before the answer");
     return false;
   }
@@ -330,51 +332,87 @@ static curl_off_t bound(size_t size) {
 
 bool exchange_is_secure(const exchange *x) { return curl_strnequal(x->url, "https:", 6); }
 
-/* Sets an option, unless one before it has failed. */
+/* Options of TLS that mean nothing but on Windows. What they are good for is that libcurl takes no connection
+   for a request that has been made with other options: so each generation has its own connections. And nobody
+   joins one that may not be repeated on its connection over HTTP/2, which libcurl would take for a kept one
+   then, and send the request again when it dies. */
+static long tls_mark(const exchange *x) {
+  static const long generations[CONNECTIONS_GENERATIONS] = {
+      0, CURLSSLOPT_REVOKE_BEST_EFFORT, CURLSSLOPT_AUTO_CLIENT_CERT,
+      CURLSSLOPT_REVOKE_BEST_EFFORT | CURLSSLOPT_AUTO_CLIENT_CERT};
+  return x->fresh ? (long)CURLSSLOPT_NO_REVOKE : generations[x->generation];
+}
+
 #define SET(option, value)                                                                                   \
   if (code == CURLE_OK)                                                                                      \
   code = curl_easy_setopt(easy, option, value)
 
-/* Which connection the request takes, and what becomes of it. */
-static CURLcode configure_connection(exchange *x, CURL *easy) {
+/* The callbacks, and what all attempts have in common. */
+static CURLcode configure_callbacks(exchange *x, CURL *easy) {
   CURLcode code = CURLE_OK;
-  bool secure = exchange_is_secure(x);
+  SET(CURLOPT_ERRORBUFFER, x->message);
+  SET(CURLOPT_SOCKOPTFUNCTION, on_new_socket);
+  SET(CURLOPT_SOCKOPTDATA, x);
+  SET(CURLOPT_PREREQFUNCTION, on_request);
+  SET(CURLOPT_PREREQDATA, x);
+  SET(CURLOPT_WRITEFUNCTION, on_body);
+  SET(CURLOPT_WRITEDATA, x);
+  SET(CURLOPT_HEADERFUNCTION, on_header);
+  SET(CURLOPT_HEADERDATA, x);
+  SET(CURLOPT_READFUNCTION, on_read);
+  SET(CURLOPT_READDATA, x);
+  SET(CURLOPT_SEEKFUNCTION, on_seek);
+  SET(CURLOPT_SEEKDATA, x);
+  SET(CURLOPT_NOSIGNAL, 1L);
+  SET(CURLOPT_QUICK_EXIT, 1L);
+  SET(CURLOPT_PROTOCOLS_STR, "http,https");
+  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
   SET(CURLOPT_TCP_KEEPIDLE, KEEP_IDLE);
   SET(CURLOPT_TCP_KEEPINTVL, KEEP_INTERVAL);
   SET(CURLOPT_TCP_NODELAY, 1L);
+  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  return code;
+}
+
+/* Which connection the attempt takes, how it is made, and whether it is kept. */
+static CURLcode configure_connection(exchange *x, CURL *easy) {
+  CURLcode code = CURLE_OK;
+  bool secure = exchange_is_secure(x);
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(x->connect_timeout));
-  /* both say that no version is too new, but a connection of one is not used for the other: the generation */
-  SET(CURLOPT_SSLVERSION,
-      (long)CURL_SSLVERSION_TLSv1_2 | (x->generation != 0 ? (long)CURL_SSLVERSION_MAX_DEFAULT : 0L));
+  /* a shared one until an answer comes (begin_head): what has never answered is not kept */
+  if (secure || x->fresh)
+    SET(CURLOPT_FORBID_REUSE, 1L);
+  /* without TLS there is no HTTP/2 to wait for, and libcurl would not know so before an answer */
+  if (secure)
+    SET(CURLOPT_PIPEWAIT, 1L);
+  if (x->fresh || x->renewed)
+    SET(CURLOPT_FRESH_CONNECT, 1L);
+  if (secure && tls_mark(x) != 0)
+    SET(CURLOPT_SSL_OPTIONS, tls_mark(x));
+  if (!x->repeatable)
+    SET(CURLOPT_MAXAGE_CONN, 1L); /* seconds; the server may close one that is idle for longer just now */
+  if (x->proxy != NULL)
+    SET(CURLOPT_PROXY, x->proxy);
   if (x->ca_file != NULL)
     SET(CURLOPT_CAINFO, x->ca_file);
   if (!x->verify) {
     SET(CURLOPT_SSL_VERIFYPEER, 0L);
     SET(CURLOPT_SSL_VERIFYHOST, 0L);
   }
-  if (x->proxy != NULL)
-    SET(CURLOPT_PROXY, x->proxy);
-  /* a shared one is kept once an answer has come (begin_head): what has never answered is not */
-  if (secure || x->fresh) {
-    SET(CURLOPT_FORBID_REUSE, 1L);
-  }
-  /* without TLS there is no HTTP/2 to wait for, and libcurl would not know so before an answer */
-  if (secure)
-    SET(CURLOPT_PIPEWAIT, 1L);
-  if (x->fresh || x->renewed) {
-    SET(CURLOPT_FRESH_CONNECT, 1L);
-  }
-  if (!x->repeatable)
-    SET(CURLOPT_MAXAGE_CONN, 1L); /* seconds; the server may close one that is idle for longer just now */
   return code;
 }
 
-/* The method, and what it sends and may get for it. */
-static CURLcode configure_method(exchange *x, CURL *easy) {
+/* What is sent, and how much may come back. */
+static CURLcode configure_request(exchange *x, CURL *easy) {
   CURLcode code = CURLE_OK;
   bool get = strcmp(x->method, "GET") == 0;
   bool head = strcmp(x->method, "HEAD") == 0;
+  SET(CURLOPT_URL, x->url);
+  SET(CURLOPT_PATH_AS_IS, 1L);
+  SET(CURLOPT_HTTPHEADER, header_set_lines(x->headers));
+  SET(CURLOPT_ACCEPT_ENCODING, DECODING_ACCEPTED);
+  SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* see decoding.h */
   if (x->has_body) {
     /* not POSTFIELDS: libcurl would send those again by itself */
     SET(CURLOPT_POST, 1L);
@@ -394,39 +432,18 @@ static CURLcode configure_method(exchange *x, CURL *easy) {
 }
 
 CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
-  CURLcode code = CURLE_OK;
+  CURLcode code;
   if (header_set_longest(x->headers) > MAX_REQUEST_HEADER)
     return (CURLcode)TOO_LARGE_CODE;
   x->easy = easy;
   x->generation = x->connections->generation;
-  SET(CURLOPT_ERRORBUFFER, x->message);
-  SET(CURLOPT_URL, x->url);
-  SET(CURLOPT_NOSIGNAL, 1L);
-  SET(CURLOPT_QUICK_EXIT, 1L);
-  SET(CURLOPT_PROTOCOLS_STR, "http,https");
-  SET(CURLOPT_PATH_AS_IS, 1L);
-  SET(CURLOPT_ACCEPT_ENCODING, DECODING_ACCEPTED);
-  SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* see decoding.h */
-  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  SET(CURLOPT_SOCKOPTFUNCTION, on_new_socket);
-  SET(CURLOPT_SOCKOPTDATA, x);
-  SET(CURLOPT_PREREQFUNCTION, on_request);
-  SET(CURLOPT_PREREQDATA, x);
-  SET(CURLOPT_WRITEFUNCTION, on_body);
-  SET(CURLOPT_WRITEDATA, x);
-  SET(CURLOPT_HEADERFUNCTION, on_header);
-  SET(CURLOPT_HEADERDATA, x);
-  SET(CURLOPT_READFUNCTION, on_read);
-  SET(CURLOPT_READDATA, x);
-  SET(CURLOPT_SEEKFUNCTION, on_seek);
-  SET(CURLOPT_SEEKDATA, x);
-  SET(CURLOPT_HTTPHEADER, header_set_lines(x->headers));
-  if (timeout < HUGE_VAL)
-    SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
+  code = configure_callbacks(x, easy);
   if (code == CURLE_OK)
     code = configure_connection(x, easy);
   if (code == CURLE_OK)
-    code = configure_method(x, easy);
+    code = configure_request(x, easy);
+  if (timeout < HUGE_VAL)
+    SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
   return code;
 }
 #undef SET

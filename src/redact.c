@@ -3,10 +3,12 @@
 #include "redact.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #define MOST_REPEATED_PERCENTS 4
-#define MOST_DIGITS 8 /* of an HTML reference; some write leading zeros */
+#define MOST_DIGITS 8       /* of an HTML reference; some write leading zeros */
+#define MOST_BACKSLASHES 64 /* of an escape, where each of many is looked at: see match */
 
 /* The value of a digit in base 10 or 16, or -1. Not isxdigit: nothing here depends on the locale. */
 static int digit(char c, int base) {
@@ -55,14 +57,15 @@ static size_t begins_with(unsigned code, const char *secret, size_t length) {
 }
 
 /* An escape with backslashes: \u006c, \x6c, or the character itself (\/). JSON that is quoted in JSON has
-   more of them. Returns how long it is if it stands for the beginning of `secret`, and sets *used to how much
-   of that; otherwise 0. */
-static size_t backslashed(const char *at, const char *end, const char *secret, size_t length, size_t *used) {
+   more of them; `most` are looked at. Returns how long it is if it stands for the beginning of `secret`, and
+   sets *used to how much of that; otherwise 0. */
+static size_t backslashed(const char *at, const char *end, size_t most, const char *secret, size_t length,
+                          size_t *used) {
   const char *p = at;
   *used = 1;
   if (secret[0] == '\\') /* which of many would be the character is not to be told */
     return at + 1 < end && at[1] == '\\' ? 2 : 0;
-  while (p < end && *p == '\\')
+  while (p < end && *p == '\\' && (size_t)(p - at) < most)
     p++;
   if (p == end)
     return 0;
@@ -138,6 +141,8 @@ static bool is_escape(char c) { return c == '\\' || c == '%' || c == '&'; }
 static size_t match(const redact_secret *secret, const char *at, const char *end) {
   const char *p = at;
   size_t i = 0, most = (size_t)(end - at) < secret->length ? (size_t)(end - at) : secret->length;
+  /* a secret that begins with one may begin at each backslash of many, and the last of them decide */
+  size_t backslashes = secret->text[0] == '\\' ? MOST_BACKSLASHES : SIZE_MAX;
   bool escaped = false;
   for (; i < most && at[i] == secret->text[i]; i++)
     escaped |= is_escape(at[i]);
@@ -151,7 +156,7 @@ static size_t match(const redact_secret *secret, const char *at, const char *end
     if (p == end)
       return 0;
     if (*p == '\\')
-      length = backslashed(p, end, wanted, left, &used);
+      length = backslashed(p, end, backslashes, wanted, left, &used);
     else if (*p == '%')
       length = percented(p, end, wanted, &used);
     else if (*p == '&')
@@ -167,12 +172,13 @@ static size_t match(const redact_secret *secret, const char *at, const char *end
   return (size_t)(p - at);
 }
 
-/* The longest secret that begins at `at`; 0 if none does. */
-static size_t longest(const redact_search *search, const char *at) {
+/* The longest secret that begins at `at`, where another backslash may come before; 0 if none does. */
+static size_t longest(const redact_search *search, const char *at, bool backslash_before) {
   size_t best = 0;
   for (size_t i = 0; i < search->count; i++) {
     const redact_secret *secret = &search->secrets[i];
-    if (*at == secret->text[0] || is_escape(*at)) {
+    /* the first backslash of many was looked at, and stands for all, unless the secret begins with one */
+    if (*at == secret->text[0] || (is_escape(*at) && !(*at == '\\' && backslash_before))) {
       size_t length = match(secret, at, search->end);
       if (length > best)
         best = length;
@@ -186,7 +192,6 @@ void redact_begin(redact_search *search, const redact_secret *secrets, size_t co
   *search = (redact_search){.secrets = secrets, .count = count, .end = end};
   for (size_t i = 0; i < count; i++)
     search->begins[(unsigned char)secrets[i].text[0]] = 1;
-  search->backslash = search->begins['\\'];
   search->begins['\\'] = search->begins['%'] = search->begins['&'] = 1;
 }
 
@@ -194,9 +199,7 @@ void redact_begin(redact_search *search, const redact_secret *secrets, size_t co
 static size_t look(const redact_search *search, const char *at, bool inside) {
   if (!search->begins[(unsigned char)*at])
     return 0;
-  if (*at == '\\' && inside && at[-1] == '\\' && !search->backslash)
-    return 0; /* the first backslash of many was looked at, and stands for all */
-  return longest(search, at);
+  return longest(search, at, inside && at[-1] == '\\');
 }
 
 /* As redact.h says. */

@@ -19,7 +19,6 @@ typedef struct redact_search {
   const redact_secret *secrets;
   size_t count;
   const char *end;           /* of the text */
-  int backslash;             /* whether a secret begins with one */
   unsigned char begins[256]; /* whether a byte can be the first of a secret, as it is or escaped */
 } redact_search;
 

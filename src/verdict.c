@@ -135,16 +135,22 @@ static bool is_no_name(const char *host) {
   return false;
 }
 
-/* What is wrong with a URL that libcurl does not take, or whose host it does not find: "url", "host" or, as
-   far as can be told without asking anybody, nothing. */
-static const char *bad_part(exchange *x) {
+/* Whether libcurl can make any name ASCII. It needs libidn2 and, in some versions, a locale that knows the
+   letters; if it has the first and lacks the second, it does not get as far as looking for the host. */
+static bool encodes_names(void) {
+  return (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_IDN) != 0;
+}
+
+/* What is wrong with a URL that libcurl does not take, or whose host it does not find (`sought`): "url",
+   "host" or, as far as can be told without asking anybody, nothing. */
+static const char *bad_part(exchange *x, bool sought) {
   url u;
   const char *part = NULL;
   if (url_parse(&u, x->url, NULL) != NULL)
     return "url";
   for (const char *c = u.host; c != NULL && *c != '\0'; c++)
-    if ((unsigned char)*c >= 128)
-      part = "host"; /* to be made ASCII, which takes libidn2 and, in some versions, a locale that knows it */
+    if ((unsigned char)*c >= 128 && !(sought && encodes_names()))
+      part = "host";
   if (part == NULL && u.host != NULL && is_no_name(u.host)) {
     size_t length = strlen(x->message);
     part = "host";
@@ -210,12 +216,12 @@ static outcome failure(exchange *x, CURLcode code) {
     return refused(x, "certificate");
   case CURLE_URL_MALFORMAT:
   case CURLE_UNSUPPORTED_PROTOCOL:
-    part = bad_part(x);
+    part = bad_part(x, false);
     if (part != NULL || !has_bad_proxy(x))
       return refused(x, part != NULL ? part : "url");
     return refused(x, "proxy");
   case CURLE_COULDNT_RESOLVE_HOST:
-    part = bad_part(x);
+    part = bad_part(x, true);
     return part != NULL ? refused(x, part) : OUTCOME_CONNECTION;
   case CURLE_COULDNT_CONNECT:
   case CURLE_COULDNT_RESOLVE_PROXY:
@@ -258,7 +264,7 @@ static outcome outcome_of(exchange *x, CURLcode code) {
 }
 
 /* libcurl 7 ends an attempt by this code, without a word, when a GOAWAY has said that its stream was not
-   processed (RFC 9113 section 6.8); later versions send it again, which may_repeat sees. */
+   processed (RFC 9113 section 6.8); later versions send it again: see may_send_again. */
 static bool went_away(const exchange *x, CURLcode code) {
   return code == CURLE_HTTP2 && !x->reused && x->header_bytes == 0 && x->message[0] == '\0' &&
          curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;

@@ -115,6 +115,15 @@ end
 
 -- bytes of a body that is no answer which an error keeps: looking for secrets in 256 MiB can take seconds
 local MOST_OF_BODY = 16 << 20
+local MOST_OF_SECRET = 64 << 10 -- and what a secret may take up in it, however it is escaped
+
+-- What of a body that is no answer an error keeps. One that is longer is clean already: of a secret that the end cuts in
+-- two, the first part would not be found.
+local function kept_body(call, transfer)
+  local body = transfer:body(MOST_OF_BODY + MOST_OF_SECRET)
+  local excess = #body - MOST_OF_BODY
+  return excess <= 0 and body or call.log:clean(body):sub(1, -excess - 1)
+end
 
 local LEAST_FOR_ITEM = 0.5 -- seconds to decode an item of a page that came late: ten megabytes
 
@@ -155,7 +164,7 @@ local function decode(call, transfer, status, deadline)
         headers = response_headers,
       }
   end
-  local body = call.log:clean(transfer:body(MOST_OF_BODY))
+  local body = call.log:clean(kept_body(call, transfer))
   if body == "" then
     message = "the response is empty instead of JSON"
   elseif message then
@@ -336,7 +345,7 @@ local function send(state, call, target, list, number, deadline, ahead)
     attempt.kind, attempt.error = err.kind, err
   elseif kind == "response" then
     -- a service may quote the API key in its complaint about it
-    attempt.error = errors.from_response(status, attempt.headers, transfer:body(MOST_OF_BODY), call.log)
+    attempt.error = errors.from_response(status, attempt.headers, kept_body(call, transfer), call.log)
   else
     attempt.error = without_response(state, transfer, kind, call.log:clean(message), status)
   end
