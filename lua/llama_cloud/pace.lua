@@ -103,7 +103,12 @@ end
 ---@param deadline number
 ---@return boolean open false: the client was closed
 function pace.rest_until(state, deadline)
-  return loop.now() >= deadline or request.pause(state, math.huge, deadline)
+  while loop.now() < deadline do
+    if not request.pause(state, math.huge, deadline) and state.closed then
+      return false
+    end -- or after a fork, which has cut the pause short
+  end
+  return true
 end
 
 --- A pace with another deadline; of this one the old deadline stays.

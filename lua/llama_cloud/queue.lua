@@ -22,7 +22,6 @@ Place.__index = Place
 ---@field private line { first: LlamaCloud.Place?, last: LlamaCloud.Place? } who waits
 ---@field private alarm? table the timer after which the first may pass
 ---@field private due number when that is
----@field private transport? table of the process in which they wait
 ---@field private told number the rate that was told last; math.huge: none
 local Queue = {}
 Queue.__index = Queue
@@ -95,12 +94,8 @@ end
 ---@param now number seconds
 ---@return boolean passed
 function Queue:enter(now)
-  if self.transport ~= loop.transport() then
-    -- after a fork: those who wait here do so in the parent process
-    self.transport = loop.transport()
-    self.line, self.alarm, self.due = {}, nil, math.huge
-  end
   if self.line.first then
+    loop.transport():count() -- in a forked process this ends the parent's tokens, so that no place of the parent's is served
     self:serve(now)
   end
   if self.line.first or self.gate:delay(now) > 0 then

@@ -58,19 +58,22 @@ local function await(state, token)
   request.tell_block(state, held_up)
 end
 
+local EARLY = 0.001 -- seconds before its time at which a timer has not run out, but was cancelled
+
 --- Sleeps, but not past the deadline.
 ---@param state LlamaCloud.State
 ---@param seconds number
 ---@param deadline number
----@return boolean open false: the client was closed meanwhile
+---@return boolean whole false: the client was closed meanwhile, or this is a process that was forked meanwhile
 function request.pause(state, seconds, deadline)
-  local timer <close> = loop.transport():timer(math.min(seconds, deadline - loop.now()))
+  local due = math.min(loop.now() + seconds, deadline)
+  local timer <close> = loop.transport():timer(due - loop.now())
   await(state, timer)
-  return not state.closed
+  return not state.closed and loop.now() > due - EARLY
 end
 local pause = request.pause
 
--- Waits until the gate lets the call pass. Nil and why not: "timeout" or "cancelled".
+-- Waits until the gate lets the call pass. Nil and why not: "timeout" or "cancelled", as by a fork.
 local function pass_gate(state, deadline)
   local now = loop.now()
   if state.closed then
@@ -84,8 +87,10 @@ local function pass_gate(state, deadline)
   await(state, place.token)
   if state.closed then
     return nil, "cancelled"
+  elseif place.passed then
+    return true
   end
-  return place.passed or nil, "timeout"
+  return nil, loop.now() > deadline - EARLY and "timeout" or "cancelled"
 end
 
 -- Tells how fast the client calls, where the gate says that this is news.
@@ -280,12 +285,14 @@ local function remedy_for(state, about, variable)
   return remedy and remedy:gsub("%%s", variable or "")
 end
 
+local CLOSED = "the client was closed"
+
 -- The error for an attempt that has no response that could be used.
 local function without_response(state, transfer, kind, message, status)
   local _, _, about, variable = transfer:outcome()
   local err = { kind = kind, status = status > 0 and status or nil }
   if kind == "cancelled" and message == kind then -- or the core says why: after a fork
-    message = "the client was closed"
+    message = CLOSED
   elseif kind == "too_large" then
     message = message .. ": raise the client's option max_response_bytes if it is to be accepted"
   elseif kind == "encoding" then
@@ -414,8 +421,10 @@ local function fail(state, call, course, err)
   return nil, err
 end
 
-local function closed(cause)
-  return errors.new { kind = "cancelled", message = "the client was closed", cause = cause }
+-- The error of a call that was cancelled while it waited for its next attempt.
+local function cancelled(state, cause)
+  local message = state.closed and CLOSED or "the request is one of the process that this one was forked from"
+  return errors.new { kind = "cancelled", message = message, cause = cause }
 end
 
 -- Takes the call to where a response redirects it. False if that is not followed; the error then says why.
@@ -516,7 +525,8 @@ function request.perform(state, call, ahead)
       passed, why = pass_gate(state, course.deadline)
     end
     if not passed then
-      return fail(state, call, course, why == "timeout" and timed_out(call, course.last) or closed(course.last))
+      local err = why == "timeout" and timed_out(call, course.last) or cancelled(state, course.last)
+      return fail(state, call, course, err)
     end
     course.attempts = course.attempts + 1
     local list = numbered(course.list, course.retries)
@@ -535,7 +545,7 @@ function request.perform(state, call, ahead)
       if not delay then
         return fail(state, call, course, err)
       elseif not pause(state, delay, course.deadline) then
-        return fail(state, call, course, closed(course.last))
+        return fail(state, call, course, cancelled(state, course.last))
       end
     end
   end
