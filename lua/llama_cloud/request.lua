@@ -46,7 +46,7 @@ function request.tell_block(state, held_up)
     if held_up == "other tasks" then
       message = message .. ", as inside a coroutine.wrap; llama_cloud.wrap makes generators in which calls wait"
     end
-    state.log:put("warn", message:format(held_up), { traceback = debug and debug.traceback() })
+    state.log:put("warn", message:format(held_up), { traceback = debug and debug.traceback and debug.traceback() })
   end
 end
 
