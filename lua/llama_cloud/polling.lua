@@ -1,6 +1,6 @@
 --- Waiting for one batch or job by polling: wait, run, watch (wait_all is in crowd.lua). What is polled, and which statuses
 --- end the wait, is declared by the resource:
----   noun       what it is called in messages
+---   noun       what it is called in messages; `nouns`: several
 ---   get        the method that gets one; `subject`: where in the answer it is, if it is not the answer itself
 ---   pending    the statuses that are known and end nothing
 ---   complete   the statuses that mean success
