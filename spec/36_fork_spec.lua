@@ -4,7 +4,7 @@ local llama_cloud = require("llama_cloud")
 local process = require("spec.support.process")
 local support = require("spec.support.client")
 
-local ASKED = 1 -- seconds that the service asks to wait
+local ASKED = math.ceil(support.scaled(1)) -- seconds that the service asks to wait
 
 -- Runs `forked` in a child process inside a task, while those tasks wait that `spawn_waiting` has spawned.
 local function fork_among(spawn_waiting, forked)
@@ -39,7 +39,7 @@ describe("a process that forks", function()
         batch, err = client.batches:create(support.BATCH)
       end)
     end, function()
-      llama_cloud.sleep(0.1)
+      llama_cloud.sleep(support.scaled(0.1))
       return batch == nil and err.kind == "cancelled" and err.message:find("forked", 1, true) and not err.maybe_sent
     end)
     assert.equal("bat-1", batch and batch.id, err)
@@ -54,7 +54,7 @@ describe("a process that forks", function()
       assert.equal("rate_limit", select(2, client.batches:get("bat-1")).kind)
       for _ = 1, 3 do
         llama_cloud.spawn(function()
-          local batch, err = client.batches:create(support.BATCH, nil)
+          local batch, err = client.batches:create(support.BATCH)
           created = created + (batch and 1 or 0)
           failed[#failed + 1] = err
         end)

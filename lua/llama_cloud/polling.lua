@@ -341,7 +341,8 @@ local function last_of(watch, batch)
   local plan = watch.plan
   watch.ended = true
   local result, err = polling.conclude(plan, batch, watch.pace)
-  if err and err.kind ~= plan.waiting.failed[batch.status] then
+  -- the batch in full may have ended otherwise than it was first seen to
+  if err and err.kind ~= plan.waiting.failed[err.batch.status] then
     error(err, 0)
   end
   return result or err.batch
