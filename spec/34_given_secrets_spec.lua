@@ -168,6 +168,8 @@ describe("a secret is in no error and no log when it is given", function()
   it("in a query, by a name that means a secret", function()
     check({ api_key = PLAIN, default_query = { ["api-key"] = SECRET } }, { SECRET, "s3cret%2F" })
     check({ api_key = PLAIN }, { SECRET, "s3cret%2F" }, { query = { access_token = SECRET, page = "12345678" } })
+    check({ api_key = PLAIN, default_query = { token = { SECRET } } }, { SECRET, "s3cret%2F" })
+    check({ api_key = PLAIN }, { SECRET, "123456789" }, { query = { token = { "another", SECRET }, key = 123456789 } })
   end)
 
   it("to the client that another was made from", function()
@@ -176,6 +178,14 @@ describe("a secret is in no error and no log when it is given", function()
     local copy = client:with_options { api_key = "second-key-2" }
     assert.equal("400: not ***, ***", select(2, copy:get("/x")).message)
     assert.equal("400: not ***, second-key-2", select(2, client:get("/x")).message)
+  end)
+
+  it("in the query of a path that the caller has written", function()
+    local s <close> = server.start(ECHO)
+    local client = support.client(s)
+    local err = select(2, client:get("/json?page=1&api%5Fkey=s3cret%2Fvalue&name=shown"))
+    assert.is_false(mentions(err, "s3cret"))
+    assert.matches("/json%?page=1&api%%5Fkey=%*%*%*&name=shown$", err.url)
   end)
 
   it("where one holds the other", function()

@@ -187,14 +187,22 @@ describe("what a task raises", function()
     assert.is_truthy(err.traceback:find("36_trace_spec.lua", 1, true))
   end)
 
-  it("is raised as it is where Lua's debug and load are missing", function()
-    local output, well = process.run([[
-      local llama_cloud = require("llama_cloud")
-      debug, load = nil, nil
-      local function guilty() error("a fault", 0) end
-      print(pcall(llama_cloud.run, function() llama_cloud.sleep(0) guilty() end))
-    ]])
-    assert.is_true(well, output)
-    assert.equal("false\ta fault\n", output)
-  end)
+  for what, taken in pairs {
+    ["debug and load are missing"] = "debug, load = nil, nil",
+    ["debug has only traceback"] = "debug = { traceback = debug.traceback }",
+    ["debug has only getinfo"] = "debug = { getinfo = debug.getinfo }",
+    ["load refuses"] = "load = function() return nil, 'not here' end",
+  } do
+    it("is raised as it is where Lua's " .. what, function()
+      local output, well = process.run(taken .. [[
+
+        local llama_cloud = require("llama_cloud")
+        local function guilty() error("a fault", 0) end
+        print(pcall(llama_cloud.run, function() llama_cloud.sleep(0) guilty() end))
+        print(pcall(llama_cloud.wrap(guilty)))
+      ]])
+      assert.is_true(well, output)
+      assert.equal("false\ta fault\nfalse\ta fault\n", output)
+    end)
+  end
 end)

@@ -159,9 +159,11 @@ describe("where the application has taken away", function()
     assert.is_true(well, output)
   end)
 
-  it("io, a log needs a function, and is told so", function()
+  it("io, or its stderr, a log needs a function, and is told so", function()
     local output, well = process.run([[
       local write = io.write
+      io = {}
+      assert(not pcall(require("llama_cloud").new, { api_key = "llx-key", log = "warn" }))
       io = nil
       local llama_cloud = require("llama_cloud")
       write(select(2, pcall(llama_cloud.new, { api_key = "llx-key", log = "warn" })), "\n")

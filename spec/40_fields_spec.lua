@@ -56,6 +56,24 @@ describe("fields that no item has", function()
     end)
   end
 
+  it("are told when the list is closed, even if the log raises", function()
+    local s <close>, client = support.start(PAGES, { -- luacheck: ignore s
+      log = function(level)
+        if level == "warn" then
+          error("no log today", 0)
+        end
+      end,
+    })
+    local list = client.batches:list(nil, { fields = { "nope" } })
+    assert(list())
+    assert(list())
+    assert.has_error(function()
+      list:close()
+    end, "no log today")
+    assert.matches("%(closed", tostring(list))
+    assert.is_nil(list())
+  end)
+
   it("are told where a loop is left, too", function()
     local _ <close>, client, warnings = start(PAGES)
     for item in client.batches:list(nil, { fields = { "nope" } }) do -- luacheck: ignore 512
@@ -205,6 +223,14 @@ describe("names and values in complaints", function()
       end,
       function()
         client:get("/x", { query = { [evil] = print } })
+      end,
+      function()
+        local other = setmetatable({}, {
+          __pairs = function()
+            return next, { 1 }
+          end,
+        })
+        client:get("/x", { query = { [evil] = other } })
       end,
       function()
         client:post("/x", { body = { [evil] = print } })

@@ -267,7 +267,9 @@ for _, resource in ipairs(waiting.resources) do
       local lines = matching(told, "^warn: list of the ")
       assert.equal(2, #lines)
       assert.matches(
-        ("^warn: list of the %ss that are waited for failed, again in the next round: 503"):format(noun),
+        ("^warn: list of the %s that are waited for failed, again in the next round: 503"):format(
+          noun:gsub("batch$", "batches"):gsub("job$", "jobs")
+        ),
         lines[1]
       )
       assert.matches("failed, each is fetched by itself: 422", lines[2])

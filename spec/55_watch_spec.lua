@@ -193,6 +193,16 @@ describe("client.batches:watch, asked for results,", function()
     end
   end)
 
+  it("delivers the status that comes with them, if it is another", function()
+    for _, ends in ipairs { { "COMPLETED", "FAILED" }, { "FAILED", "CANCELLED" }, { "CANCELLED", "COMPLETED" } } do
+      local s <close>, client = start(batches, ends)
+      local seen, err = statuses(client.batches:watch("bat-1", { expand = { "results" } }, quick()))
+      assert.is_nil(err)
+      assert.equal(ends[2], seen)
+      assert.equal(2, s:count())
+    end
+  end)
+
   it("raises when they cannot be had", function()
     local s <close>, client = start(batches, { "FAILED", { status = 403 } })
     local seen, err = statuses(client.batches:watch("bat-1", { expand = { "results" } }, quick()))

@@ -253,15 +253,17 @@ end
 --- The log of a call: it keeps what is secret of the call's own, too.
 ---@param list (string|false)[] the call's headers, all of them
 ---@param given { headers?: table, query?: table } the options
+---@param written? string the query of a URL that the caller has given
 ---@return LlamaCloud.Log
-function State:log_for(list, given)
-  if not (given.headers or given.query) then
+function State:log_for(list, given, written)
+  if not (given.headers or given.query or written) then
     return self.log
   end
   return self.log:keeping(function()
     local found = {}
     secrets.add_headers(found, list)
     secrets.add_query(found, given.query)
+    secrets.add_written_query(found, written)
     return found
   end)
 end
@@ -509,7 +511,7 @@ local function path_call(state, method, path, given)
     repeatable = method == "GET" or method == "PUT" or method == "DELETE",
     returns = "any",
   }
-  call.log = state:log_for(call.headers, given)
+  call.log = state:log_for(call.headers, given, parts.query)
   endpoint.apply_limits(call, state, given)
   return call
 end

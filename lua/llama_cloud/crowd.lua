@@ -144,11 +144,11 @@ end
 -- that they can be had, for some rounds.
 local function stumble(many, err)
   local passes = polling.passes(err)
-  if loop.now() < many.pace.deadline then
+  if loop.now() < many.pace.deadline and not many.state.closed then
     local follows = passes and "again in the next round" or "each is fetched by itself"
     many.log:put(
       "warn",
-      ("list of the %ss that are waited for failed, %s: %s"):format(many.waiting.noun, follows, err.message),
+      ("list of the %s that are waited for failed, %s: %s"):format(many.waiting.nouns, follows, err.message),
       { kind = err.kind, status = err.status, request_id = err.request_id }
     )
   end

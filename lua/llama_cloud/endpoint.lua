@@ -130,7 +130,7 @@ local function bad_query(query)
       return "a query parameter's name holds a line break or NUL"
     elseif type(value) == "table" then
       if not rawequal(core.shown(value), value) then
-        return ("query parameter '%s' cannot be a table that shows other fields than it holds"):format(name)
+        return ("query parameter %s cannot be a table that shows other fields than it holds"):format(text.quote(name))
       end
       local count = 0
       for _ in pairs(value) do

@@ -69,7 +69,7 @@ function log.new(target, hidden, before)
   if type(target) == "function" then
     self.write, self.rank = target, 0
   elseif log.level(target) then
-    if not io then
+    if not (io and io.stderr) then
       return nil, "needs Lua's io library to write to standard error: give it a function"
     end
     self.write, self.rank = to_stderr, ranks[log.level(target)]

@@ -425,10 +425,10 @@ end
 
 --- Ends the list: nothing more is fetched. A `for` over it closes it by itself. Idempotent.
 function List:close()
-  tell_fields(self)
   self.closed, self.ended = true, true
   leave_page(self)
   forget_ahead(self)
+  tell_fields(self) -- last, for a log that is a function may raise
 end
 
 List.__close = List.close

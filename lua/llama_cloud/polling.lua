@@ -1,6 +1,6 @@
 --- Waiting for one batch or job by polling: wait, run, watch (wait_all is in crowd.lua). What is polled, and which statuses
 --- end the wait, is declared by the resource:
----   noun       what it is called in messages
+---   noun       what it is called in messages; `nouns`: several
 ---   get        the method that gets one; `subject`: where in the answer it is, if it is not the answer itself
 ---   pending    the statuses that are known and end nothing
 ---   complete   the statuses that mean success
@@ -342,7 +342,8 @@ local function last_of(watch, batch)
   local plan = watch.plan
   watch.ended = true
   local result, err = polling.conclude(plan, batch, watch.pace)
-  if err and err.kind ~= plan.waiting.failed[batch.status] then
+  -- the batch in full may have ended otherwise than it was first seen to
+  if err and err.kind ~= plan.waiting.failed[err.batch.status] then
     error(err, 0)
   end
   return result or err.batch

@@ -95,7 +95,7 @@ end
 ---@return boolean passed
 function Queue:enter(now)
   if self.line.first then
-    loop.transport():count() -- any use of it ends, after a fork, the tokens of those who wait in the parent process
+    loop.transport():count() -- in a forked process this ends the parent's tokens, so that no place of the parent's is served
     self:serve(now)
   end
   if self.line.first or self.gate:delay(now) > 0 then

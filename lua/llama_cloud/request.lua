@@ -47,7 +47,7 @@ function request.tell_block(state, held_up)
     if held_up == "other tasks" then
       message = message .. ", as inside a coroutine.wrap; llama_cloud.wrap makes generators in which calls wait"
     end
-    state.log:put("warn", message:format(held_up), { traceback = debug and debug.traceback() })
+    state.log:put("warn", message:format(held_up), { traceback = debug and debug.traceback and debug.traceback() })
   end
 end
 
@@ -291,12 +291,14 @@ local function remedy_for(state, about, variable)
   return remedy and remedy:gsub("%%s", variable or "")
 end
 
+local CLOSED = "the client was closed"
+
 -- The error for an attempt that has no response that could be used.
 local function without_response(state, transfer, kind, message, status)
   local _, _, about, variable = transfer:outcome()
   local err = { kind = kind, status = status > 0 and status or nil }
   if kind == "cancelled" and message == kind then -- or the core says why: after a fork
-    message = "the client was closed"
+    message = CLOSED
   elseif kind == "too_large" then
     message = message .. ": raise the client's option max_response_bytes if it is to be accepted"
   elseif kind == "encoding" then
@@ -427,7 +429,7 @@ local function fail(state, call, course, err)
 end
 
 local function closed(cause)
-  return errors.new { kind = "cancelled", message = "the client was closed", cause = cause }
+  return errors.new { kind = "cancelled", message = CLOSED, cause = cause }
 end
 
 --- The error for what was begun in the process that this one was forked from: that goes on there, and not here, too.

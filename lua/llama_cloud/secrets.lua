@@ -145,12 +145,23 @@ local query_names = {
 
 --- Adds what is secret of a query.
 ---@param list string[]
----@param query? table<string, any>
+---@param query? table<string, any> values, or arrays of them
 function secrets.add_query(list, query)
   for name, value in pairs(query or {}) do
-    if type(value) == "string" and query_names[(text.lower(name):gsub("[_.-]", ""))] then
-      list[#list + 1] = value
+    if type(name) == "string" and query_names[(text.lower(name):gsub("[_.-]", ""))] then
+      for _, one in ipairs(type(value) == "table" and value or { value }) do
+        list[#list + 1] = type(one) == "string" and one or type(one) == "number" and text.scalar(one) or nil
+      end
     end
+  end
+end
+
+--- Adds what is secret of a query that is written already: as it is, and as it would be shown elsewhere.
+---@param list string[]
+---@param written? string
+function secrets.add_written_query(list, written)
+  for name, value in (written or ""):gmatch("([^&=]+)=([^&]*)") do
+    secrets.add_query(list, { [from_percents(name)] = { value, from_percents(value) } })
   end
 end
 

@@ -15,12 +15,12 @@ local MOST_FRAMES = 20 -- debug.traceback shows as many
 ---@field name string
 
 --- Takes note of where a coroutine has failed, before it is closed; an error object keeps the traceback, too. Nil where
---- that cannot be told: without Lua's `debug`, or without memory.
+--- that cannot be told: without Lua's `debug`, which some applications take away in part, or without memory.
 ---@param co thread
 ---@param err any what it raised
 ---@return LlamaCloud.Frame[]? frames the innermost first
 function trace.of(co, err)
-  if not debug then
+  if not (debug and debug.traceback and debug.getinfo) then
     return nil
   end
   local frames = {}
@@ -45,18 +45,21 @@ function trace.of(co, err)
 end
 
 -- A function that calls another, which it finds in a table by a name: in a traceback it is at a line of a source, and the
--- other has that name. It takes a link of the chain: the table, and what the other takes.
+-- other has that name. It takes a link of the chain: the table, and what the other takes. Nil where the application has a
+-- `load` of its own that refuses.
 local function stand_in(frame, name)
   local code = ("%slocal link = ... link[1][%q](link[2], 0)"):format(("\n"):rep(frame.line - 1), name)
-  return assert(load(code, "=" .. frame.source, "t", {}))
+  return load(code, "=" .. frame.source, "t", {})
 end
 
--- The outermost of functions that stand for frames, and what it takes.
+-- The outermost of functions that stand for frames, and what it takes. Nil where there can be none.
 local function stand_for(frames, err)
   local link, name = { { error = error }, err }, "error"
   for position, frame in ipairs(frames) do
     local f = stand_in(frame, name)
-    if position == #frames then
+    if not f then
+      return nil
+    elseif position == #frames then
       return f, link
     end
     name = frame.name
@@ -70,9 +73,9 @@ end
 function trace.raise(err, frames)
   if frames and frames[1] and load then
     local ok, task, link = pcall(stand_for, frames, err)
-    if ok then
+    if ok and task then
       task(link, 0)
-    elseif task ~= "not enough memory" then
+    elseif not ok and task ~= "not enough memory" then
       error(task, 0)
     end
   end

@@ -18,7 +18,7 @@ local function resume(handle, ...)
   if ok then
     return
   end
-  local traceback = type(err) == "string" and debug and debug.traceback(handle.co, err)
+  local traceback = type(err) == "string" and debug and debug.traceback and debug.traceback(handle.co, err)
   local closed, last = coroutine.close(handle.co) -- a to-be-closed variable may raise in its turn
   if closed or last == err then
     return traceback or err

@@ -121,6 +121,7 @@ return endpoint.resource("batches", {
 
   waiting = {
     noun = "batch",
+    nouns = "batches",
     get = "get",
     create = "create",
     final = { expand = true },

@@ -186,6 +186,7 @@ return endpoint.resource("beta.batch", {
 
   waiting = {
     noun = "batch job",
+    nouns = "batch jobs",
     get = "get_status",
     subject = "job",
     create = "create",
