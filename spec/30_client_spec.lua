@@ -256,7 +256,7 @@ describe("the API key", function()
     end
     raises_here(function()
       llama_cloud.new { api_key = "llx-1 llx-2" }
-    end, "the API key contains a blank")
+    end, "the API key contains a blank: give the key alone, without 'Bearer'")
   end)
 
   it("is refused with a line break in it, and not shown", function()
@@ -313,10 +313,17 @@ describe("the base URL", function()
   end)
 
   it("without a scheme is answered with what to write", function()
-    for _, text in ipairs { "api.cloud.eu.llamaindex.ai", "localhost:8000", "//h.example", "api.example/v1" } do
+    for text, scheme in pairs {
+      ["api.cloud.eu.llamaindex.ai"] = "https",
+      ["//h.example"] = "https",
+      ["api.example/v1"] = "https",
+      ["localhost:8000"] = "http",
+      ["127.0.0.1:8000/x"] = "http",
+      ["[::1]:8000"] = "http",
+    } do
       raises_here(function()
         llama_cloud.new { api_key = "k", base_url = text }
-      end, ("base_url '%s' has no scheme: write 'https://%s'"):format(text, text))
+      end, ("base_url '%s' has no scheme: write '%s://%s'"):format(text, scheme, text))
     end
     support.with_environment({ LLAMA_CLOUD_BASE_URL = "api.example" }, function()
       raises_here(function()
@@ -660,10 +667,16 @@ describe("the log", function()
         assert.is_table(llama_cloud.new { api_key = "k" })
       end)
     end
+    support.with_environment({ LLAMA_CLOUD_LOG = "debug" }, function()
+      for _, log in ipairs { "off", "error", "OFF" } do
+        assert.is_table(llama_cloud.new { api_key = "k", log = log })
+      end
+      assert.is_table(llama_cloud.new { api_key = "k", log = false })
+    end)
     support.with_environment({ LLAMA_CLOUD_LOG = "loud" }, function()
       raises_here(function()
         llama_cloud.new { api_key = "k" }
-      end, 'LLAMA_CLOUD_LOG must be "debug", "info" or "warn", not \'loud\'')
+      end, 'LLAMA_CLOUD_LOG must be "debug", "info", "warn" or "off", not \'loud\'')
     end)
   end)
 end)

@@ -28,6 +28,16 @@ describe("llama_cloud.run", function()
     assert.equal(0, select("#", run(function() end)))
   end)
 
+  it("gives tasks whose methods want a colon", function()
+    run(function()
+      local task = spawn(function() end)
+      for _, method in ipairs { "result", "cancel", "status" } do
+        local complaint = ("call the methods of a task with a colon: task:%s()"):format(method)
+        assert.equal(complaint, select(2, pcall(task[method])))
+      end
+    end)
+  end)
+
   it("waits for everything that was spawned, concurrently", function()
     local order = {}
     local before = core.now()

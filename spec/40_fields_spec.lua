@@ -179,7 +179,7 @@ describe("a line of headers", function()
       support.with_environment({ LLAMA_CLOUD_CUSTOM_HEADERS = lines }, function()
         local message = support.raises_here(function()
           support.client("http://127.0.0.1:1")
-        end, ("LLAMA_CLOUD_CUSTOM_HEADERS: line %d is no 'Name: value'"):format(number))
+        end, ("LLAMA_CLOUD_CUSTOM_HEADERS: line %d is not of the form 'Name: value'"):format(number))
         assert.is_nil(message:find("secret", 1, true))
       end)
     end

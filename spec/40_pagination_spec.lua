@@ -253,6 +253,10 @@ describe("a list", function()
       assert.equal("options must be a table, not number", of(5))
       assert.equal("call the methods of a list with a colon: list:all()", select(2, pcall(list.all, { max_items = 1 })))
       assert.equal("call the methods of a list with a colon: list:next_page()", select(2, pcall(list.next_page)))
+      for _, method in ipairs { "pages", "close" } do
+        local complaint = ("call the methods of a list with a colon: list:%s()"):format(method)
+        assert.equal(complaint, select(2, pcall(list[method])))
+      end
       assert.equal(0, s:count())
     end)
   end)

@@ -33,7 +33,7 @@ local client = {}
 ---@field proxy? string URL; "" for none; the environment's by default, as curl does
 ---@field ca_file? string a file of certificates (PEM) to trust instead of the system's
 ---@field verify? boolean the server's certificate; true
----@field log? LlamaCloud.LogLevel|fun(level: LlamaCloud.LogLevel, message: string, fields?: table) LLAMA_CLOUD_LOG
+---@field log? "off"|false|LlamaCloud.LogLevel|fun(level: LlamaCloud.LogLevel, message: string, fields?: table) LLAMA_CLOUD_LOG
 
 local declared = {
   api_key = "string",
@@ -102,7 +102,7 @@ local function environment_headers()
     if name and name ~= "" then
       set[name] = value
     elseif text.trim(line) ~= "" then -- not shown, for it may be a secret
-      return nil, ("line %d is no 'Name: value'"):format(number)
+      return nil, ("line %d is not of the form 'Name: value'"):format(number)
     end
   end
   return set, headers.check(set)
@@ -114,7 +114,9 @@ local function parse_base(name, given)
     return nil, ("%s contains white space or a control character"):format(name)
   elseif not given:find("^[A-Za-z][A-Za-z0-9+.-]*://") then
     local shown = url.quote(given)
-    return nil, ("%s %s has no scheme: write 'https://%s"):format(name, shown, shown:sub(2))
+    local host = given:match("^%[[^%]]*%]") or given:match("^[^:/]*")
+    local scheme = url.is_loopback(host) and "http" or "https"
+    return nil, ("%s %s has no scheme: write '%s://%s"):format(name, shown, scheme, shown:sub(2))
   end
   local parts, problem = core.url(given)
   if not parts then
@@ -193,7 +195,7 @@ local function prepare_headers(state)
   if key and key:find("[\0-\31\127]") then
     return "the API key contains a line break or another control character"
   elseif key and text.has_blanks(key) then
-    return "the API key contains a blank"
+    return "the API key contains a blank: give the key alone, without 'Bearer'"
   end
   local authorized = false
   for name in pairs(resolved.default_headers) do
@@ -277,11 +279,11 @@ local function prepare_log(state, before)
   local resolved, target, name = state.options, state.options.log, "log"
   if target == nil then
     target, name = environment("LLAMA_CLOUD_LOG"), "LLAMA_CLOUD_LOG"
-    if silent[text.lower(target or "")] then
-      target = nil
-    elseif target and not log.level(target) then
-      return ('%s must be "debug", "info" or "warn", not %s'):format(name, text.quote(target))
-    end
+  end
+  if target == false or type(target) == "string" and silent[text.lower(text.trim(target))] then
+    target = nil
+  elseif type(target) == "string" and not log.level(target) then
+    return ('%s must be "debug", "info", "warn" or "off", not %s'):format(name, text.quote(target))
   end
   local found = { resolved.api_key } -- also where another is sent in its place
   secrets.add_headers(found, state.without_body)

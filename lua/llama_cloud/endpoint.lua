@@ -403,7 +403,7 @@ local function reconciled(state, members, declaration, params, given, call)
       return request.pause(state, seconds, math.huge)
     end, function()
       return assert(paginated(members[rule.list], state, {}, narrowed, each))
-    end, sent[rule.same], state.shared.created)
+    end, sent[rule.same], state.shared.created, call.log)
   end
 end
 

@@ -397,9 +397,17 @@ end
 
 Group.__close = Group.close
 
+-- Raises, at the place of the caller's caller, where a method was called with a dot.
+local function check_task(task, method)
+  if getmetatable(task) ~= Task then
+    error(("call the methods of a task with a colon: task:%s()"):format(method), 3)
+  end
+end
+
 --- Ends the task where it waits: what it has declared to-be-closed is closed, its requests are cancelled. A task that has
 --- ended stays as it is; one that is running (it cancels itself) ends when it waits next.
 function Task:cancel()
+  check_task(self, "cancel")
   if self.state ~= "pending" or self.ending then
     return
   end
@@ -439,6 +447,7 @@ end
 --- Waits until the task has ended. Drives it, if it is one of step()'s and nobody else does.
 ---@return any ... what its function returned; or nil and what it raised (an error of kind "cancelled" if it was cancelled)
 function Task:result()
+  check_task(self, "result")
   if self.state == "pending" then
     local by = current
     if self == by then
@@ -466,6 +475,7 @@ end
 --- "pending", "done", "failed" or "cancelled".
 ---@return "pending"|"done"|"failed"|"cancelled"
 function Task:status()
+  check_task(self, "status")
   return self.state
 end
 

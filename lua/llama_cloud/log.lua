@@ -74,7 +74,7 @@ function log.new(target, hidden, before)
     end
     self.write, self.rank = to_stderr, ranks[log.level(target)]
   elseif target ~= nil then
-    return nil, 'must be a function, "debug", "info" or "warn"'
+    return nil, ('must be a function, "debug", "info", "warn" or "off", not %s'):format(type(target))
   end
   return self
 end

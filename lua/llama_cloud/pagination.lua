@@ -251,12 +251,18 @@ local busy_mt = {
   end,
 }
 
+-- Raises, `level` calls up, where a method was called with a dot, or on something else.
+local function check_list(list, method, level)
+  if getmetatable(list) ~= List then
+    error(("call the methods of a list with a colon: list:%s()"):format(method), level)
+  end
+end
+
 -- advance, by one coroutine at a time: of two, each would get half of the items, and a page might be fetched twice. What
 -- is wrong is an error of whoever is `level` calls up.
 local function exclusive(list, level)
-  if getmetatable(list) ~= List then
-    error("call the methods of a list with a colon: list:next_page()", level)
-  elseif list.busy then
+  check_list(list, "next_page", level + 1)
+  if list.busy then
     error("the list is being used by another coroutine", level)
   end
   list.busy = true
@@ -385,6 +391,7 @@ end
 ---@return nil
 ---@return LlamaCloud.List closed when the loop ends
 function List:pages()
+  check_list(self, "pages", 3)
   return next_page_or_raise, self, nil, self
 end
 
@@ -393,9 +400,7 @@ end
 ---@return table[]? items an array
 ---@return LlamaCloud.Error? err when a page could not be had; err.items has the items before it
 function List:all(given)
-  if getmetatable(self) ~= List then
-    error("call the methods of a list with a colon: list:all()", 2)
-  end
+  check_list(self, "all", 3)
   given = options.shown("option", given == nil and {} or given, ALL_OPTIONS)
   local problem = options.check("option", given, ALL_OPTIONS)
   if problem then
@@ -425,6 +430,7 @@ end
 
 --- Ends the list: nothing more is fetched. A `for` over it closes it by itself. Idempotent.
 function List:close()
+  check_list(self, "close", 3)
   self.closed, self.ended = true, true
   leave_page(self)
   forget_ahead(self)

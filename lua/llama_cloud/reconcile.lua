@@ -7,6 +7,7 @@
 
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.errors")
+local text = require("llama_cloud.text")
 
 local reconcile = {}
 
@@ -61,9 +62,10 @@ end
 ---@param list fun(): LlamaCloud.List the batches of the same directory
 ---@param same any what the batch's `config` must show
 ---@param returned table<string, true> ids that this client has returned from create; those are not ours
+---@param log LlamaCloud.Log is told at warn that the list is looked at, and what came of it
 ---@return table? batch
 ---@return LlamaCloud.Error? err with maybe_sent when it is not known whether a batch was created
-function reconcile.create(send, rest, list, same, returned)
+function reconcile.create(send, rest, list, same, returned, log)
   local before, problem = collect(list())
   if not before then
     errors.prepend(problem, "reconcile: the batches of the directory could not be listed, so nothing was created: ")
@@ -75,6 +77,8 @@ function reconcile.create(send, rest, list, same, returned)
   end
   local seen = "the list could not be read"
   for _, pause in ipairs(reconcile.pauses) do
+    local seconds = text.number(pause)
+    log:put("warn", ("the answer to a creation was lost: looking for it in the list in %s s"):format(seconds))
     if not rest(pause) then
       break
     end
@@ -86,6 +90,7 @@ function reconcile.create(send, rest, list, same, returned)
       end
     end
     if #found == 1 then
+      log:put("warn", ("the creation whose answer was lost is %s"):format(found[1].id), { id = found[1].id })
       return found[1]
     elseif #found > 1 then
       seen = ("%d new batches could be this one"):format(#found)

@@ -268,10 +268,10 @@ local function start(state, call, target, list, started, deadline)
   }
 end
 
--- What to do about a request that cannot be sent, by what the transport says that is about; %s is the environment
--- variable that is to blame.
+-- What to do about a request that cannot be sent, by what the transport says that is about; %s is the file, or the
+-- environment variable, that is to blame.
 local REMEDIES = {
-  ca_file = "the client's option ca_file must name a file of certificates, as PEM",
+  ca_file = "the client's option ca_file, '%s', must name a file of certificates, as PEM",
   no_ca_file = "install the package ca-certificates, or name a file of certificates by the client's option ca_file",
   certificate = "if it is of an authority of your own, name its file by the client's option ca_file",
   host = "check base_url; a name outside of ASCII is to be written as punycode: xn--…",
@@ -288,7 +288,7 @@ local function remedy_for(state, about, variable)
     about = "environment_proxy"
   end
   local remedy = REMEDIES[about]
-  return remedy and remedy:gsub("%%s", variable or "")
+  return remedy and remedy:format(variable or state.options.ca_file)
 end
 
 local CLOSED = "the client was closed"
