@@ -112,8 +112,8 @@ describe("where the application has taken away", function()
     local s <close> = service()
     local chunk = [[
       local write, url = io.write, ...
-      local names = "%s"
-      local function take() for name in names:gmatch("%%a+") do _G[name] = nil package.loaded[name] = nil end end
+      local names, loaded = "%s", package.loaded
+      local function take() for name in names:gmatch("%%a+") do _G[name] = nil loaded[name] = nil end end
       if not %s then take() end
       local llama_cloud = require("llama_cloud")
       take()
@@ -144,6 +144,10 @@ describe("where the application has taken away", function()
       without(names, false)
     end)
   end
+
+  it("package, require and load afterwards, a client works", function()
+    without("package require load", true)
+  end)
 
   it("os, dates and waits are the same", function()
     local output, well = process.run([[

@@ -14,6 +14,8 @@ local text = require("llama_cloud.text")
 local url = require("llama_cloud.url")
 local version = require("llama_cloud.version")
 
+local modules = package.loaded -- here, for an application may take `package` away later
+
 local client = {}
 
 ---@class LlamaCloud.ClientOptions
@@ -299,7 +301,7 @@ end
 
 -- Makes a state. Nil and the problem.
 local function new_state(given, shared)
-  if rawequal(given, package.loaded.llama_cloud) then
+  if rawequal(given, modules.llama_cloud) then
     return nil, "call it with a dot: llama_cloud.new(…)"
   elseif type(given) ~= "table" then
     return nil, ("options must be a table, not %s"):format(type(given))

@@ -7,6 +7,8 @@
 local core = require("llama_cloud.core")
 local trace = require("llama_cloud.trace")
 
+local modules, require = package.loaded, require -- here, for an application may take them away later
+
 local loop = {}
 
 ---@class LlamaCloud.Host an event loop of somebody else's
@@ -141,7 +143,7 @@ end
 -- The hosts that recognise their coroutines. A host is one of them from when the application has loaded its library.
 local function hosts()
   for _, name in ipairs(recognisable) do
-    if package.loaded[name] and not recognised[name] then
+    if modules[name] and not recognised[name] then
       local host = require("llama_cloud.loop." .. name)
       recognised[name] = host
       recognised[#recognised + 1] = host
