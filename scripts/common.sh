@@ -40,6 +40,7 @@ need_lua() {
   if [ -z "${LUA-}" ]; then
     stop "Lua 5.4 or 5.5 is not installed: run 'scripts/setup run', or set LUA to the interpreter"
   fi
+  command -v "$LUA" >/dev/null || stop "LUA is '$LUA', which is not installed: install it, or unset LUA"
   stop "LUA is '$LUA', which is ${lua_seen:+Lua $lua_seen and }not an interpreter of Lua 5.4 or 5.5: set it to one, or unset it"
 }
 

@@ -111,6 +111,7 @@ describe("what may be mended by waiting is no such thing:", function()
       local _, err = support.client(base_url, { proxy = proxy, max_retries = 0 }).batches:get("bat-1")
       assert.equal("connection", err.kind)
       assert.is_nil(err.permanent)
+      assert.equal(proxy ~= "", err.message:find("the client's option proxy", 1, true) ~= nil, err.message)
     end
   end)
 end)

@@ -155,6 +155,22 @@ describe("create with reconcile", function()
       end
     end)
 
+    it("and says so, at warn", function()
+      local s <close>, client = start { { makes = { "bat-1" }, fails = "close" } } -- luacheck: ignore s
+      local told = {}
+      client = client:with_options {
+        log = function(level, message)
+          if level == "warn" then
+            told[#told + 1] = message
+          end
+        end,
+      }
+      assert(client.batches:create(params(), { reconcile = true }))
+      assert.equal(2, #told)
+      assert.matches("^the answer to a creation was lost: looking for it in the list in [%d.]+ s$", told[1])
+      assert.equal("the creation whose answer was lost is bat-1", told[2])
+    end)
+
     it("or that took too long", function()
       local s <close>, client = start { { makes = { "bat-1" }, delay = 20 } }
       local given = { reconcile = true, timeout = 0.5 * waiting.patience }

@@ -270,7 +270,7 @@ describe("a program that is missing", function()
     without("lua", "lua5.4", "lua5.5", "lua54", "lua55")
     for _, command in ipairs { "build", "lua -e ''" } do
       stops(path, command, { "Lua 5.4 or 5.5 is not installed", "'scripts/setup run'" })
-      stops(path, command, { "LUA is 'lua9', which is not an interpreter of Lua 5.4 or 5.5" }, "LUA=lua9")
+      stops(path, command, { "LUA is 'lua9', which is not installed" }, "LUA=lua9")
       fake("lua5.1", "printf 'Lua 5.1'")
       stops(path, command, { "LUA is 'lua5.1', which is Lua 5.1 and not an" }, "LUA=lua5.1")
     end

@@ -90,6 +90,23 @@ bool verdict_is_proxied(const exchange *x, CURL *easy) {
   return result;
 }
 
+/* Whether libcurl's message names the proxy as what could not be connected to: "to HOST port PORT".
+   Before 8.7 libcurl does not tell otherwise whether an attempt that got nowhere went to the proxy. */
+static bool message_names_proxy(const exchange *x) {
+  const char *variable, *proxy = chosen_proxy(x, &variable);
+  char place[300];
+  proxy_parts parts;
+  bool result = false;
+  if (proxy == NULL)
+    return false;
+  if (parse_proxy(proxy, &parts) && parts.host != NULL) {
+    snprintf(place, sizeof place, "to %s port %s", parts.host, port_of(&parts));
+    result = strstr(x->message, place) != NULL;
+  }
+  free_parts(&parts);
+  return result;
+}
+
 /* Whether the proxy that libcurl would choose is none; libcurl finds out before it opens a connection. */
 static bool has_bad_proxy(const exchange *x) {
   const char *variable, *proxy = chosen_proxy(x, &variable);
@@ -230,7 +247,7 @@ static outcome failure(exchange *x, CURLcode code) {
   case CURLE_NOT_BUILT_IN:
     if (has_bad_proxy(x))
       return refused(x, "proxy");
-    if (code == CURLE_COULDNT_RESOLVE_PROXY)
+    if (code == CURLE_COULDNT_RESOLVE_PROXY || message_names_proxy(x))
       x->proxied = true;
     return code == CURLE_COULDNT_CONNECT || x->proxied ? OUTCOME_CONNECTION : OUTCOME_REFUSED;
   default:
