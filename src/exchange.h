@@ -50,47 +50,47 @@ typedef struct exchange {
   char *method, *url, *proxy, *ca_file;
   header_set *headers; /* shared */
   buffer request;      /* the body */
+  double timeout, connect_timeout;
+  size_t max_response_bytes;
+  connections *connections; /* of the multi that the attempt is made in */
+  unsigned generation;      /* takes a connection of this one only */
   bool has_body, verify, repeatable;
   /* Takes a new connection. What may not be repeated does, unless its owner can find out what became of it:
      on a kept connection it may meet the server's closing of it, and then whether the server has acted is not
      known. On a connection of its own libcurl sends it again for one reason only, a stream that HTTP/2 has
      refused. */
   bool fresh;
-  bool renewed; /* takes a new connection, for the kept one was stale */
-  double timeout, connect_timeout;
-  size_t max_response_bytes;
-  connections *connections; /* of the multi that the attempt is made in */
-  unsigned generation;      /* takes a connection of this one only */
   /* the attempt */
-  bool opened;         /* a connection for it, since a request was last about to be sent */
-  bool reused;         /* the request goes out on a kept connection */
-  bool requested;      /* there was a connection, tunnel and TLS included, to send the request on */
-  int port;            /* the local one of that connection */
-  long bytes_before;   /* what was sent before it: a proxy's CONNECT */
-  unsigned refusals;   /* how often HTTP/2 has refused the stream */
-  bool stale;          /* ended before it began: the connection that it was given holds something already */
   CURL *easy;          /* whose callbacks refer to this; not to be touched but by them */
   size_t position;     /* how much of the body libcurl has read */
   size_t header_bytes; /* of all responses: interim ones, trailers */
+  long bytes_before;   /* what was sent before the request: a proxy's CONNECT */
+  long connect_status; /* what a proxy has answered to CONNECT; 0: nothing, or it was not asked */
+  buffer encodings;    /* a list of what the response's Content-Encoding names */
+  decoding *decoding;  /* what undoes them; NULL: nothing does */
+  const char *reason;  /* what a callback found wrong, in words */
+  outcome failure;     /* the same as an outcome: OUTCOME_RESPONSE while nothing is wrong */
+  unsigned refusals;   /* how often HTTP/2 has refused the stream */
+  int port;            /* the local one of the connection */
+  bool renewed;        /* takes a new connection, for the kept one was stale */
+  bool opened;         /* a connection for it, since a request was last about to be sent */
+  bool reused;         /* the request goes out on a kept connection */
+  bool requested;      /* there was a connection, tunnel and TLS included, to send the request on */
+  bool stale;          /* ended before it began: the connection that it was given holds something already */
   bool in_head;        /* a status line has come, and the blank line after its headers has not */
   bool interim;        /* the response that arrives has a status 1xx: another one follows */
   bool head_complete;  /* the last response's headers are all there: what follows is its body and trailers */
-  buffer encodings;    /* a list of what its Content-Encoding names */
-  decoding *decoding;  /* what undoes them; NULL: nothing does */
   bool has_content;    /* some of the body has come */
-  long connect_status; /* what a proxy has answered to CONNECT; 0: nothing, or it was not asked */
   bool proxied;        /* it went through a proxy, as far as it went */
-  outcome failure;     /* what a callback found wrong: OUTCOME_RESPONSE while nothing is */
-  const char *reason;  /* the same in words */
-  char trouble[100];   /* where those are made */
   /* the result */
+  bool sent; /* whether the server may have seen the request whole */
   outcome result;
   long status;
-  bool sent; /* whether the server may have seen the request whole */
+  const char *about;    /* what has failed, if the caller has a say in it: see verdict.h */
+  const char *variable; /* the environment variable that the proxy comes from; NULL: from none */
   buffer body, header_lines;
+  char trouble[100];                 /* where `reason` is made, if it is not constant */
   char message[2 * CURL_ERROR_SIZE]; /* libcurl writes into the first half */
-  const char *about;                 /* what has failed, if the caller has a say in it: see verdict.h */
-  const char *variable;              /* the environment variable that the proxy comes from; NULL: from none */
 } exchange;
 
 /* Copies the options, and shares the headers, into a zero-initialised exchange. False: no memory;
