@@ -1,4 +1,4 @@
-local date = require("llama_cloud.date")
+local date = require("llama_cloud.http.date")
 local locale = require("spec.support.locale")
 
 -- The last time that os.date can tell, up to a hundred years and some: that of 32 bits ends in 2038.
@@ -57,7 +57,7 @@ describe("date.parse", function()
     local output = locale.run(
       ",",
       [[
-      io.write(tostring(require("llama_cloud.date").parse("1970-01-01T00:00:00.5Z") == 1 / 2))]]
+      io.write(tostring(require("llama_cloud.http.date").parse("1970-01-01T00:00:00.5Z") == 1 / 2))]]
     )
     if not output then
       pending("no such locale can be made here")

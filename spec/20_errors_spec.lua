@@ -1,5 +1,5 @@
 local array = require("llama_cloud.core").array
-local errors = require("llama_cloud.errors")
+local errors = require("llama_cloud.base.errors")
 local llama_cloud = require("llama_cloud")
 
 local function from(status, body, headers)

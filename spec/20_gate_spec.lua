@@ -1,6 +1,6 @@
 -- The gate alone, without clock or loop. Its promises are tried in simulated time (spec/support/pacing.lua).
 
-local gate = require("llama_cloud.gate")
+local gate = require("llama_cloud.http.gate")
 local pacing = require("spec.support.pacing")
 
 -- Lets as many pass as may, one instant. How many that were.

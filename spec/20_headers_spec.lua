@@ -1,5 +1,5 @@
 local core = require("llama_cloud.core")
-local headers = require("llama_cloud.headers")
+local headers = require("llama_cloud.http.headers")
 
 describe("headers.check", function()
   it("accepts names that are tokens, and texts, numbers and false", function()

@@ -1,5 +1,5 @@
 local array = require("llama_cloud.core").array
-local log = require("llama_cloud.log")
+local log = require("llama_cloud.http.log")
 
 -- A log into a list, with the function's own arguments as its entries.
 local function recording(secrets)

@@ -1,5 +1,5 @@
 local core = require("llama_cloud.core")
-local options = require("llama_cloud.options")
+local options = require("llama_cloud.endpoint.options")
 
 describe("options.unknown", function()
   local known = { page_size = "integer", page_token = "string", status = "string", timeout = "seconds" }

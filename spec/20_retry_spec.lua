@@ -1,5 +1,5 @@
 local locale = require("spec.support.locale")
-local retry = require("llama_cloud.retry")
+local retry = require("llama_cloud.http.retry")
 
 describe("retry.backoff", function()
   it("doubles from half a second up to eight", function()
@@ -52,7 +52,7 @@ describe("retry.server_delay", function()
       ",",
       [[
       local headers = { ["retry-after"] = "1.5" }
-      io.write(tostring(require("llama_cloud.retry").server_delay(headers) == 3 / 2))]]
+      io.write(tostring(require("llama_cloud.http.retry").server_delay(headers) == 3 / 2))]]
     )
     if not output then
       pending("no such locale can be made here")

@@ -1,6 +1,6 @@
 local core = require("llama_cloud.core")
-local secrets = require("llama_cloud.secrets")
-local text = require("llama_cloud.text")
+local secrets = require("llama_cloud.http.secrets")
+local text = require("llama_cloud.base.text")
 
 describe("text", function()
   it("compares letters of ASCII only", function()

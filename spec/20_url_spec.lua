@@ -1,6 +1,6 @@
 local core = require("llama_cloud.core")
 local locale = require("spec.support.locale")
-local url = require("llama_cloud.url")
+local url = require("llama_cloud.http.url")
 
 describe("escaping", function()
   it("keeps in a query only the unreserved characters of RFC 3986", function()
@@ -62,7 +62,7 @@ describe("url.query", function()
     local output = locale.run(
       ",",
       [[
-      io.write(require("llama_cloud.url").query({ n = 1 / 2 }, {}))]]
+      io.write(require("llama_cloud.http.url").query({ n = 1 / 2 }, {}))]]
     )
     if not output then
       pending("no such locale can be made here")

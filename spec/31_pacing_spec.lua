@@ -2,7 +2,7 @@
 -- tried in 20_gate_spec.lua.
 
 local core = require("llama_cloud.core")
-local gate = require("llama_cloud.gate")
+local gate = require("llama_cloud.http.gate")
 local llama_cloud = require("llama_cloud")
 local loop = require("llama_cloud.loop")
 local support = require("spec.support.client")

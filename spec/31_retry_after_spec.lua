@@ -1,6 +1,6 @@
 -- When something is sent again: what the service asks for, and the gate that a 429 closes.
 
-local retry = require("llama_cloud.retry")
+local retry = require("llama_cloud.http.retry")
 local server = require("spec.support.server")
 local support = require("spec.support.client")
 

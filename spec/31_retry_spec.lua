@@ -2,7 +2,7 @@
 
 local cjson = require("cjson")
 local llama_cloud = require("llama_cloud")
-local retry = require("llama_cloud.retry")
+local retry = require("llama_cloud.http.retry")
 local server = require("spec.support.server")
 local support = require("spec.support.client")
 

@@ -1,7 +1,7 @@
 -- Which redirects are followed, and with what.
 
 local certificates = require("spec.support.certificates")
-local retry = require("llama_cloud.retry")
+local retry = require("llama_cloud.http.retry")
 local server = require("spec.support.server")
 local support = require("spec.support.client")
 

@@ -1,7 +1,7 @@
 -- How long a call may take, and how much it may receive.
 
 local llama_cloud = require("llama_cloud")
-local retry = require("llama_cloud.retry")
+local retry = require("llama_cloud.http.retry")
 local server = require("spec.support.server")
 local support = require("spec.support.client")
 

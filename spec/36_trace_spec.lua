@@ -1,6 +1,6 @@
 -- Where a task has failed: in err.traceback, and in what a message handler of the caller's sees.
 
-local errors = require("llama_cloud.errors")
+local errors = require("llama_cloud.base.errors")
 local llama_cloud = require("llama_cloud")
 local process = require("spec.support.process")
 local support = require("spec.support.client")

@@ -135,7 +135,7 @@ describe("nothing is left", function()
     end,
     ["an error in a group"] = function()
       local ok = pcall(run, function()
-        local own <close> = require("llama_cloud.group").new()
+        local own <close> = require("llama_cloud.loop.group").new()
         own:spawn(client.get, client, "/hold")
         sleep(0)
         error("out", 0)

@@ -153,11 +153,11 @@ describe("where the application has taken away", function()
     local output, well = process.run([[
       os = nil
       package.loaded.os = nil
-      local date = require("llama_cloud.date")
+      local date = require("llama_cloud.http.date")
       assert(date.format(1767225600.5) == "2026-01-01T00:00:00.500Z")
       assert(date.format(-1) == "1969-12-31T23:59:59.000Z")
       local later = date.format(require("llama_cloud.core").time() + 100)
-      local delay = require("llama_cloud.retry").server_delay { ["retry-after"] = "Fri, 01 Jan 2100 00:00:00 GMT" }
+      local delay = require("llama_cloud.http.retry").server_delay { ["retry-after"] = "Fri, 01 Jan 2100 00:00:00 GMT" }
       assert(delay > 86400 and date.parse(later) > 1767225600)
     ]])
     assert.is_true(well, output)

@@ -3,7 +3,7 @@
 local client_support = require("spec.support.client")
 local core = require("llama_cloud.core")
 local loop = require("llama_cloud.loop")
-local pagination = require("llama_cloud.pagination")
+local pagination = require("llama_cloud.endpoint.list")
 
 -- So many values that the clock is looked at more than once.
 local MANY = 50000

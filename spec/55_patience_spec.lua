@@ -5,7 +5,7 @@ local cjson = require("cjson")
 
 local core = require("llama_cloud.core")
 local llama_cloud = require("llama_cloud")
-local polling = require("llama_cloud.polling")
+local polling = require("llama_cloud.endpoint.wait")
 local server = require("spec.support.server")
 local support = require("spec.support.client")
 local waiting = require("spec.support.waiting")

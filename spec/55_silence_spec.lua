@@ -3,7 +3,7 @@
 
 local cjson = require("cjson")
 
-local errors = require("llama_cloud.errors")
+local errors = require("llama_cloud.base.errors")
 local llama_cloud = require("llama_cloud")
 local waiting = require("spec.support.waiting")
 

@@ -8,7 +8,7 @@ local core = require("llama_cloud.core")
 local lists = require("spec.support.lists")
 local llama_cloud = require("llama_cloud")
 local process = require("spec.support.process")
-local retry = require("llama_cloud.retry")
+local retry = require("llama_cloud.http.retry")
 local server = require("spec.support.server")
 
 local slowdown = process.slowdown

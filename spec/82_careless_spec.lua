@@ -509,7 +509,7 @@ describe("a caller", function()
   end)
 
   it("who creates for years does not gather the ids of all of it", function()
-    local reconcile = require("llama_cloud.reconcile")
+    local reconcile = require("llama_cloud.endpoint.reconcile")
     local returned = {}
     for i = 1, 20000 do
       reconcile.remember(returned, "bat-" .. i)

@@ -32,7 +32,7 @@ describe("the API key", function()
       local output, well = process.run(
         [[
           local llama_cloud = require("llama_cloud")
-          require("llama_cloud.retry").backoff = function() return 0.01 end
+          require("llama_cloud.http.retry").backoff = function() return 0.01 end
           local key = "llx-0123456789" .. "abcdef"
           local logged, errors, calls = 0, 0, 0
           local function dump(value, seen)

@@ -3,12 +3,12 @@
 
 local compare = require("fuzz.compare")
 local core = require("llama_cloud.core")
-local errors = require("llama_cloud.errors")
-local pagination = require("llama_cloud.pagination")
-local request = require("llama_cloud.request")
+local errors = require("llama_cloud.base.errors")
+local pagination = require("llama_cloud.endpoint.list")
+local request = require("llama_cloud.http.request")
 local states = require("fuzz.states")
 
-local MAX_EMPTY_PAGES = 100 -- as pagination.lua has it
+local MAX_EMPTY_PAGES = 100 -- as endpoint/list.lua has it
 local MOST_BODIES = 12
 
 local function split(text)

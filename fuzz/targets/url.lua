@@ -3,7 +3,7 @@
 
 local compare = require("fuzz.compare")
 local core = require("llama_cloud.core")
-local url = require("llama_cloud.url")
+local url = require("llama_cloud.http.url")
 
 local PARTS = { "scheme", "user", "password", "host", "port", "path", "query", "fragment" }
 

@@ -1,17 +1,17 @@
 --- The client: options and environment, the tree of resources, and calls to paths that no resource covers.
 
-local body_json = require("llama_cloud.body_json")
+local body_json = require("llama_cloud.endpoint.body")
 local core = require("llama_cloud.core")
 local endpoint = require("llama_cloud.endpoint")
-local headers = require("llama_cloud.headers")
-local log = require("llama_cloud.log")
-local options = require("llama_cloud.options")
-local queue = require("llama_cloud.queue")
-local request = require("llama_cloud.request")
+local headers = require("llama_cloud.http.headers")
+local log = require("llama_cloud.http.log")
+local options = require("llama_cloud.endpoint.options")
+local queue = require("llama_cloud.http.queue")
+local request = require("llama_cloud.http.request")
 local resources = require("llama_cloud.resources")
-local secrets = require("llama_cloud.secrets")
-local text = require("llama_cloud.text")
-local url = require("llama_cloud.url")
+local secrets = require("llama_cloud.http.secrets")
+local text = require("llama_cloud.base.text")
+local url = require("llama_cloud.http.url")
 local version = require("llama_cloud.version")
 
 local modules = package.loaded -- here, for an application may take `package` away later

@@ -10,11 +10,11 @@ end
 
 local client = require("llama_cloud.client")
 local core = require("llama_cloud.core")
-local date = require("llama_cloud.date")
-local errors = require("llama_cloud.errors")
-local group = require("llama_cloud.group")
+local date = require("llama_cloud.http.date")
+local errors = require("llama_cloud.base.errors")
+local group = require("llama_cloud.loop.group")
 local loop = require("llama_cloud.loop")
-local texts = require("llama_cloud.text")
+local texts = require("llama_cloud.base.text")
 
 ---@class LlamaCloud
 ---@field null userdata

@@ -2,7 +2,7 @@
 failing(false)
 local llama_cloud = require("llama_cloud")
 local loop = require("llama_cloud.loop")
-local queue = require("llama_cloud.queue")
+local queue = require("llama_cloud.http.queue")
 
 local function check(value, message)
   if not value then

@@ -4,7 +4,7 @@ local client_support = require("spec.support.client")
 local core = require("llama_cloud.core")
 local faults = require("spec.support.faults")
 local llama_cloud = require("llama_cloud")
-local retry = require("llama_cloud.retry")
+local retry = require("llama_cloud.http.retry")
 
 local cells = {}
 

@@ -1,8 +1,8 @@
 -- Callers behind a gate, and services that allow so many calls a second, in simulated time: no clock, no loop, and the
 -- same in each run of one seed.
 
-local gate = require("llama_cloud.gate")
-local retry = require("llama_cloud.retry")
+local gate = require("llama_cloud.http.gate")
+local retry = require("llama_cloud.http.retry")
 
 local pacing = {}
 

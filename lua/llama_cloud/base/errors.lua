@@ -1,7 +1,7 @@
 --- The error object: what a call that fails in operation returns as its second value, and what iterators raise.
 
 local core = require("llama_cloud.core")
-local text = require("llama_cloud.text")
+local text = require("llama_cloud.base.text")
 
 local errors = {}
 

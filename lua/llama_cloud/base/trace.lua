@@ -2,8 +2,8 @@
 --- coroutine, and is raised anew by whoever ran the task; a traceback made there, by xpcall(run, debug.traceback) or by the
 --- interpreter, would show where it was raised anew, which nobody wants to know.
 
-local errors = require("llama_cloud.errors")
-local text = require("llama_cloud.text")
+local errors = require("llama_cloud.base.errors")
+local text = require("llama_cloud.base.text")
 
 local trace = {}
 

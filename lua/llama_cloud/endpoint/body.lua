@@ -1,7 +1,7 @@
 --- The body of a request, written as JSON.
 
 local core = require("llama_cloud.core")
-local text = require("llama_cloud.text")
+local text = require("llama_cloud.base.text")
 
 local body_json = {}
 

@@ -1,7 +1,7 @@
 --- The option `fields`, told of where nothing has a field that it names: a misspelt name, most likely. An object without the
 --- field alone says nothing, for null is absent; so all that a call has seen is looked at, and the log is told at its end.
 
-local text = require("llama_cloud.text")
+local text = require("llama_cloud.base.text")
 
 local fields = {}
 

@@ -10,19 +10,19 @@
 ---   repeatable                         a POST that does no harm when it is sent twice
 ---   accept                             another Accept header
 
-local body_json = require("llama_cloud.body_json")
+local body_json = require("llama_cloud.endpoint.body")
 local core = require("llama_cloud.core")
-local crowd = require("llama_cloud.crowd")
-local date = require("llama_cloud.date")
-local fields = require("llama_cloud.fields")
-local headers = require("llama_cloud.headers")
-local options = require("llama_cloud.options")
-local pagination = require("llama_cloud.pagination")
-local polling = require("llama_cloud.polling")
-local reconcile = require("llama_cloud.reconcile")
-local request = require("llama_cloud.request")
-local text = require("llama_cloud.text")
-local url = require("llama_cloud.url")
+local crowd = require("llama_cloud.endpoint.wait_all")
+local date = require("llama_cloud.http.date")
+local fields = require("llama_cloud.endpoint.fields")
+local headers = require("llama_cloud.http.headers")
+local options = require("llama_cloud.endpoint.options")
+local pagination = require("llama_cloud.endpoint.list")
+local polling = require("llama_cloud.endpoint.wait")
+local reconcile = require("llama_cloud.endpoint.reconcile")
+local request = require("llama_cloud.http.request")
+local text = require("llama_cloud.base.text")
+local url = require("llama_cloud.http.url")
 
 local endpoint = {}
 
@@ -507,7 +507,7 @@ local function waiting_methods(waiting, members)
 end
 
 --- Declares a resource. String keys hold declarations (tables with a string at [1]) or further resources; `waiting` is
---- what polling.lua and crowd.lua need to know.
+--- what wait.lua and wait_all.lua need to know.
 ---@param name string as it is reached from the client: "beta.batch"
 ---@param members table<string, table>
 ---@return table resource for endpoint.bind

@@ -1,10 +1,10 @@
 --- List objects: what `list` returns. One object walks through the pages of one request, forwards, once.
 
 local core = require("llama_cloud.core")
-local errors = require("llama_cloud.errors")
+local errors = require("llama_cloud.base.errors")
 local loop = require("llama_cloud.loop")
-local options = require("llama_cloud.options")
-local request = require("llama_cloud.request")
+local options = require("llama_cloud.endpoint.options")
+local request = require("llama_cloud.http.request")
 
 local pagination = {}
 

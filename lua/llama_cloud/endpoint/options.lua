@@ -1,7 +1,7 @@
 --- Checking tables of named arguments: unknown names, with the nearest known one, and values of the wrong type.
 
 local core = require("llama_cloud.core")
-local text = require("llama_cloud.text")
+local text = require("llama_cloud.base.text")
 
 local options = {}
 

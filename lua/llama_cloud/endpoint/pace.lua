@@ -2,8 +2,8 @@
 
 local core = require("llama_cloud.core")
 local loop = require("llama_cloud.loop")
-local request = require("llama_cloud.request")
-local text = require("llama_cloud.text")
+local request = require("llama_cloud.http.request")
+local text = require("llama_cloud.base.text")
 
 local pace = {}
 

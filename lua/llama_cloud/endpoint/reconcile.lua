@@ -6,8 +6,8 @@
 --- shows, is taken for ours. A batch that the list shows only after the last look is not found.
 
 local core = require("llama_cloud.core")
-local errors = require("llama_cloud.errors")
-local text = require("llama_cloud.text")
+local errors = require("llama_cloud.base.errors")
+local text = require("llama_cloud.base.text")
 
 local reconcile = {}
 

@@ -1,4 +1,4 @@
---- Waiting for one batch or job by polling: wait, run, watch (wait_all is in crowd.lua). What is polled, and which statuses
+--- Waiting for one batch or job by polling: wait, run, watch (wait_all is in wait_all.lua). What is polled, and which statuses
 --- end the wait, is declared by the resource:
 ---   noun       what it is called in messages; `nouns`: several
 ---   get        the method that gets one; `subject`: where in the answer it is, if it is not the answer itself
@@ -9,12 +9,12 @@
 ---              it), `since` (the parameter that narrows it by created_at, if there is one), `directory` and
 ---              `directory_field` (the parameter that narrows it by directory, and the field that it compares)
 
-local errors = require("llama_cloud.errors")
-local fields = require("llama_cloud.fields")
+local errors = require("llama_cloud.base.errors")
+local fields = require("llama_cloud.endpoint.fields")
 local loop = require("llama_cloud.loop")
-local paces = require("llama_cloud.pace")
-local request = require("llama_cloud.request")
-local text = require("llama_cloud.text")
+local paces = require("llama_cloud.endpoint.pace")
+local request = require("llama_cloud.http.request")
+local text = require("llama_cloud.base.text")
 
 local polling = {}
 

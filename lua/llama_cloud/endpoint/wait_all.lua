@@ -9,13 +9,13 @@
 --- did not show is fetched singly. One that has saved nothing, or that the service refuses, is not tried again. While the
 --- list cannot be had, and single batches can, they are fetched singly and a sweep is tried now and then.
 
-local date = require("llama_cloud.date")
-local fields = require("llama_cloud.fields")
-local group = require("llama_cloud.group")
+local date = require("llama_cloud.http.date")
+local fields = require("llama_cloud.endpoint.fields")
+local group = require("llama_cloud.loop.group")
 local loop = require("llama_cloud.loop")
-local pace = require("llama_cloud.pace")
-local polling = require("llama_cloud.polling")
-local request = require("llama_cloud.request")
+local pace = require("llama_cloud.endpoint.pace")
+local polling = require("llama_cloud.endpoint.wait")
+local request = require("llama_cloud.http.request")
 
 local crowd = {}
 

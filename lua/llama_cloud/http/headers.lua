@@ -1,6 +1,6 @@
 --- Request headers: merging sets of them, and refusing what would break out of its line.
 
-local text = require("llama_cloud.text")
+local text = require("llama_cloud.base.text")
 
 local headers = {}
 

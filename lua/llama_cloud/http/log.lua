@@ -1,7 +1,7 @@
 --- Where messages go: nowhere, to standard error, or to a function of the application's.
 
-local secrets = require("llama_cloud.secrets")
-local text = require("llama_cloud.text")
+local secrets = require("llama_cloud.http.secrets")
+local text = require("llama_cloud.base.text")
 
 local log = {}
 

@@ -2,7 +2,7 @@
 --- pass; one timer, that of the gate, is there for all of them. Nobody has to ask again, and nobody need come: who has been
 --- dropped by its event loop takes one turn, and holds nobody up.
 
-local gate = require("llama_cloud.gate")
+local gate = require("llama_cloud.http.gate")
 local loop = require("llama_cloud.loop")
 
 local queue = {}

@@ -2,12 +2,12 @@
 --- What is sent again, and why, is in retry.lua; who may know the API key is decided here.
 
 local core = require("llama_cloud.core")
-local errors = require("llama_cloud.errors")
-local headers = require("llama_cloud.headers")
+local errors = require("llama_cloud.base.errors")
+local headers = require("llama_cloud.http.headers")
 local loop = require("llama_cloud.loop")
-local retry = require("llama_cloud.retry")
-local text = require("llama_cloud.text")
-local url = require("llama_cloud.url")
+local retry = require("llama_cloud.http.retry")
+local text = require("llama_cloud.base.text")
+local url = require("llama_cloud.http.url")
 
 local request = {}
 

@@ -1,7 +1,7 @@
 --- Whether a request is sent again, and when. Pure functions.
 
 local core = require("llama_cloud.core")
-local date = require("llama_cloud.date")
+local date = require("llama_cloud.http.date")
 
 local retry = {}
 

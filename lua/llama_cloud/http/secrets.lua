@@ -2,9 +2,9 @@
 --- query carries by names that mean a secret. Each in every form in which a server, a proxy or libcurl may quote it; how its
 --- characters may be escaped there is redact.c's.
 
-local headers = require("llama_cloud.headers")
-local text = require("llama_cloud.text")
-local url = require("llama_cloud.url")
+local headers = require("llama_cloud.http.headers")
+local text = require("llama_cloud.base.text")
+local url = require("llama_cloud.http.url")
 
 local secrets = {}
 

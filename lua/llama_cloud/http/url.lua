@@ -1,7 +1,7 @@
 --- Spelling paths and queries (RFC 3986; which characters stay as they are: the official SDKs' choice).
 
 local core = require("llama_cloud.core")
-local text = require("llama_cloud.text")
+local text = require("llama_cloud.base.text")
 
 local url = {}
 

@@ -1,9 +1,9 @@
 --- Groups: the one scheduler. A group owns tasks (coroutines of ours); whoever drives it waits for all of them as one
 --- waiter, in whatever host it lives, or blocks. Groups nest: the driver may itself be a task of another group.
 
-local errors = require("llama_cloud.errors")
+local errors = require("llama_cloud.base.errors")
 local loop = require("llama_cloud.loop")
-local trace = require("llama_cloud.trace")
+local trace = require("llama_cloud.base.trace")
 
 local group = {}
 

@@ -5,7 +5,7 @@
 --- of what has ended; none is ever resumed from there.
 
 local core = require("llama_cloud.core")
-local trace = require("llama_cloud.trace")
+local trace = require("llama_cloud.base.trace")
 
 local modules, require = package.loaded, require -- here, for an application may take them away later
 
