@@ -15,36 +15,37 @@
 # A test that computes all the time counts as two (PROCESSORS), as most wait all the time: scripts/test runs as many as there
 # are processors, or twice as many that wait.
 #
-# Specs of layer 90 measure time or memory and do not share the machine with another test.
+# What measures memory (whole/memory) does not share the machine with another test.
 
 set(SOURCE_DIR "${CMAKE_CURRENT_SOURCE_DIR}")
 set(RUN_SPEC "${SOURCE_DIR}/scripts/spec")
 
-# The name of a spec or chunk in the list of tests: its file's, without what all have in common.
+# The name of a spec or chunk in the list of tests: room.file, without what all have in common.
 function(spec_name file result)
-  get_filename_component(name "${file}" NAME_WE)
-  string(REGEX REPLACE "_spec$" "" name "${name}")
+  file(RELATIVE_PATH name "${SOURCE_DIR}/spec" "${file}")
+  string(REGEX REPLACE "(_spec)?[.]lua$" "" name "${name}")
+  string(REPLACE "/" "." name "${name}")
   set(${result} "${name}" PARENT_SCOPE)
 endfunction()
 
 # One test per file and mode. The time limits are for a machine much slower than any of ours: they end
 # what hangs.
-function(add_spec mode kind file timeout)
+function(add_spec mode file timeout)
   spec_name("${file}" name)
-  set(test "${mode}.${kind}${name}")
+  set(test "${mode}.${name}")
   # The long ones begin early, lest all wait for one in the end.
   set(cost ${timeout})
-  if(kind STREQUAL "alloc." OR name MATCHES "^(37|80|83)_")
+  if(name MATCHES "^(alloc[.]|whole[.](leaks|fault_matrix|security)$)")
     math(EXPR cost "5 * ${cost}")
   endif()
   add_test(NAME "${test}" COMMAND "${RUN_SPEC}" ${mode} "${file}" WORKING_DIRECTORY "${SOURCE_DIR}")
   set_tests_properties("${test}" PROPERTIES
     LABELS ${mode} TIMEOUT ${timeout} COST ${cost}
     ENVIRONMENT "LLAMA_CLOUD_BUILD=${CMAKE_CURRENT_BINARY_DIR}")
-  if(name MATCHES "^90_")
+  if(name STREQUAL "whole.memory")
     set_tests_properties("${test}" PROPERTIES RUN_SERIAL ON)
   endif()
-  if(kind STREQUAL "alloc." OR NOT mode STREQUAL "plain")
+  if(name MATCHES "^alloc[.]" OR NOT mode STREQUAL "plain")
     set_tests_properties("${test}" PROPERTIES PROCESSORS 2)
   endif()
   if(mode STREQUAL "core" OR mode STREQUAL "curl")
@@ -67,7 +68,7 @@ function(add_harness target name)
   set_target_properties(${target} PROPERTIES ENABLE_EXPORTS ON)
 endfunction()
 
-file(GLOB SPEC_FILES CONFIGURE_DEPENDS "${SOURCE_DIR}/spec/*_spec.lua")
+file(GLOB_RECURSE SPEC_FILES CONFIGURE_DEPENDS "${SOURCE_DIR}/spec/*_spec.lua")
 file(GLOB ALLOC_FILES CONFIGURE_DEPENDS "${SOURCE_DIR}/spec/alloc/*.lua")
 file(GLOB CLOSE_FILES CONFIGURE_DEPENDS "${SOURCE_DIR}/spec/close/*.lua")
 
@@ -92,23 +93,26 @@ foreach(name slow_getaddrinfo failing fork)
 endforeach()
 
 foreach(file IN LISTS SPEC_FILES)
-  add_spec(plain "" "${file}" 300)
+  add_spec(plain "${file}" 300)
 endforeach()
 # What is not about the core needs no other look at it: the scripts, and the gate, which is simulated by minutes of arithmetic.
 set(CORE_SPECS ${SPEC_FILES})
-list(FILTER CORE_SPECS EXCLUDE REGEX "/(20_gate|72_scripts)_[^/]*$")
+list(FILTER CORE_SPECS EXCLUDE REGEX "/(http/gate|project/scripts)_spec[.]lua$")
 foreach(file IN LISTS ALLOC_FILES)
-  add_spec(plain alloc. "${file}" 300)
+  add_spec(plain "${file}" 300)
 endforeach()
 foreach(file IN LISTS CLOSE_FILES)
-  add_spec(plain close. "${file}" 300)
+  add_spec(plain "${file}" 300)
 endforeach()
 
 # The specs of the client, once more inside each thing that it may live in (spec/support/hosts.lua).
 # Copas 4 is rare: all of them are one test there, which is skipped where it is missing.
 set(HOST_OPTIONS --helper=spec/support/hosts.lua)
+# Those of modules that never wait, and those that are about hosts themselves, are left out.
 set(CLIENT_SPECS ${SPEC_FILES})
-list(FILTER CLIENT_SPECS INCLUDE REGEX "/(3[0-5]|[45][0-9])_[^/]*$")
+list(FILTER CLIENT_SPECS INCLUDE REGEX "/spec/(client|resources|endpoint|http|loop)/")
+list(FILTER CLIENT_SPECS EXCLUDE REGEX
+  "/(endpoint/options|http/(date|fork|gate|headers|http2|log|retry|url)|loop/(blocking|fork|hosts|step|wrap))_spec[.]lua$")
 foreach(host group wrap cqueues luv)
   foreach(file IN LISTS CLIENT_SPECS)
     spec_name("${file}" name)
@@ -151,15 +155,15 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   add_test(NAME asan.build COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_CURRENT_BINARY_DIR}" --target asan --parallel 2)
   set_tests_properties(asan.build PROPERTIES PROCESSORS 2 LABELS asan FIXTURES_SETUP asan TIMEOUT 600 COST 10000)
   foreach(file IN LISTS CORE_SPECS)
-    add_spec(asan "" "${file}" 600)
+    add_spec(asan "${file}" 600)
   endforeach()
   foreach(file IN LISTS ALLOC_FILES)
-    add_spec(asan alloc. "${file}" 600)
-    add_spec(core alloc. "${file}" 600)
-    add_spec(curl alloc. "${file}" 600)
+    add_spec(asan "${file}" 600)
+    add_spec(core "${file}" 600)
+    add_spec(curl "${file}" 600)
   endforeach()
   foreach(file IN LISTS CLOSE_FILES)
-    add_spec(asan close. "${file}" 600)
+    add_spec(asan "${file}" 600)
   endforeach()
 
   # Two Lua states in two threads; and a race that must be reported, lest silence means nothing.
@@ -178,7 +182,7 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     add_custom_target(tsan DEPENDS core_tsan threads)
     add_test(NAME threads.build COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_CURRENT_BINARY_DIR}" --target tsan --parallel 2)
     set_tests_properties(threads.build PROPERTIES PROCESSORS 2 LABELS threads FIXTURES_SETUP tsan TIMEOUT 600 COST 9000)
-    add_spec(threads "" "${SOURCE_DIR}/spec/threads/work.lua" 600)
+    add_spec(threads "${SOURCE_DIR}/spec/threads/work.lua" 600)
     add_test(NAME threads.race COMMAND "${CMAKE_CURRENT_BINARY_DIR}/tsan/threads" -race)
     set_tests_properties(threads.race PROPERTIES LABELS threads TIMEOUT 60 WILL_FAIL ON FIXTURES_REQUIRED tsan)
   endif()
@@ -189,7 +193,7 @@ endif()
 find_program(VALGRIND valgrind)
 if(VALGRIND)
   foreach(file IN LISTS CORE_SPECS)
-    add_spec(valgrind "" "${file}" 1200)
+    add_spec(valgrind "${file}" 1200)
   endforeach()
 else()
   message(STATUS "No valgrind tests: valgrind was not found")
@@ -203,7 +207,7 @@ add_test(NAME package.rock COMMAND "${SOURCE_DIR}/spec/packaging/rock")
 set_tests_properties(package.exports PROPERTIES LABELS package TIMEOUT 60)
 set_tests_properties(package.rock PROPERTIES PROCESSORS 2 LABELS package TIMEOUT 600)
 
-foreach(tool clang-format luacheck stylua shellcheck)
+foreach(tool clang-format luacheck stylua shellcheck layers)
   add_test(NAME lint.${tool} COMMAND "${SOURCE_DIR}/scripts/lint" ${tool})
   set_tests_properties(lint.${tool} PROPERTIES LABELS lint SKIP_RETURN_CODE 77 TIMEOUT 120)
 endforeach()

@@ -159,7 +159,7 @@ describe("the text of an error", function()
         return text
       end)
       assert.is_false(ok)
-      assert.matches("20_errors_spec.lua:%d+: attempt to concatenate a " .. type(value) .. " value", message)
+      assert.matches("base/errors_spec.lua:%d+: attempt to concatenate a " .. type(value) .. " value", message)
       assert.is_false((pcall(function()
         return value .. err
       end)))

@@ -29,11 +29,11 @@ end
 -- That a traceback names both, the one that raised first.
 local function shows(traceback)
   assert.is_string(traceback)
-  local place = ("36_trace_spec.lua:%d: in "):format(LINE)
+  local place = ("base/trace_spec.lua:%d: in "):format(LINE)
   local first = assert(traceback:find(place, 1, true), traceback)
   assert.is_truthy(traceback:find("'guilty'", first, true), traceback)
   local second = assert(traceback:find("'accomplice'", first, true), traceback)
-  assert.is_truthy(traceback:find("36_trace_spec.lua:", second, true), traceback)
+  assert.is_truthy(traceback:find("base/trace_spec.lua:", second, true), traceback)
 end
 
 describe("a traceback of what", function()
@@ -44,10 +44,10 @@ describe("a traceback of what", function()
     end
     local ok, message = xpcall(caller, debug.traceback)
     assert.is_false(ok)
-    assert.matches("^[^\n]*36_trace_spec.lua:" .. LINE .. ": a fault\nstack traceback:\n", message)
+    assert.matches("^[^\n]*base/trace_spec.lua:" .. LINE .. ": a fault\nstack traceback:\n", message)
     shows(message)
     assert.is_truthy(message:find("'llama_cloud.run'", 1, true) or message:find("'llama_cloud.group.run'", 1, true))
-    assert.is_truthy(message:find("in function <[^\n]*36_trace_spec.lua:"))
+    assert.is_truthy(message:find("in function <[^\n]*base/trace_spec.lua:"))
   end)
 
   it("a spawned task, a task of a task, step and a generator raise does so, too", function()
@@ -122,10 +122,10 @@ end)
 
 describe("what a task raises", function()
   it("stays what it is", function()
-    local place = ("36_trace_spec.lua:%d: a fault"):format(LINE)
+    local place = ("base/trace_spec.lua:%d: a fault"):format(LINE)
     local ok, message = pcall(run, failing())
     assert.is_false(ok)
-    assert.equal(place, message:match("36_trace.*"))
+    assert.equal(place, message:match("base/trace.*"))
     local object = {}
     for _, value in ipairs { object, 5, true } do
       ok, message = pcall(run, failing(value))
@@ -179,12 +179,12 @@ describe("what a task raises", function()
     local ok, err = pcall(run, loop)
     assert.is_false(ok)
     assert.equal("connection", err.kind)
-    assert.is_truthy(err.traceback:find("36_trace_spec.lua", 1, true))
+    assert.is_truthy(err.traceback:find("base/trace_spec.lua", 1, true))
     ok, err = pcall(run, function()
       error(select(2, client.batches:get("x"))) -- as Lua's assert would: busted has another
     end)
     assert.is_false(ok)
-    assert.is_truthy(err.traceback:find("36_trace_spec.lua", 1, true))
+    assert.is_truthy(err.traceback:find("base/trace_spec.lua", 1, true))
   end)
 
   for what, taken in pairs {

@@ -1,4 +1,4 @@
--- What a client is made of: options, environment, copies, closing. What it sends is in 30_request_spec.lua.
+-- What a client is made of: options, environment, copies, closing. What it sends is in http/request_spec.lua.
 
 local core = require("llama_cloud.core")
 local llama_cloud = require("llama_cloud")

@@ -1,4 +1,4 @@
--- Decoding with `repair`: what a service's answer may have broken in a string. Over the wire it is in 42_repair_spec.lua.
+-- Decoding with `repair`: what a service's answer may have broken in a string. Over the wire it is in endpoint/repair_spec.lua.
 
 local compare = require("spec.support.compare")
 local core = require("llama_cloud.core")

@@ -1,5 +1,5 @@
 -- Tables that show other fields than they hold: how they are encoded, and core.shown. As arguments of calls they are in
--- 43_shown_arguments_spec.lua.
+-- endpoint/shown_arguments_spec.lua.
 
 local core = require("llama_cloud.core")
 local process = require("spec.support.process")

@@ -1,5 +1,5 @@
 -- From the arguments of a method to the request, and what is refused before any request. What the real endpoints look
--- like on the wire is in 50_batches_spec.lua and 50_batch_jobs_spec.lua.
+-- like on the wire is in resources/batches_spec.lua and resources/batch_jobs_spec.lua.
 
 local endpoint = require("llama_cloud.endpoint")
 local llama_cloud = require("llama_cloud")
@@ -583,7 +583,7 @@ describe("an endpoint", function()
       local function position(f)
         local ok, message = pcall(f)
         assert.is_false(ok)
-        return message:match("40_endpoint_spec%.lua:(%d+): ")
+        return message:match("endpoint/endpoint_spec%.lua:(%d+): ")
       end
       local line = debug.getinfo(1, "l").currentline
       local lines = {

@@ -153,7 +153,7 @@ describe("a list", function()
       local _, message = pcall(function()
         list:next_page()
       end)
-      assert.matches(("40_pagination_failures_spec.lua:%d: %s"):format(at, busy), message, 1, true)
+      assert.matches(("endpoint/list_failures_spec.lua:%d: %s"):format(at, busy), message, 1, true)
       for name, use in pairs {
         ["for"] = function()
           walk(list)
@@ -172,7 +172,7 @@ describe("a list", function()
       } do
         local ok, complaint = pcall(use)
         assert.is_false(ok, name)
-        assert.matches("40_pagination_failures_spec%.lua:%d+: " .. busy .. "$", complaint)
+        assert.matches("endpoint/list_failures_spec%.lua:%d+: " .. busy .. "$", complaint)
       end
       -- The first is not disturbed.
       local value

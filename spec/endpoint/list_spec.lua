@@ -210,7 +210,7 @@ describe("a list", function()
       local s <close>, client = start { "{}" }
       local list = client.batches:list()
       local problem = "a list is not an array: loop with `for item in list do`, or get one from list:all()"
-      local here = "40_pagination_spec%.lua:%d+: a list is not an array"
+      local here = "endpoint/list_spec%.lua:%d+: a list is not an array"
       assert.matches(
         here,
         select(

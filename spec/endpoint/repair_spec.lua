@@ -1,5 +1,5 @@
 -- Answers with a text that was cut inside a character, or is no UTF-8, or begins with a byte order mark: nothing that the
--- service sends besides is lost. What becomes of which bytes is in 01_json_repair_spec.lua.
+-- service sends besides is lost. What becomes of which bytes is in core/json_repair_spec.lua.
 
 local client_support = require("spec.support.client")
 local llama_cloud = require("llama_cloud")

@@ -1,5 +1,5 @@
 -- Arguments that are proxies: tables that show other fields than they hold. What is sent is what they show, or the call is
--- refused; nothing goes out as if they were empty. How JSON takes them is in 01_json_shown_spec.lua.
+-- refused; nothing goes out as if they were empty. How JSON takes them is in core/json_shown_spec.lua.
 
 local cjson = require("cjson")
 local client_support = require("spec.support.client")

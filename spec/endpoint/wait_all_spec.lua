@@ -1,4 +1,4 @@
--- wait_all, of batches and of batch jobs: what is delivered. What it costs is in 56_sweep_spec.lua.
+-- wait_all, of batches and of batch jobs: what is delivered. What it costs is in endpoint/sweep_spec.lua.
 
 local core = require("llama_cloud.core")
 local llama_cloud = require("llama_cloud")

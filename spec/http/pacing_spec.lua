@@ -1,5 +1,5 @@
 -- Waiting at the gate of a client: who is let go, in what order, at what cost, and what is told of it. How fast they go is
--- tried in 20_gate_spec.lua.
+-- tried in http/gate_spec.lua.
 
 local core = require("llama_cloud.core")
 local gate = require("llama_cloud.http.gate")

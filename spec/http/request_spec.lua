@@ -1,5 +1,5 @@
--- One request and its answer: what goes over the wire, and what comes back. Retries are in 31_retry_spec.lua, redirects in
--- 32_redirect_spec.lua, limits in 33_limits_spec.lua, secrets in 34_secrets_spec.lua.
+-- One request and its answer: what goes over the wire, and what comes back. Retries are in http/repetition_spec.lua, redirects in
+-- http/redirect_spec.lua, limits in http/limits_spec.lua, secrets in http/secrets_spec.lua.
 
 local cjson = require("cjson")
 local llama_cloud = require("llama_cloud")

@@ -260,7 +260,7 @@ describe("a call from where no coroutine can be suspended", function()
         end)
       end)
       assert.same({ TASKS }, warnings)
-      assert.matches("36_blocking_spec.lua:", tracebacks[1])
+      assert.matches("loop/blocking_spec.lua:", tracebacks[1])
     end)
 
     it("is not logged where nobody is held up: " .. name, function()

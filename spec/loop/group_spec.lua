@@ -1,5 +1,5 @@
 -- Groups of tasks. All of it must hold wherever it runs: in the main program, in a group, in an event loop
--- (LLAMA_CLOUD_TEST_HOST). What step() does with tasks outside of groups is in 36_step_spec.lua.
+-- (LLAMA_CLOUD_TEST_HOST). What step() does with tasks outside of groups is in loop/step_spec.lua.
 
 local core = require("llama_cloud.core")
 local llama_cloud = require("llama_cloud")

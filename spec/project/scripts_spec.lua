@@ -130,8 +130,12 @@ describe("before a build", function()
   it("scripts/lua and scripts/spec say to build", function()
     local path = checkout()
     stops(path, "lua -e ''", { "there is no core", "run 'scripts/build' first" })
-    stops(path, "spec plain spec/20_url_spec.lua", { "run 'scripts/build' first" })
-    stops(path, "spec asan spec/20_url_spec.lua", { "run 'scripts/build' and 'cmake --build", "--target asan' first" })
+    stops(path, "spec plain spec/http/url_spec.lua", { "run 'scripts/build' first" })
+    stops(
+      path,
+      "spec asan spec/http/url_spec.lua",
+      { "run 'scripts/build' and 'cmake --build", "--target asan' first" }
+    )
     stops(path, "spec threads spec/threads/work.lua", { "--target tsan' first" })
   end)
 
@@ -261,7 +265,7 @@ describe("a program that is missing", function()
     local path = checkout()
     check(("mkdir -p %s/build/llama_cloud && touch %s/build/llama_cloud/core.so"):format(path, path))
     without("valgrind")
-    stops(path, "spec valgrind spec/20_url_spec.lua", { "valgrind is not installed: run 'scripts/setup all'" })
+    stops(path, "spec valgrind spec/http/url_spec.lua", { "valgrind is not installed: run 'scripts/setup all'" })
   end)
 
   it("is Lua", function()

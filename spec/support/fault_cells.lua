@@ -203,7 +203,7 @@ function cells.run(fault, call, options, healthy)
   end
   local client <close> = client_support.client(options.base_url, given)
   local backoff = retry.backoff
-  retry.backoff = function() -- the pauses themselves are the business of 31_retry_spec.lua
+  retry.backoff = function() -- the pauses themselves are the business of http/repetition_spec.lua
     return 0.02
   end
   local begin = core.now()

@@ -1,4 +1,4 @@
--- The faults of the matrix (80_fault_matrix_spec.lua) and what each comes to. A fault is what a server does (`answer`, Lua
+-- The faults of the matrix (whole/fault_matrix_spec.lua) and what each comes to. A fault is what a server does (`answer`, Lua
 -- source with the connection c, the request r and the number k of the faulty answer; spec/support/serve.lua), or a place
 -- where there is no server (`place`, see fault_cells.lua).
 --

@@ -1,6 +1,6 @@
 -- Runs the bodies of specs inside of what a client may live in: a group, a generator of llama_cloud.wrap, an event loop.
 --
---   LLAMA_CLOUD_TEST_HOST=cqueues busted --helper=spec/support/hosts.lua spec/30_request_spec.lua
+--   LLAMA_CLOUD_TEST_HOST=cqueues busted --helper=spec/support/hosts.lua spec/http/request_spec.lua
 --   require("spec.support.hosts").run("luv", function() … end)
 --
 -- Whatever a body raises comes out as it is: errors, failures of luassert, `pending`. A body that does not end, or that its

@@ -1,4 +1,4 @@
--- Runs one Lua block of a Markdown file, as spec/70_readme_spec.lua asks for:
+-- Runs one Lua block of a Markdown file, as spec/project/readme_spec.lua asks for:
 --
 --   lua5.4 run_block.lua FILE FIRST_LINE LAST_LINE
 --

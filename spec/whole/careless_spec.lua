@@ -1,6 +1,6 @@
--- Callers who do what they should not. Elsewhere: a closed client (30_client), a list shared by two coroutines
--- (40_pagination_failures), tables of list changed after the call (40_pagination), on_poll that raises (55_wait), and
--- the transport by itself under signals, fork and exit (15_transport_process).
+-- Callers who do what they should not. Elsewhere: a closed client (client/client), a list shared by two coroutines
+-- (endpoint/list_failures), tables of list changed after the call (endpoint/list), on_poll that raises (endpoint/wait), and
+-- the transport by itself under signals, fork and exit (core/transport_process).
 
 local cells = require("spec.support.fault_cells")
 local client_support = require("spec.support.client")

@@ -1,6 +1,6 @@
 -- Faults that are a course of events: servers that go away and come back, connections that died unnoticed, clocks that are
--- wrong. What else a list or a connection may meet is in 31_retry_spec.lua (kept connections that are closed as soon as
--- they are used) and 40_pagination_ends_spec.lua (tokens, empty pages, totals).
+-- wrong. What else a list or a connection may meet is in http/repetition_spec.lua (kept connections that are closed as soon as
+-- they are used) and endpoint/list_ends_spec.lua (tokens, empty pages, totals).
 
 local certificates = require("spec.support.certificates")
 local client_support = require("spec.support.client")

@@ -1,6 +1,6 @@
 -- Every fault (spec/support/faults.lua) against every kind of call: what the call comes to, how often it was sent and how
 -- often the server saw it, how long it took, that it left no descriptor, and that the client works afterwards.
--- docs/reliability.md has the same table. Faults that are about lists or connections alone are in 81_fault_courses_spec.lua.
+-- docs/reliability.md has the same table. Faults that are about lists or connections alone are in whole/fault_courses_spec.lua.
 
 local cells = require("spec.support.fault_cells")
 local certificates = require("spec.support.certificates")

@@ -1,7 +1,7 @@
 -- Nothing leaked, nothing let in: the key through every failure of the fault matrix, what a lying server can do with its
--- words, and strings that would break out of their place on the wire. What else is shown where: 34_secrets_spec.lua (keys in
--- logs and errors), 32_redirect_spec.lua (keys and other origins), 14_transport_tls_spec.lua (certificates, TLS 1.2),
--- 30_client_spec.lua (plain HTTP is warned about, once).
+-- words, and strings that would break out of their place on the wire. What else is shown where: http/secrets_spec.lua (keys in
+-- logs and errors), http/redirect_spec.lua (keys and other origins), core/transport_tls_spec.lua (certificates, TLS 1.2),
+-- client/client_spec.lua (plain HTTP is warned about, once).
 
 local cells = require("spec.support.fault_cells")
 local certificates = require("spec.support.certificates")
