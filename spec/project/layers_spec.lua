@@ -51,7 +51,12 @@ describe("scripts/layers.lua", function()
   end
 
   it("names a require that points up, or beside", function()
-    refuses("lua/llama_cloud/loop/init.lua", '\nlocal x = require("llama_cloud.http.url")\n', ":2:", "llama_cloud.http.url")
+    refuses(
+      "lua/llama_cloud/loop/init.lua",
+      '\nlocal x = require("llama_cloud.http.url")\n',
+      ":2:",
+      "llama_cloud.http.url"
+    )
     refuses("lua/llama_cloud/sandbox/http.lua", "require 'llama_cloud.http.url'\n", "sandbox")
     refuses("lua/llama_cloud/http/url.lua", 'require("llama_cloud")\n')
   end)
