@@ -484,7 +484,10 @@ void transport_serve(transport *t, const run_queue *attended, const run_queue *r
   rearm(t);
 }
 
-void transport_refresh(transport *t) { rearm(t); }
+void transport_refresh(transport *t) {
+  if (!is_parents(t))
+    rearm(t);
+}
 
 token *transport_next(transport *t) {
   token *k = chain_first(&t->finished);

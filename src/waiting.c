@@ -43,14 +43,18 @@ void waiter_wake(waiter *w) {
   announce(w->home);
 }
 
-void waiter_leave(waiter *w) {
+void waiter_resign(waiter *w) {
   chain *drivers = w->drives.in;
-  chain_remove(&w->ready);
-  chain_remove(&w->waits);
   chain_remove(&w->drives);
-  w->awake = true;
   if (drivers != NULL)
     announce((run_queue *)(void *)((char *)drivers - offsetof(run_queue, drivers)));
+}
+
+void waiter_leave(waiter *w) {
+  chain_remove(&w->ready);
+  chain_remove(&w->waits);
+  w->awake = true;
+  waiter_resign(w);
 }
 
 void event_happen(event *e) {

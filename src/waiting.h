@@ -49,6 +49,9 @@ void waiter_wake(waiter *w);
    driver is woken. */
 void waiter_leave(waiter *w);
 
+/* It drives nothing any more; and the rest of what waiter_leave does is not done. */
+void waiter_resign(waiter *w);
+
 /* What all who wait for it wait for has happened: they are woken, in the order in which they began to wait. */
 void event_happen(event *e);
 
