@@ -132,11 +132,11 @@ static int cancel(lua_State *L) {
   task->ending = true;
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, 1, TASK_VALUE);
-  if (close_coroutine(L, 1, loop) && lua_istable(L, 2)) {
-    lua_pushliteral(L, "cause"); /* which is there, so that this needs no memory */
-    lua_insert(L, -2);
-    lua_rawset(L, 2);
-  }
+  if (!close_coroutine(L, 1, loop))
+    lua_pushnil(L);
+  lua_pushliteral(L, "cause"); /* which is there, so that this needs no memory */
+  lua_insert(L, -2);
+  lua_rawset(L, 2);
   finish(L, 1, TASK_CANCELLED);
   return 0;
 }
@@ -391,15 +391,9 @@ static int group_drive(lua_State *L) {
   lua_replace(L, SLOT_WHAT);
   lua_push_kept(L, group->loop, KEPT_LOOP);
   lua_replace(L, SLOT_LOOP);
-  if (lua_is_inside(group->loop, group)) {
-    lua_pushnil(L);
-    lua_replace(L, SLOT_GROUP);
-  } else {
-    lua_pushvalue(L, SLOT_WHAT);
-    lua_replace(L, SLOT_GROUP);
-    lua_drive(L);
-  }
-  return lua_wait(L, WAIT_FOR_GROUP | RETURN_HELD_UP);
+  lua_pushvalue(L, SLOT_WHAT);
+  lua_replace(L, SLOT_GROUP);
+  return lua_wait(L, lua_drive(L) | WAIT_FOR_GROUP | RETURN_HELD_UP);
 }
 
 /* loop:run(f, ...) -> ...: runs f as a task of a group of its own, until all that it has spawned have ended; returns what f
@@ -416,8 +410,7 @@ static int loop_run(lua_State *L) {
   lua_replace(L, SLOT_EXTRA);
   lua_pushvalue(L, SLOT_WHAT);
   lua_replace(L, SLOT_GROUP);
-  lua_drive(L);
-  return lua_wait(L, WAIT_FOR_GROUP | RETURN_RUN);
+  return lua_wait(L, lua_drive(L) | WAIT_FOR_GROUP | RETURN_RUN);
 }
 
 /* loop:group() -> group: a new one; to be declared <close>: leaving it cancels its tasks. */
@@ -563,12 +556,9 @@ static int task_result(lua_State *L) {
   lua_replace(L, SLOT_WHAT);
   lua_push_kept(L, loop, KEPT_LOOP);
   lua_replace(L, SLOT_LOOP);
-  if (!lua_is_inside(loop, task->group)) {
-    lua_getiuservalue(L, SLOT_WHAT, TASK_GROUP);
-    lua_replace(L, SLOT_GROUP);
-    lua_drive(L);
-  }
-  return lua_wait(L, WAIT_FOR_TASK | RETURN_RESULT);
+  lua_getiuservalue(L, SLOT_WHAT, TASK_GROUP);
+  lua_replace(L, SLOT_GROUP);
+  return lua_wait(L, lua_drive(L) | WAIT_FOR_TASK | RETURN_RESULT);
 }
 
 /* task:cancel(): ends the task where it waits: what it has declared to-be-closed is closed, its requests are cancelled. A task

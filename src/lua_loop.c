@@ -176,11 +176,15 @@ static mark *enter(lua_State *L, lua_loop *loop) {
   return m;
 }
 
-void lua_drive(lua_State *L) {
+int lua_drive(lua_State *L) {
   lua_loop *loop = lua_touserdata(L, SLOT_LOOP);
   lua_group *group = lua_touserdata(L, SLOT_GROUP);
-  mark *m = enter(L, loop);
-  lua_task *task = lua_task_of(L, loop);
+  mark *m;
+  lua_task *task;
+  if (lua_is_inside(loop, group))
+    return WAIT_INSIDE;
+  m = enter(L, loop);
+  task = lua_task_of(L, loop);
   m->drives = group;
   if (task != NULL && lua_isyieldable(L)) {
     lua_push_kept(L, loop, KEPT_TASKS);
@@ -191,6 +195,7 @@ void lua_drive(lua_State *L) {
     m->waiter = &task->waiter;
   }
   waiter_drive(m->waiter, &group->queue);
+  return 0;
 }
 
 /* loop:alarm(timer, f) -> alarm: has f called when the timer has ended, from whatever dispatches then. f does bookkeeping: it
@@ -273,18 +278,23 @@ static void wait_or_go_on(lua_State *L, waiter *w, const lua_group *group, int h
 
 /* Blocks the thread until what is waited for has come, or the group can be driven. What ends meanwhile makes its waiters
    ready, who run when their event loops get control. A signal lets Lua run, so that a hook set by its handler is called. */
-static void block(lua_State *L, lua_loop *loop, const lua_group *group, int how) {
+static void block(lua_State *L, lua_loop *loop, lua_group *group, int how) {
   for (;;) {
     transport *t = lua_open_transport(L, loop->transport);
     lua_dispatch(L, loop);
-    if (has_ended(L, how) || (group != NULL && run_queue_is_ready(&group->queue)))
+    if (has_ended(L, how))
       return;
+    if (group != NULL) {
+      run_queue_readmit(&group->queue, &group->later); /* tasks that yield by themselves can always go on */
+      if (run_queue_is_ready(&group->queue))
+        return;
+    }
     t = lua_open_transport(L, loop->transport);
     if (transport_pending(t) == 0 && !run_queue_is_ready(&loop->attended)) {
       lua_pushliteral(L, "deadlock: every task waits for another, and no request or timer is under way");
       lua_error(L);
     }
-    if (transport_wait(t, HUGE_VAL) < 0) {
+    if (transport_block(t) < 0) {
       lua_push_kept(L, loop, KEPT_ATTEND);
       lua_call(L, 0, 0);
     }
@@ -300,7 +310,7 @@ static int park_in_host(lua_State *L, lua_loop *loop, const lua_group *group, in
   m = lua_touserdata(L, SLOT_MARK);
   if (m == NULL)
     m = enter(L, loop);
-  if (group == NULL) {
+  if (m->drives == NULL) {
     /* whom the event loop drops meanwhile is woken, in vain, when the token ends, and no longer counted then */
     lua_pushvalue(L, SLOT_MARK);
     lua_setfield(L, SLOT_PLACE, "mark");
@@ -337,7 +347,8 @@ static int suspend(lua_State *L, lua_loop *loop, lua_group *group, int how) {
     }
   }
   lua_push_kept(L, loop, KEPT_PLACE);
-  lua_call(L, 0, 2);
+  lua_pushboolean(L, lua_isyieldable(L));
+  lua_call(L, 1, 2);
   if (lua_istable(L, -2)) {
     lua_pop(L, 1);
     return park_in_host(L, loop, group, how);
@@ -345,13 +356,18 @@ static int suspend(lua_State *L, lua_loop *loop, lua_group *group, int how) {
     lua_settop(L, SLOT_TOP);
     lua_push_kept(L, loop, KEPT_PARK);
     lua_pushvalue(L, SLOT_WHAT);
-    lua_pushvalue(L, SLOT_GROUP);
+    if (how & WAIT_INSIDE)
+      lua_pushnil(L);
+    else
+      lua_pushvalue(L, SLOT_GROUP);
     return lua_yieldk(L, 3, how, go_on);
   }
   if (lua_isstring(L, -1))
     lua_replace(L, SLOT_HELD_UP);
   lua_settop(L, SLOT_TOP);
   block(L, loop, group, how);
+  if ((how & WAIT_INSIDE) && !has_ended(L, how))
+    lua_group_turn(L, SLOT_GROUP, poller_now() + SLICE);
   return -1;
 }
 
@@ -399,13 +415,14 @@ static int go_on(lua_State *L, int status, lua_KContext context) {
   if (status != LUA_OK)
     come_back(L, loop);
   for (;;) {
-    int64_t deadline = group != NULL ? poller_now() + SLICE : 0;
+    bool drives = group != NULL && (how & WAIT_INSIDE) == 0;
+    int64_t deadline = drives ? poller_now() + SLICE : 0;
     if (has_ended(L, how))
       return give(L, how);
-    if (group != NULL && (how & WAIT_READY) != 0) {
+    if (drives && (how & WAIT_READY) != 0) {
       if (run_queue_is_ready(&group->queue))
         return give(L, how);
-    } else if (group != NULL) {
+    } else if (drives) {
       do {
         lua_group_turn(L, SLOT_GROUP, deadline);
         if (has_ended(L, how))
@@ -448,7 +465,7 @@ static int loop_wait_ready(lua_State *L) {
     lua_check_token(L, SLOT_WHAT);
   if (!lua_isnil(L, SLOT_GROUP)) {
     luaL_checkudata(L, SLOT_GROUP, LUA_GROUP);
-    lua_drive(L);
+    how |= lua_drive(L);
   }
   return lua_wait(L, how);
 }
@@ -500,8 +517,8 @@ static const luaL_Reg mark_metamethods[] = {{"__close", mark_leave}, {"__gc", ma
    its caller to wait. functions, by name:
 
      attend()            sees to what loop:first names
-     place()             a table { host, handle, watch } where the running coroutine can be parked; true in a generator; else
-                         nil, and what stands still while the thread is blocked
+     place(yieldable)    where the running coroutine, which can be suspended or not, is parked: a table { host, handle,
+                         watch }; true in a generator; nil, and what stands still while the thread is blocked
      unwatch(watch)      ends a watch that counts nobody
      root_left()         nobody drives the root any more
      cancelled()         a new error object for a cancelled task

@@ -106,18 +106,20 @@ enum {
   WAIT_FOR_TASK = 1,
   WAIT_FOR_GROUP = 2,
   WAIT_KIND = 3,
-  WAIT_READY = 4,    /* also ends when the group can be driven, and runs nothing */
+  WAIT_READY = 4,     /* also ends when the group can be driven, and runs nothing */
+  WAIT_INSIDE = 8,    /* does not drive the group, for the caller is of it; but if it has to block, it does */
   RETURN_HELD_UP = 0, /* what it returns in the end */
-  RETURN_RESULT = 8,
-  RETURN_RUN = 16,
-  RETURN_KIND = 24
+  RETURN_RESULT = 16,
+  RETURN_RUN = 32,
+  RETURN_KIND = 48
 };
 
 /* Waits, to be called as `return lua_wait(L, how)`: it may yield, and returns what `how` says to the function's caller. */
 int lua_wait(lua_State *L, int how);
 
-/* Makes the function that is running a driver of the group in SLOT_GROUP, until it returns or is left. */
-void lua_drive(lua_State *L);
+/* Makes the function that is running a driver of the group in SLOT_GROUP, until it returns or is left. Not so a task of that
+   group, which would wait for itself: then it returns WAIT_INSIDE, which belongs to how it waits, else 0. */
+int lua_drive(lua_State *L);
 
 /* ---- lua_group.c ---- */
 

@@ -45,7 +45,7 @@ struct transport {
   bool failed;         /* libcurl or the poller could not get memory: some transfer may never end */
   bool ended;          /* libcurl is done with some transfer */
   bool added;          /* libcurl has not begun with the transfer that was added last */
-  bool blocked;        /* somebody blocks in transport_wait */
+  bool blocked;        /* somebody waits in transport_block */
   chain all;           /* the tokens that were started and not freed */
   chain queue, active, finished;
   size_t pending, running, limit;
@@ -503,13 +503,14 @@ token *transport_next(transport *t) {
 
 bool transport_has_finished(const transport *t) { return t->finished.first != NULL; }
 
-int transport_wait(transport *t, double seconds) {
-  bool before = t->blocked;
+int transport_wait(const transport *t, double seconds) { return poller_wait(t->poller, due_in(seconds)); }
+
+int transport_block(transport *t) {
   int result;
   t->blocked = true;
   rearm(t);
-  result = poller_wait(t->poller, due_in(seconds));
-  t->blocked = before;
+  result = transport_wait(t, HUGE_VAL);
+  t->blocked = false;
   rearm(t);
   return result;
 }

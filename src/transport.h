@@ -57,7 +57,7 @@ int transport_fd(transport *t);
 void transport_step(transport *t);
 
 /* Names two queues that make the descriptor readable too, while something is ready in them: `attended`, always; `root`,
-   while it has no driver and no transport_wait is going on, for then whoever waits could not run it. To be followed by
+   while it has no driver, except for transport_block. To be followed by
    transport_refresh whenever something else than a token's end has changed them. NULL: no more. */
 void transport_serve(transport *t, const run_queue *attended, const run_queue *root);
 
@@ -72,7 +72,10 @@ token *transport_next(transport *t);
 bool transport_has_finished(const transport *t);
 
 /* Blocks until there is something to do: 1; until seconds have passed: 0; until a signal arrives: -1. */
-int transport_wait(transport *t, double seconds);
+int transport_wait(const transport *t, double seconds);
+
+/* The same for one who would not run the root: blocks for as long as it takes, unless a signal arrives. */
+int transport_block(transport *t);
 
 /* How many transfers may be inside the multi at once; at least 1. The connection cache has the same size. */
 void transport_set_concurrency(transport *t, size_t limit);

@@ -133,8 +133,8 @@ end
 
 -- Where the running coroutine, which is no task, can be suspended: a place in a host, or true in a generator, whose caller
 -- waits for it. Otherwise nil, and what stands still while the thread is blocked.
-local function place()
-  if coroutine.isyieldable() then
+local function place(yieldable)
+  if yieldable then
     local co = coroutine.running()
     if wrapped[co] then
       return true
