@@ -129,9 +129,8 @@ static int probe_struck(lua_State *L) {
 static void *counting_allocate(void *data, void *block, size_t old_size, size_t new_size) {
   (void)data;
   if (collecting && new_size > (block ? old_size : 0) && ++requests == collect_at) {
-    lua_State *L = collecting;
+    lua_gc(collecting, LUA_GCRESTART);
     collecting = NULL;
-    lua_gc(L, LUA_GCRESTART);
   }
   return allocate(allocate_data, block, old_size, new_size);
 }
@@ -150,10 +149,14 @@ static int probe_collect_at(lua_State *L) {
   return 0;
 }
 
-/* probe.collected() -> whether it came to that, and ends it. */
+/* probe.collected() -> whether it came to that; and ends it, for this module goes before its state's memory
+ * does. */
 static int probe_collected(lua_State *L) {
   lua_pushboolean(L, collecting == NULL);
   collecting = NULL;
+  if (allocate)
+    lua_setallocf(L, allocate, allocate_data);
+  allocate = NULL;
   return 1;
 }
 
