@@ -53,14 +53,14 @@ static void on_alarm(int number) {
   give_up("hangs");
 }
 
-/* The count hook. Raises a string without a position: "struck", or "too many instructions". */
+/* The count hook. Raises a string without a position: "struck". */
 static void on_instruction(lua_State *L, lua_Debug *ar) {
   if (mode == OFF)
     return;
   instructions++;
   if (mode == COUNTING) {
     if (limit > 0 && instructions > limit)
-      luaL_error(L, "too many instructions");
+      give_up("too many instructions");
     return;
   }
   if (struck) {
@@ -99,7 +99,8 @@ static int probe_strike(lua_State *L) {
   return 0;
 }
 
-/* probe.count(limit): counts VM instructions from here on; beyond the limit, each raises. */
+/* probe.count(limit): counts VM instructions from here on, in this coroutine and those that are made
+   meanwhile; ends the process beyond the limit, if there is one. */
 static int probe_count(lua_State *L) {
   limit = luaL_optinteger(L, 1, 0);
   set_hook(L);
