@@ -41,8 +41,8 @@ end
 
 -- The body of task i.
 local function work(record, i)
+  record.co[i] = coroutine.running() -- first: what is struck before it has not begun
   record.begun[i] = (record.begun[i] or 0) + 1
-  record.co[i] = coroutine.running()
   sleep(0)
   if i % 2 == 0 then
     coroutine.yield()
@@ -70,7 +70,10 @@ end
 
 local function ids_of(...)
   local ids = {}
-  for item, batch in ... do
+  for item, batch, err in ... do
+    if type(item) ~= "table" and not batch then
+      error(err, 0)
+    end
     ids[#ids + 1] = type(item) == "table" and item.id or batch.id
   end
   table.sort(ids)
@@ -193,6 +196,17 @@ function hosts.luv(body)
   llama_cloud.use_loop(nil)
 end
 
+-- Whether the descriptor is quiet, at the latest when what ended unseen has been seen to.
+local function becomes_quiet()
+  for _ = 1, 100 do
+    if not probe.readable(llama_cloud.pollfd()) then
+      return true
+    end
+    step()
+  end
+  return false
+end
+
 -- Drives to their end all tasks that are left, without a hook.
 local function settle(record)
   for _ = 1, 1000 do
@@ -200,7 +214,7 @@ local function settle(record)
     if not ok then
       record:came_out(left)
     elseif left == 0 then
-      if probe.readable(llama_cloud.pollfd()) and step() == 0 and probe.readable(llama_cloud.pollfd()) then
+      if not becomes_quiet() then
         record:fail("the descriptor is readable though nothing is left")
       end
       return
