@@ -52,6 +52,15 @@ local function work(record, i)
   return i
 end
 
+-- The result of a task; raises what that raised, as it is.
+local function result_of(task)
+  local value, err = task:result()
+  if not value then
+    error(err, 0)
+  end
+  return value
+end
+
 function record_mt:spawn(i)
   local task = spawn(work, self, i)
   self.tasks[i] = task
@@ -98,7 +107,7 @@ local programs = {
         local a, b = record:spawn(1), record:spawn(2)
         sleep(0)
         local c = record:spawn(3)
-        return assert(c:result()) + assert(a:result()) + assert(b:result())
+        return result_of(c) + result_of(a) + result_of(b)
       end)
     end,
   },
@@ -119,10 +128,10 @@ local programs = {
     body = function(record)
       local a, b = record:spawn(1), record:spawn(2)
       local c = spawn(function()
-        return assert(a:result()) + assert(b:result())
+        return result_of(a) + result_of(b)
       end)
-      local sum = assert(c:result())
-      return sum + assert(record:spawn(3):result())
+      local sum = result_of(c)
+      return sum + result_of(record:spawn(3))
     end,
   },
   step = {
@@ -148,7 +157,7 @@ local programs = {
     body = function()
       return llama_cloud.run(function()
         local one, two = spawn(wait_all), spawn(list)
-        return assert(one:result()) .. " " .. assert(two:result())
+        return result_of(one) .. " " .. result_of(two)
       end)
     end,
   },
