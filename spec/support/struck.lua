@@ -198,11 +198,14 @@ function hosts.cqueues(body, record)
 end
 
 -- What comes out of a callback of libuv's ends the process, so all of it is inside of one group.
-function hosts.luv(body)
+function hosts.luv(body, record)
   llama_cloud.use_loop("luv")
-  spawn(llama_cloud.run, body)
+  local task = spawn(llama_cloud.run, body)
   require("luv").run()
   llama_cloud.use_loop(nil)
+  if task:status() == "pending" then
+    record:fail("uv.run has ended before the task")
+  end
 end
 
 -- Whether the descriptor is quiet, at the latest when what ended unseen has been seen to.
@@ -218,7 +221,7 @@ end
 
 -- Drives to their end all tasks that are left, without a hook.
 local function settle(record)
-  for _ = 1, 1000 do
+  for _ = 1, 50 do
     local ok, left = pcall(step)
     if not ok then
       record:came_out(left)
@@ -227,8 +230,8 @@ local function settle(record)
         record:fail("the descriptor is readable though nothing is left")
       end
       return
-    else
-      sleep(0)
+    elseif not probe.readable(llama_cloud.pollfd(), 100) then
+      sleep(0) -- another call may wake them
     end
   end
   record:fail("tasks are left for ever")
@@ -260,6 +263,13 @@ local function run_once(program, host, n)
   end
   hosts[host](body, record)
   probe.off()
+  if not probe.struck() then
+    for i, task in pairs(record.tasks) do
+      if task:status() == "pending" then
+        record:fail("task %d is pending when the host's loop has ended", i)
+      end
+    end
+  end
   settle(record)
   return record, probe.struck()
 end
