@@ -98,7 +98,7 @@ local function wait_all()
 end
 
 -- `prepare` runs before, without a hook; `outside`: the tasks are of no group, so that all but the struck one end well
--- whatever becomes of their maker.
+-- whatever becomes of their maker; `main_only`: other hosts would show nothing else.
 local programs = {
   run = {
     expected = 6,
@@ -162,6 +162,7 @@ local programs = {
     end,
   },
   wrap = {
+    main_only = true,
     expected = "a b c d",
     body = function()
       return ids_of(llama_cloud.wrap(function()
