@@ -3,6 +3,7 @@
 local core = require("llama_cloud.core")
 local loop = require("llama_cloud.loop")
 local request = require("llama_cloud.http.request")
+local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
 
 local pace = {}
@@ -121,10 +122,7 @@ end
 --- A pace with the same deadline whose intervals begin anew.
 ---@return LlamaCloud.Pace
 function Pace:fork()
-  local copy = {}
-  for name, value in pairs(self) do
-    copy[name] = value
-  end
+  local copy = tables.merged(self)
   copy.interval = self.first_interval
   return setmetatable(copy, Pace)
 end

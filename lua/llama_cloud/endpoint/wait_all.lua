@@ -12,6 +12,7 @@
 local date = require("llama_cloud.http.date")
 local fields = require("llama_cloud.endpoint.fields")
 local group = require("llama_cloud.loop.group")
+local list_of = require("llama_cloud.endpoint.list")
 local loop = require("llama_cloud.loop")
 local pace = require("llama_cloud.endpoint.pace")
 local polling = require("llama_cloud.endpoint.wait")
@@ -407,6 +408,9 @@ function crowd.method(api, waiting)
   return {
     ids = 1,
     options = polling.more_options(waiting),
+    refuse = function(given)
+      return list_of.is_list(given) and "wait_all takes an array: give it assert(list:all())" or nil
+    end,
     prepare = function(state, ids, params, given)
       local subjects, problem = take_apart(ids[1])
       if not subjects then
