@@ -1,10 +1,11 @@
 --- A declaration, and arguments, become a call: path, query, headers and body. A path that no resource covers is called by
 --- a declaration made on the spot, which has no parameters.
 
+local later = require("llama_cloud.base.later")
 local arguments = require("llama_cloud.endpoint.arguments")
-local body_json = require("llama_cloud.endpoint.body")
+local body_json = later.require("llama_cloud.endpoint.body")
 local core = require("llama_cloud.core")
-local date = require("llama_cloud.http.date")
+local date = later.require("llama_cloud.http.date")
 local headers = require("llama_cloud.http.headers")
 local options = require("llama_cloud.endpoint.options")
 local tables = require("llama_cloud.base.tables")

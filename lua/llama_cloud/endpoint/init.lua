@@ -10,15 +10,16 @@
 ---   repeatable                         a POST that does no harm when it is sent twice
 ---   accept                             another Accept header
 
+local later = require("llama_cloud.base.later")
 local call = require("llama_cloud.endpoint.call")
-local fields = require("llama_cloud.endpoint.fields")
-local nearest = require("llama_cloud.endpoint.nearest")
+local fields = later.require("llama_cloud.endpoint.fields")
+local nearest = later.require("llama_cloud.endpoint.nearest")
 local options = require("llama_cloud.endpoint.options")
-local pages = require("llama_cloud.endpoint.pages")
-local reconcile = require("llama_cloud.endpoint.reconcile")
+local pages = later.require("llama_cloud.endpoint.pages")
+local reconcile = later.require("llama_cloud.endpoint.reconcile")
 local request = require("llama_cloud.http.request")
 local tables = require("llama_cloud.base.tables")
-local waiting = require("llama_cloud.endpoint.waiting")
+local waiting = later.require("llama_cloud.endpoint.waiting")
 
 local endpoint = {}
 

@@ -1,7 +1,8 @@
 --- Checking tables of named arguments: unknown names, with the nearest known one, and values of the wrong type.
 
+local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
-local nearest = require("llama_cloud.endpoint.nearest")
+local nearest = later.require("llama_cloud.endpoint.nearest")
 local text = require("llama_cloud.base.text")
 
 local options = {}
