@@ -62,11 +62,14 @@ describe("a module that is compiled later", function()
     ]])
   end)
 
-  it("is there when package.path leads elsewhere, and when package, require, load, io, os and debug are gone", function()
-    works([[package.path = ""]])
-    works([[package, require, load, io, os, debug = nil]])
-    works([[package.loaded.io, package.loaded.os, package.path, io, os = nil, nil, "", nil, nil]])
-  end)
+  it(
+    "is there when package.path leads elsewhere, and when package, require, load, io, os and debug are gone",
+    function()
+      works([[package.path = ""]])
+      works([[package, require, load, io, os, debug = nil]])
+      works([[package.loaded.io, package.loaded.os, package.path, io, os = nil, nil, "", nil, nil]])
+    end
+  )
 
   it("is there where the application has no load, or one that refuses", function()
     for _, load in ipairs { "nil", "function() return nil, 'refused' end" } do

@@ -53,7 +53,7 @@ local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 
 ---@field pagination? table
 ---@field reconcile? table
 ---@field repeatable boolean
----@field returns "object"|"any"
+---@field call { __index: table } the metatable of its calls: what they have in common
 ---@field options table<string, string> name to type
 ---@field anywhere? boolean the path is an argument, and may be a URL
 
@@ -78,9 +78,9 @@ function call.declare(declaration)
     pagination = declaration.pagination,
     reconcile = declaration.reconcile,
     repeatable = HARMLESS[method] or declaration.repeatable or false,
-    returns = "object",
     options = tables.merged(call.options),
   }
+  declared.call = { __index = { method = method, repeatable = declared.repeatable, returns = "object" } }
   for name in path:gmatch("{([a-z0-9_]+)}") do
     table.insert(declared.ids, name)
   end
@@ -111,7 +111,7 @@ end
 ---@return LlamaCloud.Declared
 function call.undeclared(method)
   local declared = call.declare { method .. " /" }
-  declared.anywhere, declared.returns = true, "any"
+  declared.anywhere, declared.call.__index.returns = true, "any"
   declared.options.body, declared.options.fields = "content", nil
   return declared
 end
@@ -264,20 +264,18 @@ function call.prepare(declared, state, ids, params, given)
     return nil, problem
   end
   local list = write_headers(declared, state, params, given, media, own_origin)
-  return {
-    method = declared.method,
+  -- few fields, for a wait keeps its call while it sleeps
+  local made = setmetatable({
     url = target,
     headers = list,
-    body = body,
-    repeatable = declared.repeatable,
-    returns = declared.returns,
     log = state:log_for(list, given, parts and parts.query),
-    decoding = given.fields and { fields = tables.merged(given.fields) },
     timeout = given.timeout or state.options.timeout,
     total_timeout = given.total_timeout or state.options.total_timeout,
     max_retries = given.max_retries or state.options.max_retries,
-  },
-    values
+  }, declared.call)
+  made.body = body
+  made.decoding = given.fields and { fields = tables.merged(given.fields) }
+  return made, values
 end
 
 --- The call for these arguments. Nil and the problem, which is the caller's fault.

@@ -276,7 +276,7 @@ local function end_in_time(many)
     local entry = many.entries[id]
     if entry then
       local cause = entry.cause or many.cause
-      deliver(many, entry, nil, polling.overdue(entry.plan, entry.batch, cause, many.pace.seconds))
+      deliver(many, entry, nil, polling.overdue(entry.plan, entry.batch, cause, many.pace:length()))
     end
   end
 end
@@ -284,7 +284,7 @@ end
 -- The next one that has ended.
 local function take(self)
   local deadline = self.pace.deadline
-  if self.left_at < deadline and loop.now() > deadline + self.pace.first_interval then
+  if self.left_at < deadline and loop.now() > deadline + self.pace:first_interval() then
     self.missed = true
   end
   local held_up = self.group:drive(function()
