@@ -159,20 +159,19 @@ static void start_handle(lua_State *L, lua_token *h) {
     lua_out_of_memory(L);
 }
 
-/* transport:start(request) -> transfer. request: as lua_read_request takes it. Raises for what that refuses,
+/* transport:start(request…) -> transfer. request: as lua_read_request takes it. Raises for what that refuses,
    and when there is no memory. */
 static int transport_l_start(lua_State *L) {
   transfer_options options;
   lua_token *h;
   check_transport(L);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 2);
+  lua_settop(L, 1 + LUA_REQUEST_ARGUMENTS);
   h = push_handle(L, TRANSFER);
   lua_read_request(L, 2, &options);
   h->token = transfer_new(&options);
   if (h->token == NULL)
     return lua_out_of_memory(L);
-  lua_settop(L, 3);
+  lua_settop(L, 2 + LUA_REQUEST_ARGUMENTS);
   start_handle(L, h);
   return 1;
 }

@@ -21,7 +21,6 @@ local COURSE = {
   attempts = 1,
   retries = 0,
   redirects = 0,
-  maybe_sent = false,
 }
 local ATTEMPT = { kind = "response", status = 500, sent = true, headers = {}, started = 99 }
 

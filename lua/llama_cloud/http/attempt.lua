@@ -153,23 +153,31 @@ local function header_set(list)
   return set
 end
 
+-- What the requests of a client have in common, as the core has read it.
+local function profile_of(state)
+  local options = state.options
+  state.profile = core.profile {
+    connect_timeout = options.connect_timeout,
+    max_response_bytes = options.max_response_bytes,
+    proxy = options.proxy,
+    ca_file = options.ca_file,
+    verify = options.verify,
+  }
+  return state.profile
+end
+
 -- Starts the transfer of one attempt.
 local function start(state, call, target, list, seconds)
-  return loop.transport():start {
-    method = call.method,
-    url = target,
-    headers = header_set(list),
-    body = call.body,
-    repeatable = call.repeatable,
-    fresh = not call.repeatable,
-    timeout = call.timeout,
-    connect_timeout = state.options.connect_timeout,
-    deadline = seconds,
-    max_response_bytes = state.options.max_response_bytes,
-    proxy = state.options.proxy,
-    ca_file = state.options.ca_file,
-    verify = state.options.verify,
-  }
+  return loop.transport():start(
+    state.profile or profile_of(state),
+    call.method,
+    target,
+    header_set(list),
+    call.body,
+    call.repeatable,
+    call.timeout,
+    seconds
+  )
 end
 
 local function log_start(call, course, list)

@@ -16,7 +16,7 @@ local decision = {}
 ---@field attempts integer
 ---@field retries integer
 ---@field redirects integer
----@field maybe_sent boolean
+---@field maybe_sent? boolean
 ---@field last? LlamaCloud.Error what the attempt before came to
 
 ---@class LlamaCloud.Decision

@@ -114,7 +114,7 @@ local function fail(state, call, course, err)
   err.url = url.origin(assert(core.url(target))) == state.origin and target or url.without_query(target)
   err.url = call.log:clean(err.url)
   err.attempts = course.attempts
-  err.maybe_sent = course.maybe_sent
+  err.maybe_sent = course.maybe_sent or false
   if course.maybe_sent and err.kind ~= "decode" then
     errors.append(err, MAYBE_SENT)
   end
@@ -206,7 +206,6 @@ function request.perform(state, call, ahead)
     attempts = 0,
     retries = 0,
     redirects = 0,
-    maybe_sent = false,
   }
   if ahead and not ahead:is_fresh() then
     ahead:close()
