@@ -74,7 +74,7 @@ local function limited(plan, call, pace)
   return setmetatable({
     process = pace.process,
     total_timeout = math.min(left, call.total_timeout),
-    patient_until = not plan.last and plan.silent_since + pace.patience or nil,
+    patient_until = not plan.last and plan.silent_since + pace:patience() or nil,
   }, { __index = call })
 end
 
@@ -91,11 +91,10 @@ end
 ---@param batch table
 ---@param pace LlamaCloud.Pace
 function polling.note_status(plan, batch, pace)
-  local waiting, status, told = plan.waiting, batch.status, pace.told_statuses
-  if waiting.pending[status] or polling.has_ended(waiting, batch) or told[status] then
+  local waiting, status = plan.waiting, batch.status
+  if waiting.pending[status] or polling.has_ended(waiting, batch) or not pace:is_news(status) then
     return
   end
-  told[status] = true
   local message = "%s %s has the status '%s', which this version does not know: the wait goes on"
   plan.call.log:put("warn", message:format(waiting.noun, plan.id, status), { id = plan.id, status = status })
 end
@@ -157,10 +156,10 @@ local function judge(plan, err, pace)
     return err, false
   elseif err.status then
     plan.silent_since = now
-  elseif not plan.last and err.attempts > 0 and now - plan.silent_since >= pace.patience then
+  elseif not plan.last and err.attempts > 0 and now - plan.silent_since >= pace:patience() then
     local message =
       "%s %s was never seen: nothing but connection errors for %s s (option connection_patience); the last was: %s"
-    message = message:format(plan.waiting.noun, plan.id, text.number(pace.patience), err.message)
+    message = message:format(plan.waiting.noun, plan.id, text.number(pace:patience()), err.message)
     return errors.new { kind = "connection", message = message, cause = err, attempts = err.attempts }, false
   end
   return err, true
@@ -218,7 +217,7 @@ function polling.conclude(plan, batch, pace)
       cause = polling.latest(pace, cause, err, batch)
     end
     if not pace:rest(err, plan) then
-      return nil, polling.overdue(plan, batch, cause, pace.seconds)
+      return nil, polling.overdue(plan, batch, cause, pace:length())
     end
   end
   if plan.fields then
@@ -231,16 +230,16 @@ function polling.conclude(plan, batch, pace)
   return batch
 end
 
--- Polls until the batch has ended or the time is over.
+-- Polls until the batch has ended or the time is over. It sleeps here and not in pace:rest: thousands may, and each call that
+-- a coroutine is in takes memory.
 local function follow(plan, pace)
-  local on_poll = plan.given.on_poll
-  local cause
+  local cause, pause, last
   repeat
     local batch, err, goes_on = polling.poll(plan, plan.call, pace)
     if batch then
       cause = nil
-      if on_poll then
-        on_poll(batch)
+      if plan.given.on_poll then
+        plan.given.on_poll(batch)
       end
       if polling.has_ended(plan.waiting, batch) then
         return polling.conclude(plan, batch, pace)
@@ -251,8 +250,9 @@ local function follow(plan, pace)
       err.batch = plan.last
       return nil, err
     end
-  until not pace:rest(cause, plan)
-  return nil, polling.overdue(plan, plan.last, cause, pace.seconds)
+    pause, last = pace:next(cause, plan)
+  until not pace:goes_on(not pause or request.pause(plan.state, pause, pace.deadline), last)
+  return nil, polling.overdue(plan, plan.last, cause, pace:length())
 end
 
 ---@class LlamaCloud.PollPlan what is polled, checked and ready
@@ -355,7 +355,7 @@ function Watch.__call(self)
     if not self.pace then
       self.pace = polling.new_pace(plan.given, plan.state)
     elseif not self.pace:rest(cause, plan) then
-      give_up(self, polling.overdue(plan, plan.last, cause, self.pace.seconds))
+      give_up(self, polling.overdue(plan, plan.last, cause, self.pace:length()))
     end
     local batch, err, goes_on = polling.poll(plan, plan.call, self.pace)
     if self.ended then

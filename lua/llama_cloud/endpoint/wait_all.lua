@@ -12,6 +12,7 @@
 local date = require("llama_cloud.http.date")
 local fields = require("llama_cloud.endpoint.fields")
 local group = require("llama_cloud.loop.group")
+local list_of = require("llama_cloud.endpoint.list")
 local loop = require("llama_cloud.loop")
 local pace = require("llama_cloud.endpoint.pace")
 local polling = require("llama_cloud.endpoint.wait")
@@ -275,7 +276,7 @@ local function end_in_time(many)
     local entry = many.entries[id]
     if entry then
       local cause = entry.cause or many.cause
-      deliver(many, entry, nil, polling.overdue(entry.plan, entry.batch, cause, many.pace.seconds))
+      deliver(many, entry, nil, polling.overdue(entry.plan, entry.batch, cause, many.pace:length()))
     end
   end
 end
@@ -283,7 +284,7 @@ end
 -- The next one that has ended.
 local function take(self)
   local deadline = self.pace.deadline
-  if self.left_at < deadline and loop.now() > deadline + self.pace.first_interval then
+  if self.left_at < deadline and loop.now() > deadline + self.pace:first_interval() then
     self.missed = true
   end
   local held_up = self.group:drive(function()
@@ -407,6 +408,9 @@ function crowd.method(api, waiting)
   return {
     ids = 1,
     options = polling.more_options(waiting),
+    refuse = function(given)
+      return list_of.is_list(given) and "wait_all takes an array: give it assert(list:all())" or nil
+    end,
     prepare = function(state, ids, params, given)
       local subjects, problem = take_apart(ids[1])
       if not subjects then

@@ -1,7 +1,8 @@
 --- Whether a request is sent again, and when. Pure functions.
 
+local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
-local date = require("llama_cloud.http.date")
+local date = later.require("llama_cloud.http.date")
 
 local retry = {}
 

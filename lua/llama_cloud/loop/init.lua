@@ -4,8 +4,9 @@
 --- loop/*.lua), or, where it cannot be suspended, by blocking the thread. Whoever steps the transport marks the waiters
 --- of what has ended; none is ever resumed from there.
 
+local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
-local trace = require("llama_cloud.base.trace")
+local trace = later.require("llama_cloud.base.trace")
 
 local modules, require = package.loaded, require -- here, for an application may take them away later
 
