@@ -5,6 +5,12 @@
 
 __attribute__((visibility("default"))) int luaopen_llama_cloud_core(lua_State *L);
 
+/* As lua_core.h says. */
+int lua_out_of_memory(lua_State *L) {
+  lua_pushliteral(L, "not enough memory");
+  return lua_error(L);
+}
+
 /* Marks a table as an array, so that it is encoded as `[]` and not as `{}` when it is empty.
 
    ---@generic T: table
@@ -58,6 +64,7 @@ int luaopen_llama_cloud_core(lua_State *L) {
   lua_headers_open(L);
   lua_page_open(L);
   lua_redact_open(L);
+  lua_request_open(L);
   lua_transport_open(L);
   lua_url_open(L);
   return 1;

@@ -18,12 +18,16 @@
    it to empty arrays. */
 #define LUA_CORE_ARRAY "llama_cloud.array"
 
+/* Raises what Lua raises when it runs out of memory itself. Does not return. */
+int lua_out_of_memory(lua_State *L);
+
 void lua_decode_open(lua_State *L);
 void lua_encode_open(lua_State *L);
 void lua_shown_open(lua_State *L);
 void lua_headers_open(lua_State *L);
 void lua_page_open(lua_State *L);
 void lua_redact_open(lua_State *L);
+void lua_request_open(lua_State *L);
 void lua_transport_open(lua_State *L);
 void lua_url_open(lua_State *L);
 

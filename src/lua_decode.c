@@ -48,12 +48,6 @@ typedef struct decoder {
 #define ARRAY_METATABLE(d) ((d)->base + 3)
 #define FIXED_SLOTS 4
 
-/* Raises what Lua raises when it runs out of memory itself. */
-static void out_of_memory(lua_State *L) {
-  lua_pushliteral(L, "not enough memory");
-  lua_error(L);
-}
-
 /* Whether the quoted text at the scanner's place is `length` bytes that need no escape and equal `bytes`. */
 static inline bool text_is(const json_scan *scan, const char *bytes, size_t length) {
   const char *at = scan->at;
@@ -306,7 +300,7 @@ static void grow_frames(decoder *d) {
   int capacity = state->frame_capacity != 0 ? state->frame_capacity * 2 : 16;
   frame *frames = realloc(state->frames, (size_t)capacity * sizeof *frames);
   if (frames == NULL)
-    out_of_memory(d->L);
+    lua_out_of_memory(d->L);
   state->frames = frames;
   state->frame_capacity = capacity;
 }
@@ -544,7 +538,7 @@ int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, l
     return 1;
   }
   if (d.scan.fault == json_no_memory)
-    out_of_memory(L);
+    lua_out_of_memory(L);
   bool overdue = d.scan.fault == json_overdue;
   char message[JSON_MESSAGE_SIZE];
   json_describe_fault(&d.scan, message, sizeof message);

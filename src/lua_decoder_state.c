@@ -16,12 +16,6 @@
 enum { PLAIN_STATE = 0, FIRST_FIELDS_STATE = 1, STATES = 5 };
 static const char state_keys[STATES] = {0};
 
-/* Raises what Lua raises when it runs out of memory itself. */
-static void out_of_memory(lua_State *L) {
-  lua_pushliteral(L, "not enough memory");
-  lua_error(L);
-}
-
 /* Frees what a state owns; no decode takes it any more. Idempotent. */
 static void free_state(decoder_state *state) {
   json_memory_free(&state->memory);
@@ -112,7 +106,7 @@ static decoder_state *new_state(lua_State *L, int names) {
   luaL_getmetatable(L, LUA_CORE_ARRAY);
   lua_setiuservalue(L, -2, 3);
   if (!json_memory_begin(&state->memory))
-    out_of_memory(L);
+    lua_out_of_memory(L);
   state->passing = lua_gc(L, LUA_GCISRUNNING) < 0; /* so says Lua >= 5.4.4 inside a finalizer */
   if (!state->passing)
     replace_state(L, names != 0 ? find_key(L) : PLAIN_STATE);

@@ -60,16 +60,10 @@ static int encoder_gc(lua_State *L) {
   return 0;
 }
 
-/* Raises what Lua itself raises, and in its words. */
-static int no_memory(lua_State *L) {
-  lua_pushliteral(L, "not enough memory");
-  return lua_error(L);
-}
-
 /* Appends to the text, or raises when memory runs out. */
 static void put(lua_State *L, encoder *e, const char *bytes, size_t length) {
   if (!buffer_append(&e->text, bytes, length))
-    no_memory(L);
+    lua_out_of_memory(L);
 }
 
 static void put_text(lua_State *L, encoder *e, const char *text) { put(L, e, text, strlen(text)); }
@@ -350,7 +344,7 @@ static bool collect_members(lua_State *L, encoder *e, frame *f) {
   lua_createtable(L, (int)f->count, 0);
   /* one more, for there is no member to point at in a buffer without memory */
   if (!buffer_reserve(&e->members, ((size_t)f->count + 1) * sizeof(member)))
-    no_memory(L);
+    lua_out_of_memory(L);
   member *members = members_of(e, f);
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     if (found == f->count || lua_type(L, -2) != LUA_TSTRING) {
@@ -395,7 +389,7 @@ static bool enter_table(lua_State *L, encoder *e) {
   }
   put(L, e, f.is_array ? "[" : "{", 1);
   if (!buffer_append(&e->frames, &f, sizeof f))
-    no_memory(L);
+    lua_out_of_memory(L);
   return true;
 }
 

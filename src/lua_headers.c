@@ -12,12 +12,6 @@ typedef struct lua_headers {
   header_set *set; /* NULL: not made yet */
 } lua_headers;
 
-/* Raises what Lua raises when it runs out of memory itself. */
-static void out_of_memory(lua_State *L) {
-  lua_pushliteral(L, "not enough memory");
-  lua_error(L);
-}
-
 /* A header's name or value at that index: whatever the caller does, of one line, and a name without a colon.
    Raises for what is none. */
 static const char *check_line(lua_State *L, int index, bool is_name) {
@@ -40,7 +34,7 @@ static header_set *push_set(lua_State *L, int list) {
   luaL_setmetatable(L, HEADERS);
   h->set = header_set_new();
   if (h->set == NULL)
-    out_of_memory(L);
+    lua_out_of_memory(L);
   lua_Integer n = lua_isnil(L, list) ? 0 : luaL_len(L, list);
   for (lua_Integer i = 1; i < n; i += 2) {
     const char *name, *value = NULL;
@@ -50,9 +44,11 @@ static header_set *push_set(lua_State *L, int list) {
     if (lua_toboolean(L, -1))
       value = check_line(L, -1, false);
     if (!header_set_add(h->set, name, value))
-      out_of_memory(L);
+      lua_out_of_memory(L);
     lua_pop(L, 2);
   }
+  if (!header_set_complete(h->set))
+    lua_out_of_memory(L);
   return h->set;
 }
 

@@ -110,10 +110,8 @@ static bool scan_envelope(json_scan *scan, envelope *e, buffer *scratch) {
 /* Pushes nil, the fault's message and its offset. */
 static int push_fault(lua_State *L, const json_scan *scan) {
   char message[JSON_MESSAGE_SIZE];
-  if (scan->fault == json_no_memory) {
-    lua_pushliteral(L, "not enough memory");
-    return lua_error(L);
-  }
+  if (scan->fault == json_no_memory)
+    return lua_out_of_memory(L);
   json_describe_fault(scan, message, sizeof message);
   lua_pushnil(L);
   lua_pushstring(L, scan->fault == json_overdue ? json_overdue : message);
@@ -332,10 +330,8 @@ static int core_page(lua_State *L) {
   lua_Number seconds = luaL_optnumber(L, 2, HUGE_VAL);
   lua_Number each = luaL_optnumber(L, 3, HUGE_VAL);
   lua_page *holder = new_page(L); /* frees the copy if it is not taken */
-  if (!buffer_append(&holder->text, bytes, length)) {
-    lua_pushliteral(L, "not enough memory");
-    return lua_error(L);
-  }
+  if (!buffer_append(&holder->text, bytes, length))
+    return lua_out_of_memory(L);
   return lua_page_push(L, &holder->text, seconds, each);
 }
 

@@ -4,12 +4,11 @@
    token is a handle: a userdata that owns the C token and whose uservalue keeps the transport alive. The
    transport never keeps a handle, so one that nobody holds is collected, which cancels it. */
 #include "lua_core.h"
+#include "lua_request.h"
 #include "poller.h"
 #include "transport.h"
 
-#include <limits.h>
 #include <math.h>
-#include <string.h>
 #include <time.h>
 
 #define TRANSPORT "llama_cloud.transport"
@@ -25,12 +24,6 @@ typedef struct lua_token {
   unsigned pinned; /* how many calls read its result right now */
   bool closing;    /* closed while it was pinned */
 } lua_token;
-
-/* Raises what Lua raises when it runs out of memory itself. */
-static int out_of_memory(lua_State *L) {
-  lua_pushliteral(L, "not enough memory");
-  return lua_error(L);
-}
 
 /* ---- transport ---- */
 
@@ -163,102 +156,22 @@ static void start_handle(lua_State *L, lua_token *h) {
   lua_rawsetp(L, -2, h->token);
   lua_pop(L, 1);
   if (!transport_start(check_transport(L), h->token))
-    out_of_memory(L);
+    lua_out_of_memory(L);
 }
 
-/* Pushes field `name` of the table at index 2, where it stays, and returns it as a string without NUL, or
-   NULL for nil. */
-static const char *string_field(lua_State *L, const char *name, size_t *length) {
-  const char *text;
-  size_t size;
-  if (lua_getfield(L, 2, name) == LUA_TNIL)
-    return NULL;
-  if (lua_type(L, -1) != LUA_TSTRING)
-    luaL_error(L, "field '%s' must be a string", name);
-  text = lua_tolstring(L, -1, &size);
-  if (length != NULL)
-    *length = size;
-  else if (strlen(text) != size)
-    luaL_error(L, "field '%s' contains a NUL", name);
-  return text;
-}
-
-/* The number in field `name` of the table at index 2. Raises for what is none, NaN included. Stack as
-   before. */
-static lua_Number number_field(lua_State *L, const char *name, lua_Number otherwise) {
-  lua_Number value = otherwise;
-  if (lua_getfield(L, 2, name) != LUA_TNIL) {
-    if (lua_type(L, -1) != LUA_TNUMBER)
-      luaL_error(L, "field '%s' must be a number", name);
-    value = lua_tonumber(L, -1);
-    if (isnan(value))
-      luaL_error(L, "field '%s' is NaN", name);
-  }
-  lua_pop(L, 1);
-  return value;
-}
-
-/* Whether field `name` of the table at index 2 is true. Stack as before. */
-static bool boolean_field(lua_State *L, const char *name, bool otherwise) {
-  bool value = lua_getfield(L, 2, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return value;
-}
-
-/* The field's method. Raises unless it is a word in capital letters: whatever the caller does, nothing is
-   smuggled in. */
-static const char *method_field(lua_State *L) {
-  const char *method = string_field(L, "method", NULL);
-  if (method == NULL)
-    luaL_error(L, "a request needs a method");
-  else if (method[0] == '\0' || method[strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] != '\0')
-    luaL_error(L, "the method must be a word in capital letters");
-  return method;
-}
-
-/* transport:start(request) -> transfer. request: method, url, headers (as core.headers takes them or what it
-   has returned; a line of more than 256 KiB ends it as refused), body, timeout, connect_timeout and deadline
-   (seconds, none by default), max_response_bytes, proxy, ca_file, verify (true), repeatable (false), fresh.
-
-   repeatable: libcurl may send it again by itself when a kept connection dies without an answer. fresh
-   (false): it goes out on a connection of its own, and is then sent again exactly when HTTP/2 has refused its
-   stream (RFC 9113 section 8.7): what may not be repeated, and whose loss costs something, is to be fresh.
-   What is neither takes a kept connection that was in use within the last two seconds, and after that has
-   died `sent` is true. A POST or the like without a body that is not repeatable is always fresh, and a GET,
-   HEAD or DELETE without one that is not fresh always repeatable.
-
-   Raises for a field of the wrong type and when there is no memory. */
+/* transport:start(request…) -> transfer. request: as lua_read_request takes it. Raises for what that refuses,
+   and when there is no memory. */
 static int transport_l_start(lua_State *L) {
-  transfer_options options = {0};
-  lua_Number limit;
+  transfer_options options;
   lua_token *h;
   check_transport(L);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 2);
+  lua_settop(L, 1 + LUA_REQUEST_ARGUMENTS);
   h = push_handle(L, TRANSFER);
-  options.method = method_field(L);
-  options.url = string_field(L, "url", NULL);
-  if (options.url == NULL)
-    return luaL_error(L, "a request needs a url");
-  lua_getfield(L, 2, "headers");
-  options.headers = lua_to_header_set(L, -1);
-  options.body = string_field(L, "body", &options.body_length);
-  options.proxy = string_field(L, "proxy", NULL);
-  options.ca_file = string_field(L, "ca_file", NULL);
-  options.verify = boolean_field(L, "verify", true);
-  options.repeatable = boolean_field(L, "repeatable", false);
-  options.fresh = boolean_field(L, "fresh", false);
-  options.timeout = number_field(L, "timeout", HUGE_VAL);
-  options.connect_timeout = number_field(L, "connect_timeout", HUGE_VAL);
-  options.deadline = number_field(L, "deadline", HUGE_VAL);
-  limit = number_field(L, "max_response_bytes", HUGE_VAL);
-  if (limit < 0)
-    return luaL_error(L, "field 'max_response_bytes' is negative");
-  options.max_response_bytes = limit < (lua_Number)(SIZE_MAX / 4) ? (size_t)limit : SIZE_MAX / 4;
+  lua_read_request(L, 2, &options);
   h->token = transfer_new(&options);
   if (h->token == NULL)
-    return out_of_memory(L);
-  lua_settop(L, 3);
+    return lua_out_of_memory(L);
+  lua_settop(L, 2 + LUA_REQUEST_ARGUMENTS);
   start_handle(L, h);
   return 1;
 }
@@ -273,7 +186,7 @@ static int transport_l_timer(lua_State *L) {
   h = push_handle(L, TIMER);
   h->token = timer_new(seconds);
   if (h->token == NULL)
-    return out_of_memory(L);
+    return lua_out_of_memory(L);
   start_handle(L, h);
   return 1;
 }
@@ -373,7 +286,7 @@ static int transfer_l_outcome(lua_State *L) {
   outcome o = transfer_outcome(k);
   if (o == OUTCOME_NO_MEMORY) {
     unpin(L);
-    return out_of_memory(L);
+    return lua_out_of_memory(L);
   }
   lua_pushstring(L, names[o]);
   lua_pushstring(L, transfer_message(k));

@@ -35,10 +35,9 @@ static int core_url(lua_State *L) {
     problem = "it contains a NUL";
   else
     problem = url_parse(u, text, base);
-  if (problem == url_no_memory) {
-    lua_pushstring(L, problem);
-    return lua_error(L);
-  } else if (problem != NULL) {
+  if (problem == url_no_memory)
+    return lua_out_of_memory(L);
+  if (problem != NULL) {
     lua_pushnil(L);
     lua_pushstring(L, problem);
     return 2;
