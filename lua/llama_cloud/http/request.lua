@@ -3,8 +3,10 @@
 
 local attempts = require("llama_cloud.http.attempt")
 local core = require("llama_cloud.core")
+local later = require("llama_cloud.base.later")
 local decision = require("llama_cloud.http.decision")
-local errors = require("llama_cloud.base.errors")
+local errors = later.require("llama_cloud.base.errors")
+local failure = later.require("llama_cloud.http.failure")
 local headers = require("llama_cloud.http.headers")
 local text = require("llama_cloud.base.text")
 local url = require("llama_cloud.http.url")
@@ -78,23 +80,6 @@ local function headers_for(state, call, target)
   return same and call.headers or headers.merge(state.anonymous_headers)
 end
 
--- The error for a call whose total_timeout has passed, or would pass before it can go on.
-local function timed_out(call, cause)
-  local message = ("total_timeout of %s s has passed"):format(text.number(call.total_timeout))
-  return errors.new {
-    kind = "timeout",
-    message = cause and ("%s; the last error was: %s"):format(message, cause.message) or message,
-    cause = cause,
-    status = cause and cause.status,
-    retry_after = cause and cause.retry_after,
-    request_id = cause and cause.request_id,
-  }
-end
-
-local function closed(cause)
-  return errors.new { kind = "cancelled", message = attempts.CLOSED, cause = cause }
-end
-
 --- The error for what was begun in the process that this one was forked from: that goes on there, and not here, too.
 ---@param process integer core.process() when it was begun
 ---@return LlamaCloud.Error? err nil: it was begun in this process
@@ -144,19 +129,6 @@ local function tell_gate(state, ok, attempt, now)
   end
 end
 
--- The error of an attempt, with what was decided about it.
-local function explained(call, course, err, decided)
-  err.retry_after = decided.retry_after
-  if decided.overdue == "passed" then
-    errors.prepend(err, ("total_timeout of %s s has passed: "):format(text.number(call.total_timeout)))
-    err.cause = course.last
-  end
-  if decided.words then
-    errors.append(err, decided.words)
-  end
-  return decided.overdue == "near" and timed_out(call, err) or err
-end
-
 -- Does what was decided about an attempt that did not succeed. Nil: the call goes on; or the error that it ends with.
 local function act(state, call, course, attempt, decided, now)
   if decided.act == "redirect" then
@@ -168,14 +140,14 @@ local function act(state, call, course, attempt, decided, now)
   if decided.gate then
     tell_pace(state, state.gate:refuse(now, decided.gate, attempt.started))
   end
-  local err = explained(call, course, attempt.error, decided)
+  local err = failure.explain(call, course, attempt.error, decided)
   if decided.act == "fail" then
     return err
   end
   course.retries, course.last = course.retries + 1, err
   log_retry(call, course, decided.delay, err)
   if not waiting.pause(state, decided.delay, course.deadline) then
-    return request.forked(course.process) or closed(err)
+    return request.forked(course.process) or failure.closed(err)
   end
 end
 
@@ -220,7 +192,12 @@ function request.perform(state, call, ahead)
     if forked then
       return fail(state, call, course, forked)
     elseif not passed then
-      return fail(state, call, course, why == "timeout" and timed_out(call, course.last) or closed(course.last))
+      return fail(
+        state,
+        call,
+        course,
+        why == "timeout" and failure.timed_out(call, course.last) or failure.closed(course.last)
+      )
     end
     course.attempts = course.attempts + 1
     local list = numbered(course.list, course.retries)

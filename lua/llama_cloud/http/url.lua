@@ -20,7 +20,8 @@ end
 ---@param s string
 ---@return string
 function url.escape_segment(s)
-  return (s:gsub("[^A-Za-z0-9%-._~!$&'()*+,;=:@]", percent))
+  local reserved = "[^A-Za-z0-9%-._~!$&'()*+,;=:@]"
+  return s:find(reserved) and s:gsub(reserved, percent) or s
 end
 
 -- Appends `name=value`; once per element for an array (RFC 6570 explode style, as the SDKs do).
@@ -40,6 +41,9 @@ end
 ---@param order string[]
 ---@return string
 function url.query(values, order)
+  if next(values) == nil then
+    return ""
+  end
   local parts, known = {}, {}
   for _, name in ipairs(order) do
     known[name] = true
