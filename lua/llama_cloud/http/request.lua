@@ -59,11 +59,8 @@ local function tell_pace(state, rate)
   end
 end
 
--- The headers of the next attempt: the service is told how many went before, as the official SDKs tell it.
+-- The headers of a retry: the service is told how many went before, as the official SDKs tell it.
 local function numbered(list, retries)
-  if retries == 0 then
-    return list
-  end
   local copy = table.move(list, 1, #list, 1, {})
   for i = 1, #copy, 2 do
     if text.lower(copy[i]) == "x-stainless-retry-count" and copy[i + 1] then
@@ -123,7 +120,10 @@ end
 -- Tells the gate what an attempt came to.
 local function tell_gate(state, ok, attempt, now)
   if ok or attempt.kind == "response" and attempt.status ~= 429 then
-    tell_pace(state, state.gate:accept(now))
+    local rate = state.gate:accept(now)
+    if rate then
+      tell_pace(state, rate)
+    end
   elseif attempt.kind ~= "response" then
     state.gate:drop(now)
   end
@@ -188,19 +188,14 @@ function request.perform(state, call, ahead)
     if not ahead then
       passed, why = pass_gate(state, course.deadline, now)
     end
-    local forked = request.forked(course.process)
-    if forked then
-      return fail(state, call, course, forked)
+    if course.process ~= core.process() then
+      return fail(state, call, course, request.forked(course.process))
     elseif not passed then
-      return fail(
-        state,
-        call,
-        course,
-        why == "timeout" and failure.timed_out(call, course.last) or failure.closed(course.last)
-      )
+      local err = why == "timeout" and failure.timed_out(call, course.last) or failure.closed(course.last)
+      return fail(state, call, course, err)
     end
     course.attempts = course.attempts + 1
-    local list = numbered(course.list, course.retries)
+    local list = course.retries == 0 and course.list or numbered(course.list, course.retries)
     local ok, result = attempts.send(state, call, course, list, passed, ahead)
     ahead = nil
     now = core.now()
