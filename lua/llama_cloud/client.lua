@@ -84,6 +84,7 @@ local regions = {
 ---@field anonymous_headers table<string, string> what other origins get
 ---@field shared { created: table, told: table } what with_options copies share: the ids of the batches they created last (reconcile.remember), and names of fields that nothing had (fields.lua)
 ---@field in_flight table<table, true> tokens that calls of this client wait for
+---@field common table<LlamaCloud.Declared, table> what its calls by one declaration have in common
 ---@field closed boolean
 ---@field given table the options as the caller gave them
 local State = {}
@@ -305,6 +306,7 @@ local function new_state(given, shared)
     gate = shared and shared.gate or queue.new(),
     shared = shared and shared.shared or { created = {}, told = {} },
     in_flight = setmetatable({}, { __mode = "k" }),
+    common = {},
     closed = false,
   }, State)
   problem = resolve(state, given)

@@ -53,7 +53,7 @@ local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 
 ---@field pagination? table
 ---@field reconcile? table
 ---@field repeatable boolean
----@field call { __index: table } the metatable of its calls: what they have in common
+---@field returns "object"|"any"
 ---@field options table<string, string> name to type
 ---@field anywhere? boolean the path is an argument, and may be a URL
 
@@ -78,9 +78,9 @@ function call.declare(declaration)
     pagination = declaration.pagination,
     reconcile = declaration.reconcile,
     repeatable = HARMLESS[method] or declaration.repeatable or false,
+    returns = "object",
     options = tables.merged(call.options),
   }
-  declared.call = { __index = { method = method, repeatable = declared.repeatable, returns = "object" } }
   for piece, name in (path .. "{}"):gmatch("([^{]*){([a-z0-9_]*)}") do
     table.insert(declared.path, piece)
     declared.ids[#declared.path] = name ~= "" and name or nil
@@ -112,7 +112,7 @@ end
 ---@return LlamaCloud.Declared
 function call.undeclared(method)
   local declared = call.declare { method .. " /" }
-  declared.anywhere, declared.call.__index.returns = true, "any"
+  declared.anywhere, declared.returns = true, "any"
   declared.options.body, declared.options.fields = "content", nil
   return declared
 end
@@ -220,6 +220,27 @@ local function write_body(declared, params, extra)
   return json, "application/json", problem
 end
 
+-- What the calls of a client by one declaration have in common, as a metatable: so a call that waits holds little more than
+-- its URL.
+local function common(declared, state)
+  local meta = state.common[declared]
+  if not meta then
+    meta = {
+      __index = {
+        method = declared.method,
+        repeatable = declared.repeatable,
+        returns = declared.returns,
+        log = state.log,
+        timeout = state.options.timeout,
+        total_timeout = state.options.total_timeout,
+        max_retries = state.options.max_retries,
+      },
+    }
+    state.common[declared] = meta
+  end
+  return meta
+end
+
 -- The headers: those of the client for its own origin only.
 local function write_headers(declared, state, params, given, media, own_origin)
   if not own_origin then
@@ -264,17 +285,14 @@ function call.prepare(declared, state, ids, params, given)
     return nil, problem
   end
   local list = write_headers(declared, state, params, given, media, own_origin)
-  -- few fields, for a wait keeps its call while it sleeps
-  local made = setmetatable({
-    url = target,
-    headers = list,
-    log = state:log_for(list, given, parts and parts.query),
-    timeout = given.timeout or state.options.timeout,
-    total_timeout = given.total_timeout or state.options.total_timeout,
-    max_retries = given.max_retries or state.options.max_retries,
-  }, declared.call)
+  local made = setmetatable({ url = target, headers = list }, common(declared, state))
   made.body = body
+  made.timeout, made.total_timeout, made.max_retries = given.timeout, given.total_timeout, given.max_retries
   made.decoding = given.fields and { fields = tables.merged(given.fields) }
+  local log = state:log_for(list, given, parts and parts.query)
+  if log ~= state.log then
+    made.log = log
+  end
   return made, values
 end
 

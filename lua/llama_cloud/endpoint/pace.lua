@@ -1,6 +1,5 @@
 --- When to poll next, and when to give up.
 
-local core = require("llama_cloud.core")
 local loop = require("llama_cloud.loop")
 local request = require("llama_cloud.http.request")
 local tables = require("llama_cloud.base.tables")
@@ -35,7 +34,6 @@ function pace.next_interval(interval, backoff, max_interval)
 end
 
 ---@class LlamaCloud.Pace when to poll next, and when to give up; there may be one for each of thousands that sleep
----@field process integer in which the wait was begun
 ---@field deadline number
 ---@field private interval number
 ---@field private state LlamaCloud.State
@@ -51,7 +49,6 @@ function pace.new(given, state)
   return setmetatable({
     state = state,
     given = given,
-    process = core.process(),
     interval = given.polling_interval or 1,
     deadline = loop.now() + (given.total_timeout or DEFAULT_TIMEOUT),
   }, Pace)

@@ -9,6 +9,7 @@
 ---              it), `since` (the parameter that narrows it by created_at, if there is one), `directory` and
 ---              `directory_field` (the parameter that narrows it by directory, and the field that it compares)
 
+local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
 local fields = require("llama_cloud.endpoint.fields")
 local loop = require("llama_cloud.loop")
@@ -72,7 +73,7 @@ local function limited(plan, call, pace)
   local left = math.max(pace.deadline - now, 0.001)
   plan.silent_since = plan.silent_since or now
   return setmetatable({
-    process = pace.process,
+    process = plan.process,
     total_timeout = math.min(left, call.total_timeout),
     patient_until = not plan.last and plan.silent_since + pace:patience() or nil,
   }, { __index = call })
@@ -230,39 +231,53 @@ function polling.conclude(plan, batch, pace)
   return batch
 end
 
--- Polls until the batch has ended or the time is over. It sleeps here and not in pace:rest: thousands may, and each call that
--- a coroutine is in takes memory.
-local function follow(plan, pace)
-  local cause, pause, last
-  repeat
-    local batch, err, goes_on = polling.poll(plan, plan.call, pace)
-    if batch then
-      cause = nil
-      if plan.given.on_poll then
-        plan.given.on_poll(batch)
-      end
-      if polling.has_ended(plan.waiting, batch) then
-        return polling.conclude(plan, batch, pace)
-      end
-    elseif goes_on then
-      cause = polling.latest(pace, cause, err, plan.last)
-    else
-      err.batch = plan.last
-      return nil, err
+-- Polls once. Whether the wait has ended, and what it comes to then.
+local function look(plan, pace)
+  local batch, err, goes_on = polling.poll(plan, plan.call, pace)
+  if batch then
+    plan.cause = nil
+    if plan.given.on_poll then
+      plan.given.on_poll(batch)
     end
-    pause, last = pace:next(cause, plan)
-  until not pace:goes_on(not pause or request.pause(plan.state, pause, pace.deadline), last)
-  return nil, polling.overdue(plan, plan.last, cause, pace:length())
+    if polling.has_ended(plan.waiting, batch) then
+      return true, polling.conclude(plan, batch, pace)
+    end
+  elseif goes_on then
+    plan.cause = polling.latest(pace, plan.cause, err, plan.last)
+  else
+    err.batch = plan.last
+    return true, nil, err
+  end
+  return false
+end
+
+-- Polls until the batch has ended or the time is over. It sleeps here and not in pace:rest, and with few locals: thousands
+-- may sleep, and whatever a coroutine is in the middle of takes memory.
+local function follow(plan, pace)
+  while true do
+    do
+      local ended, batch, err = look(plan, pace)
+      if ended then
+        return batch, err
+      end
+    end
+    local pause, last = pace:next(plan.cause, plan)
+    if not pace:goes_on(not pause or request.pause(plan.state, pause, pace.deadline), last) then
+      return nil, polling.overdue(plan, plan.last, plan.cause, pace:length())
+    end
+  end
 end
 
 ---@class LlamaCloud.PollPlan what is polled, checked and ready
 ---@field state LlamaCloud.State
+---@field process integer in which the wait was begun
 ---@field waiting table the declaration
 ---@field id string
 ---@field call LlamaCloud.Call gets the batch
 ---@field final? LlamaCloud.Call gets it as the caller wants it in the end, if that is more
 ---@field given table the options
 ---@field last? table the batch as last seen; nil: never
+---@field cause? LlamaCloud.Error what went wrong last, since the batch was last seen
 ---@field fields? LlamaCloud.Fields what the batch is to have in the end
 ---@field silent_since? number when the service was last heard of, or the first poll began
 ---@field young_until? number until when a batch that is not found is waited for
@@ -418,7 +433,7 @@ function polling.fields(waiting, wanted)
 end
 
 --- Makes what is polled out of the arguments of wait or watch. Nil and the problem, which is the caller's fault.
----@param api table the resource's own calls: api.get(state, ids, params, given) -> call | nil, problem
+---@param api table the resource's own calls: api.get(state, ids, params, given) -> call | nil, problem; `plans`: a metatable
 ---@param waiting table the declaration
 ---@param state LlamaCloud.State
 ---@param id any
@@ -434,7 +449,7 @@ function polling.plan(api, waiting, state, id, params, given)
   if not call then
     return nil, problem
   end
-  local plan = { state = state, waiting = waiting, id = id, call = call, given = given }
+  local plan = setmetatable({ state = state, process = core.process(), id = id, call = call, given = given }, api.plans)
   plan.fields = fields.watch(given.fields, state)
   local shared, finally = {}, false
   for name, value in pairs(params) do

@@ -9,6 +9,7 @@
 --- did not show is fetched singly. One that has saved nothing, or that the service refuses, is not tried again. While the
 --- list cannot be had, and single batches can, they are fetched singly and a sweep is tried now and then.
 
+local core = require("llama_cloud.core")
 local date = require("llama_cloud.http.date")
 local fields = require("llama_cloud.endpoint.fields")
 local group = require("llama_cloud.loop.group")
@@ -39,6 +40,7 @@ local LAST_LOOK = 1 -- seconds for a last look at what was not looked at in time
 ---@field private state LlamaCloud.State
 ---@field private log LlamaCloud.Log
 ---@field private group LlamaCloud.Group
+---@field private process integer in which it was begun
 ---@field private left_at number when the caller last went away with a batch, to come for the next one later
 ---@field private missed boolean the time was over while the caller was away, so that nobody could look
 local Crowd = {}
@@ -222,7 +224,7 @@ local function look(many)
   visit_each(many, singly)
   if many.singly_for > 0 then
     many.singly_for = many.singly_for - 1
-  elseif not request.forked(many.pace.process) and #swept > (many.sweep_pages or #swept // many.rule.size + 1) then
+  elseif not request.forked(many.process) and #swept > (many.sweep_pages or #swept // many.rule.size + 1) then
     swept = sweep(many, swept)
   end
   visit_each(many, swept)
@@ -350,6 +352,7 @@ function crowd.new(state, waiting, subjects, given, list)
     singly_for = 0,
     not_before = -math.huge,
     log = state:log_for(state:merged_headers(given.headers), given),
+    process = core.process(),
     left_at = loop.now(),
     missed = false,
     group = group.new(),

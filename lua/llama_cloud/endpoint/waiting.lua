@@ -23,6 +23,7 @@ local waiting = {}
 ---@return table<string, LlamaCloud.Method>
 function waiting.methods(rule, declared, create)
   local api = {
+    plans = { __index = { waiting = rule } },
     get = function(state, ids, params, given)
       return call.build(declared[rule.get], state, ids, params, given)
     end,
