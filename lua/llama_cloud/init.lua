@@ -35,6 +35,7 @@ local LATER = {
   "http/attempt",
   "http/date",
   "http/decision",
+  "http/failure",
   "http/gate",
   "http/headers",
   "http/log",

@@ -112,7 +112,7 @@ describe("a request", function()
   it("sends another Accept-Encoding where one is given, or none", function()
     local given = seen { headers = { "accept-encoding", "identity" } }
     assert.equal("identity", given.headers["accept-encoding"])
-    assert.is_nil(seen { headers = { "Accept-Encoding", false } }.headers["accept-encoding"])
+    assert.is_nil(seen({ headers = { "Accept-Encoding", false } }).headers["accept-encoding"])
   end)
 
   it("leaves out headers that libcurl would send", function()

@@ -40,7 +40,7 @@ local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 
 ---@class LlamaCloud.Declared a declaration, taken apart once
 ---@field title string the method and the path, for messages
 ---@field method string
----@field path string
+---@field path string[] the pieces of the path: before, between and after its ids
 ---@field ids string[] the names in the path
 ---@field types table<string, string> of all parameters
 ---@field required string[]
@@ -65,7 +65,7 @@ function call.declare(declaration)
   local declared = {
     title = declaration[1],
     method = method,
-    path = path,
+    path = {},
     ids = {},
     types = {},
     required = {},
@@ -81,8 +81,9 @@ function call.declare(declaration)
     returns = "object",
     options = tables.merged(call.options),
   }
-  for name in path:gmatch("{([a-z0-9_]+)}") do
-    table.insert(declared.ids, name)
+  for piece, name in (path .. "{}"):gmatch("([^{]*){([a-z0-9_]*)}") do
+    table.insert(declared.path, piece)
+    declared.ids[#declared.path] = name ~= "" and name or nil
   end
   for _, place in ipairs { "query", "header", "body" } do
     for _, parameter in ipairs(declaration[place] or {}) do
@@ -138,16 +139,13 @@ local function find_target(declared, state, ids)
   if declared.anywhere then
     return find_anywhere(state, ids[1])
   end
-  local path = declared.path
+  local path = declared.path[1]
   for position, name in ipairs(declared.ids) do
     local problem = arguments.bad_id(name, ids[position])
     if problem then
       return nil, problem
     end
-    -- a function, since a replacement text would have its percent signs read
-    path = path:gsub("{" .. name .. "}", function()
-      return url.escape_segment(ids[position])
-    end, 1)
+    path = path .. url.escape_segment(ids[position]) .. declared.path[position + 1]
   end
   return state.base .. path
 end
@@ -182,12 +180,14 @@ end
 -- options.query over all of them.
 local function query_values(declared, state, params, extra, own_origin)
   local values = tables.merged(own_origin and state.options.default_query)
-  for name in pairs(declared.query_names) do
-    local value = params[name]
-    if value == nil then
-      value = state.scope[name]
+  local names = declared.query_names
+  for name, value in pairs(state.scope) do
+    if names[name] then
+      values[name] = value
     end
-    if value ~= nil then
+  end
+  for name, value in pairs(params) do
+    if names[name] then
       values[name] = plain(value, declared.types[name])
     end
   end

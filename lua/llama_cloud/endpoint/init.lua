@@ -99,7 +99,6 @@ local function prepared(class, member, method, self, ...)
   end
   local state, count, ids = states[self], method.ids, { ... }
   local params, given = ids[count + 1], ids[count + 2]
-  params, given = params == nil and {} or params, given == nil and {} or given
   local problem = method.refuse and method.refuse(ids[1])
   if problem then
     return nil, problem
@@ -108,13 +107,20 @@ local function prepared(class, member, method, self, ...)
   elseif state.closed then
     return nil, "attempt to use a closed client"
   end
-  local faulty
-  params, problem = options.shown("parameter", params, method.parameters)
-  given, faulty = options.shown("option", given, method.options)
-  if problem or faulty then
-    return nil, problem or faulty
+  if params == nil then
+    params = {}
+  else
+    params, problem = options.shown("parameter", params, method.parameters)
   end
-  given = type(given) == "table" and options.without_nulls(given) or given
+  if given == nil then
+    given = {}
+  elseif not problem then
+    given, problem = options.shown("option", given, method.options)
+    given = type(given) == "table" and options.without_nulls(given) or given
+  end
+  if problem then
+    return nil, problem
+  end
   return method.prepare(state, ids, params, given)
 end
 

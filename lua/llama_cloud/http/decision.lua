@@ -1,9 +1,10 @@
 --- What follows an attempt. A pure function: whether a request may be sent again at all is in retry.lua, where redirects
 --- lead in redirect.lua, and who acts on the decision is request.lua.
 
-local redirect = require("llama_cloud.http.redirect")
-local retry = require("llama_cloud.http.retry")
-local text = require("llama_cloud.base.text")
+local later = require("llama_cloud.base.later")
+local redirect = later.require("llama_cloud.http.redirect")
+local retry = later.require("llama_cloud.http.retry")
+local text = later.require("llama_cloud.base.text")
 
 local decision = {}
 

@@ -3,8 +3,10 @@
 
 local attempts = require("llama_cloud.http.attempt")
 local core = require("llama_cloud.core")
+local later = require("llama_cloud.base.later")
 local decision = require("llama_cloud.http.decision")
-local errors = require("llama_cloud.base.errors")
+local errors = later.require("llama_cloud.base.errors")
+local failure = later.require("llama_cloud.http.failure")
 local headers = require("llama_cloud.http.headers")
 local text = require("llama_cloud.base.text")
 local url = require("llama_cloud.http.url")
@@ -57,11 +59,8 @@ local function tell_pace(state, rate)
   end
 end
 
--- The headers of the next attempt: the service is told how many went before, as the official SDKs tell it.
+-- The headers of a retry: the service is told how many went before, as the official SDKs tell it.
 local function numbered(list, retries)
-  if retries == 0 then
-    return list
-  end
   local copy = table.move(list, 1, #list, 1, {})
   for i = 1, #copy, 2 do
     if text.lower(copy[i]) == "x-stainless-retry-count" and copy[i + 1] then
@@ -76,23 +75,6 @@ end
 local function headers_for(state, call, target)
   local same = url.origin(assert(core.url(target))) == url.origin(assert(core.url(call.url)))
   return same and call.headers or headers.merge(state.anonymous_headers)
-end
-
--- The error for a call whose total_timeout has passed, or would pass before it can go on.
-local function timed_out(call, cause)
-  local message = ("total_timeout of %s s has passed"):format(text.number(call.total_timeout))
-  return errors.new {
-    kind = "timeout",
-    message = cause and ("%s; the last error was: %s"):format(message, cause.message) or message,
-    cause = cause,
-    status = cause and cause.status,
-    retry_after = cause and cause.retry_after,
-    request_id = cause and cause.request_id,
-  }
-end
-
-local function closed(cause)
-  return errors.new { kind = "cancelled", message = attempts.CLOSED, cause = cause }
 end
 
 --- The error for what was begun in the process that this one was forked from: that goes on there, and not here, too.
@@ -138,23 +120,13 @@ end
 -- Tells the gate what an attempt came to.
 local function tell_gate(state, ok, attempt, now)
   if ok or attempt.kind == "response" and attempt.status ~= 429 then
-    tell_pace(state, state.gate:accept(now))
+    local rate = state.gate:accept(now)
+    if rate then
+      tell_pace(state, rate)
+    end
   elseif attempt.kind ~= "response" then
     state.gate:drop(now)
   end
-end
-
--- The error of an attempt, with what was decided about it.
-local function explained(call, course, err, decided)
-  err.retry_after = decided.retry_after
-  if decided.overdue == "passed" then
-    errors.prepend(err, ("total_timeout of %s s has passed: "):format(text.number(call.total_timeout)))
-    err.cause = course.last
-  end
-  if decided.words then
-    errors.append(err, decided.words)
-  end
-  return decided.overdue == "near" and timed_out(call, err) or err
 end
 
 -- Does what was decided about an attempt that did not succeed. Nil: the call goes on; or the error that it ends with.
@@ -168,14 +140,14 @@ local function act(state, call, course, attempt, decided, now)
   if decided.gate then
     tell_pace(state, state.gate:refuse(now, decided.gate, attempt.started))
   end
-  local err = explained(call, course, attempt.error, decided)
+  local err = failure.explain(call, course, attempt.error, decided)
   if decided.act == "fail" then
     return err
   end
   course.retries, course.last = course.retries + 1, err
   log_retry(call, course, decided.delay, err)
   if not waiting.pause(state, decided.delay, course.deadline) then
-    return request.forked(course.process) or closed(err)
+    return request.forked(course.process) or failure.closed(err)
   end
 end
 
@@ -216,14 +188,14 @@ function request.perform(state, call, ahead)
     if not ahead then
       passed, why = pass_gate(state, course.deadline, now)
     end
-    local forked = request.forked(course.process)
-    if forked then
-      return fail(state, call, course, forked)
+    if course.process ~= core.process() then
+      return fail(state, call, course, request.forked(course.process))
     elseif not passed then
-      return fail(state, call, course, why == "timeout" and timed_out(call, course.last) or closed(course.last))
+      local err = why == "timeout" and failure.timed_out(call, course.last) or failure.closed(course.last)
+      return fail(state, call, course, err)
     end
     course.attempts = course.attempts + 1
-    local list = numbered(course.list, course.retries)
+    local list = course.retries == 0 and course.list or numbered(course.list, course.retries)
     local ok, result = attempts.send(state, call, course, list, passed, ahead)
     ahead = nil
     now = core.now()
