@@ -404,10 +404,10 @@ local function take_apart(ids)
 end
 
 --- The method wait_all, as endpoint.lua takes it.
----@param api table the resource's own calls
----@param waiting table the declaration
+---@param api table the resource's own calls, and the declaration of waiting
 ---@return { ids: integer, prepare: function }
-function crowd.method(api, waiting)
+function crowd.method(api)
+  local waiting = api.waiting
   return {
     ids = 1,
     options = polling.more_options(waiting),
@@ -420,12 +420,12 @@ function crowd.method(api, waiting)
         return nil, problem
       end
       -- without an id first, so that what is wrong with the others does not depend on there being one
-      local _, fault = polling.plan(api, waiting, state, "id", params, given)
+      local _, fault = polling.plan(api, state, "id", params, given)
       if fault then
         return nil, fault
       end
       for position, subject in ipairs(subjects) do
-        subject.plan, problem = polling.plan(api, waiting, state, subject.id, params, given)
+        subject.plan, problem = polling.plan(api, state, subject.id, params, given)
         if not subject.plan then
           return nil, ("ids[%d]: %s"):format(position, problem)
         end
