@@ -221,7 +221,7 @@ local function write_body(declared, params, extra)
 end
 
 -- What the calls of a client by one declaration have in common, as a metatable: so a call that waits holds little more than
--- its URL.
+-- its URL. After the first call of nothing but ids there are also its headers and, beside __index, its query.
 local function common(declared, state)
   local meta = state.common[declared]
   if not meta then
@@ -296,6 +296,16 @@ function call.prepare(declared, state, ids, params, given)
   return made, values
 end
 
+local function is_empty(value)
+  return type(value) == "table" and next(value) == nil
+end
+
+-- A call of nothing but ids, after another of its kind: the URL is all that differs. Nil and the problem.
+local function after_another(meta, declared, state, ids)
+  local target, problem = find_target(declared, state, ids)
+  return target and setmetatable({ url = url.with_query(target, meta.query) }, meta), problem
+end
+
 --- The call for these arguments. Nil and the problem, which is the caller's fault.
 ---@param declared LlamaCloud.Declared
 ---@param state LlamaCloud.State
@@ -305,11 +315,21 @@ end
 ---@return LlamaCloud.Call?
 ---@return string? problem
 function call.build(declared, state, ids, params, given)
+  local bare = is_empty(params) and is_empty(given) and not declared.anywhere
+  local meta = bare and state.common[declared]
+  if meta and meta.query then
+    return after_another(meta, declared, state, ids)
+  end
   local made, values = call.prepare(declared, state, ids, params, given)
   if not made then
     return nil, values --[[@as string]]
   end
-  made.url = url.with_query(made.url, url.query(values --[[@as table]], declared.order))
+  local query = url.query(values --[[@as table]], declared.order)
+  made.url = url.with_query(made.url, query)
+  if bare and not made.body then
+    meta = getmetatable(made)
+    meta.query, meta.__index.headers = query, made.headers
+  end
   return made
 end
 
