@@ -65,6 +65,7 @@ int luaopen_llama_cloud_core(lua_State *L) {
   lua_loop_open(L);
   lua_page_open(L);
   lua_redact_open(L);
+  lua_request_open(L);
   lua_transport_open(L);
   lua_url_open(L);
   return 1;

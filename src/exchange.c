@@ -411,7 +411,6 @@ static CURLcode configure_request(exchange *x, CURL *easy) {
   SET(CURLOPT_URL, x->url);
   SET(CURLOPT_PATH_AS_IS, 1L);
   SET(CURLOPT_HTTPHEADER, header_set_lines(x->headers));
-  SET(CURLOPT_ACCEPT_ENCODING, DECODING_ACCEPTED);
   SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* see decoding.h */
   if (x->has_body) {
     /* not POSTFIELDS: libcurl would send those again by itself */

@@ -1,14 +1,19 @@
 #include "header_set.h"
 
+#include "decoding.h"
+
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define ACCEPT_ENCODING "Accept-Encoding"
 
 struct header_set {
   unsigned references;
   struct curl_slist *lines;
   size_t length;  /* of all lines */
   size_t longest; /* of one */
+  bool encoding;  /* Accept-Encoding is among them, or is to be left out */
 };
 
 header_set *header_set_new(void) {
@@ -46,10 +51,15 @@ bool header_set_add(header_set *set, const char *name, const char *value) {
   if (list == NULL)
     return false;
   set->lines = list;
+  set->encoding = set->encoding || curl_strequal(name, ACCEPT_ENCODING);
   set->length += size;
   if (size > set->longest)
     set->longest = size;
   return true;
+}
+
+bool header_set_complete(header_set *set) {
+  return set->encoding || header_set_add(set, ACCEPT_ENCODING, DECODING_ACCEPTED);
 }
 
 header_set *header_set_share(header_set *set) {

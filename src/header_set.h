@@ -17,6 +17,11 @@ header_set *header_set_new(void);
    False: no memory, and the set is as before. */
 bool header_set_add(header_set *set, const char *name, const char *value);
 
+/* Adds, when all others are there, what every request of ours sends unless it has been added or left out:
+   Accept-Encoding. (libcurl's own option for it would be put into words twice for each request.) False: no
+   memory. */
+bool header_set_complete(header_set *set);
+
 /* The same set, for one more owner. */
 header_set *header_set_share(header_set *set);
 

@@ -47,6 +47,8 @@ static header_set *push_set(lua_State *L, int list) {
       lua_out_of_memory(L);
     lua_pop(L, 2);
   }
+  if (!header_set_complete(h->set))
+    lua_out_of_memory(L);
   return h->set;
 }
 

@@ -1,4 +1,4 @@
-/* Reads the request of transport:start out of a Lua table. */
+/* Reads the arguments of transport:start. */
 #ifndef LLAMA_CLOUD_LUA_REQUEST_H
 #define LLAMA_CLOUD_LUA_REQUEST_H
 
@@ -6,10 +6,15 @@
 
 #include <lua.h>
 
-/* Fills *options out of the request, the table at the positive stack index `index`: method, url, headers (as
-   core.headers takes them or what it has returned; a line of more than 256 KiB ends it as refused), body,
-   timeout, connect_timeout and deadline (seconds, none by default), max_response_bytes, proxy, ca_file,
-   verify (true), repeatable (false), fresh.
+/* How many arguments a request has at most. */
+#define LUA_REQUEST_ARGUMENTS 8
+
+/* Fills *options out of the request at the positive stack index `index`, where LUA_REQUEST_ARGUMENTS values
+   are. It is a table: method, url, headers (as core.headers takes them or what it has returned; a line of
+   more than 256 KiB ends it as refused), body, timeout, connect_timeout and deadline (seconds, none by
+   default), max_response_bytes, proxy, ca_file, verify (true), repeatable (false), fresh. Or it is a profile,
+   which core.profile has made, and method, url, headers, body, repeatable, timeout, deadline; fresh is then
+   what is not repeatable.
 
    repeatable: libcurl may send it again by itself when a kept connection dies without an answer. fresh
    (false): it goes out on a connection of its own, and is then sent again exactly when HTTP/2 has refused its
@@ -18,7 +23,8 @@
    died `sent` is true. A POST or the like without a body that is not repeatable is always fresh, and a GET,
    HEAD or DELETE without one that is not fresh always repeatable.
 
-   Leaves on the stack, at most six values, what the options refer to: they are good as long as that is there.
+   Leaves on the stack, at most six values more, what the options refer to: they are good as long as that is
+   there.
    Raises for a field of the wrong type, and when memory runs out. */
 void lua_read_request(lua_State *L, int index, transfer_options *options);
 

@@ -162,18 +162,17 @@ static void start_handle(lua_State *L, token_handle *h, token *k) {
     lua_out_of_memory(L);
 }
 
-/* transport:start(request) -> transfer. request: as lua_read_request takes it. Raises for what that refuses,
+/* transport:start(request…) -> transfer. request: as lua_read_request takes it. Raises for what that refuses,
    and when there is no memory. */
 static int transport_l_start(lua_State *L) {
   transfer_options options;
   token_handle *h;
   check_transport(L);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 2);
+  lua_settop(L, 1 + LUA_REQUEST_ARGUMENTS);
   h = push_handle(L, TRANSFER);
   lua_read_request(L, 2, &options);
   token *k = transfer_new(&options);
-  lua_settop(L, 3);
+  lua_settop(L, 2 + LUA_REQUEST_ARGUMENTS);
   start_handle(L, h, k);
   return 1;
 }

@@ -1,7 +1,8 @@
-/* Lua's view of URLs: text in, a table of parts out. */
+/* Lua's view of URLs: text in, a table of parts out; and the escaping of parts. */
 #include "lua_core.h"
 #include "url.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -56,6 +57,41 @@ static int core_url(lua_State *L) {
   return 1;
 }
 
+/* Whether a byte stands for itself: the unreserved characters of RFC 3986 section 2.3, and those in `also`.
+ */
+static bool is_kept(char c, const char *also) {
+  if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+    return true;
+  return c == '-' || c == '.' || c == '_' || c == '~' || (c != '\0' && strchr(also, c) != NULL);
+}
+
+/* core.escape(text[, also]) -> text: with every byte as %XX that does not stand for itself, nor is in `also`.
+   Raises when memory runs out. */
+static int core_escape(lua_State *L) {
+  size_t length, kept = 0;
+  const char *text = luaL_checklstring(L, 1, &length);
+  const char *also = luaL_optstring(L, 2, "");
+  luaL_Buffer escaped;
+  while (kept < length && is_kept(text[kept], also))
+    kept++;
+  if (kept == length) {
+    lua_settop(L, 1);
+    return 1;
+  }
+  luaL_buffinit(L, &escaped);
+  for (size_t i = 0; i < length; i++) {
+    if (is_kept(text[i], also)) {
+      luaL_addchar(&escaped, text[i]);
+    } else {
+      luaL_addchar(&escaped, '%');
+      luaL_addchar(&escaped, "0123456789ABCDEF"[(unsigned char)text[i] >> 4]);
+      luaL_addchar(&escaped, "0123456789ABCDEF"[(unsigned char)text[i] & 15]);
+    }
+  }
+  luaL_pushresult(&escaped);
+  return 1;
+}
+
 /* As lua_core.h says. */
 void lua_url_open(lua_State *L) {
   luaL_newmetatable(L, URL);
@@ -64,4 +100,6 @@ void lua_url_open(lua_State *L) {
   lua_pop(L, 1);
   lua_pushcfunction(L, core_url);
   lua_setfield(L, -2, "url");
+  lua_pushcfunction(L, core_escape);
+  lua_setfield(L, -2, "escape");
 }

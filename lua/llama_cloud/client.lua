@@ -1,6 +1,7 @@
 --- The client: options and environment, the tree of resources, and calls to paths that no resource covers.
 
-local body_json = require("llama_cloud.endpoint.body")
+local arguments = require("llama_cloud.endpoint.arguments")
+local calls = require("llama_cloud.endpoint.call")
 local core = require("llama_cloud.core")
 local endpoint = require("llama_cloud.endpoint")
 local headers = require("llama_cloud.http.headers")
@@ -10,6 +11,7 @@ local queue = require("llama_cloud.http.queue")
 local request = require("llama_cloud.http.request")
 local resources = require("llama_cloud.resources")
 local secrets = require("llama_cloud.http.secrets")
+local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
 local url = require("llama_cloud.http.url")
 local version = require("llama_cloud.version")
@@ -82,6 +84,7 @@ local regions = {
 ---@field anonymous_headers table<string, string> what other origins get
 ---@field shared { created: table, told: table } what with_options copies share: the ids of the batches they created last (reconcile.remember), and names of fields that nothing had (fields.lua)
 ---@field in_flight table<table, true> tokens that calls of this client wait for
+---@field common table<LlamaCloud.Declared, table> what its calls by one declaration have in common
 ---@field closed boolean
 ---@field given table the options as the caller gave them
 local State = {}
@@ -135,30 +138,16 @@ local function parse_base(name, given)
   return parts
 end
 
-local function copied(source)
-  local copy = {}
-  for name, value in pairs(source or {}) do
-    copy[name] = value
-  end
-  return copy
-end
-
 -- Fills a state's options. The problem, or nil.
 local function resolve(state, given)
-  local resolved = {}
+  local resolved = tables.merged(defaults, options.without_nulls(given))
   state.options = resolved
-  for name, value in pairs(defaults) do
-    resolved[name] = value
-  end
-  for name, value in pairs(options.without_nulls(given)) do
-    resolved[name] = value
-  end
   if resolved.base_url == "" then
     resolved.base_url = nil
   end
   -- copies, for what is checked here must not change afterwards
-  resolved.default_query = copied(resolved.default_query)
-  resolved.default_headers = copied(resolved.default_headers)
+  resolved.default_query = tables.merged(resolved.default_query)
+  resolved.default_headers = tables.merged(resolved.default_headers)
   resolved.api_key = resolved.api_key and text.trim(resolved.api_key)
     or environment("LLAMA_CLOUD_API_KEY")
     or environment("LLAMA_PARSE_API_KEY")
@@ -178,7 +167,7 @@ local function resolve(state, given)
       return name .. " contains a line break or NUL"
     end
   end
-  local problem = endpoint.bad_query(resolved.default_query)
+  local problem = arguments.bad_query(resolved.default_query)
   return problem and "default_query: " .. problem
 end
 
@@ -242,16 +231,16 @@ function State:merged_headers(...)
 end
 
 --- The headers of a call.
----@param has_body boolean
+---@param media? string the type of the body; nil: there is none
 ---@param accept? table another Accept
 ---@param own? table header parameters
 ---@param given? table options.headers
 ---@return (string|false)[]
-function State:headers(has_body, accept, own, given)
-  if not (accept or own or given) then
-    return has_body and self.with_body or self.without_body
+function State:headers(media, accept, own, given)
+  if not (accept or own or given) and (not media or media == "application/json") then
+    return media and self.with_body or self.without_body
   end
-  return self:merged_headers(accept, { ["Content-Type"] = has_body and "application/json" }, own, given)
+  return self:merged_headers(accept, { ["Content-Type"] = media or false }, own, given)
 end
 
 --- The log of a call: it keeps what is secret of the call's own, too.
@@ -317,6 +306,7 @@ local function new_state(given, shared)
     gate = shared and shared.gate or queue.new(),
     shared = shared and shared.shared or { created = {}, told = {} },
     in_flight = setmetatable({}, { __mode = "k" }),
+    common = {},
     closed = false,
   }, State)
   problem = resolve(state, given)
@@ -405,13 +395,7 @@ function Client:with_options(changes)
   if problem then
     error(problem, 2)
   end
-  local merged = {}
-  for name, value in pairs(state.given) do
-    merged[name] = value
-  end
-  for name, value in pairs(changes) do
-    merged[name] = value
-  end
+  local merged = tables.merged(state.given, changes)
   -- region and base_url say the same thing: the newer one counts
   if changes.region ~= nil and changes.base_url == nil then
     merged.base_url = nil
@@ -446,85 +430,31 @@ end
 ---@class LlamaCloud.PathOptions: LlamaCloud.Options
 ---@field body? table|string a table is sent as JSON; a string as it is, with the Content-Type of `headers`
 
-local path_options = {}
-for name, type_name in pairs(endpoint.call_options) do
-  path_options[name] = type_name
-end
-path_options.body = "content"
-
 -- The call to a path or URL. Nil and the problem.
-local function path_call(state, method, path, given)
+local function path_call(state, route, path, given)
   if state.closed then
     return nil, "attempt to use a closed client"
-  elseif type(path) ~= "string" or not (path:find("^/") or path:find("^https?://")) then
-    return nil, "the path must be a string that begins with '/', or a URL"
-  elseif text.has_blanks(path) or path:find("#", 1, true) then
-    return nil, "the path contains white space, a control character or '#': escape it, as %20 or %23"
-  elseif type(given) ~= "table" then
-    return nil, ("options must be a table, not %s"):format(type(given))
   end
   local problem
-  given, problem = options.shown("option", given, path_options)
+  given, problem = options.shown("option", given, route.options)
   if problem then
     return nil, problem
   end
-  problem = options.check("option", given, path_options)
-  if problem then
-    local place = (method == "GET" or method == "DELETE") and "query = { … }" or "body = { … }"
-    return nil,
-      problem:find("^unknown option '[^']*'$") and ("%s: parameters go into %s"):format(problem, place) or problem
+  given = type(given) == "table" and options.without_nulls(given) or given
+  local call
+  call, problem = calls.build(route, state, { path }, {}, given)
+  if problem and problem:find("^unknown option '[^']*'$") then
+    local place = (route.method == "GET" or route.method == "DELETE") and "query = { … }" or "body = { … }"
+    problem = ("%s: parameters go into %s"):format(problem, place)
   end
-  given = options.without_nulls(given)
-  problem = given.headers and headers.check(given.headers) or given.query and endpoint.bad_query(given.query)
-  if problem then
-    return nil, problem
-  elseif given.body and method == "GET" then
-    return nil, "a GET has no body"
-  end
-  local target = path:find("^/") and state.base .. path or path
-  local parts
-  parts, problem = core.url(target)
-  if not parts then
-    return nil, ("%s is not a URL: %s"):format(url.quote(target), problem)
-  elseif parts.user or parts.password then
-    return nil, "the URL must not hold a user name or password: use options.headers"
-  end
-  local body, media = given.body, "application/octet-stream"
-  if type(body) == "table" then
-    media = "application/json"
-    body, problem = body_json.encode(body)
-    if not body then
-      return nil, problem
-    end
-  end
-  local type_header = { ["Content-Type"] = body and media or false }
-  local values = {}
-  local own_origin = url.origin(parts) == state.origin
-  for name, value in pairs(own_origin and state.options.default_query or {}) do
-    values[name] = value
-  end
-  for name, value in pairs(given.query or {}) do
-    values[name] = value
-  end
-  local call = {
-    method = method,
-    url = url.with_query(target, url.query(values, {})),
-    headers = own_origin and state:merged_headers(type_header, given.headers)
-      or headers.merge(state.anonymous_headers, type_header, given.headers),
-    body = body,
-    repeatable = method == "GET" or method == "PUT" or method == "DELETE",
-    returns = "any",
-  }
-  call.log = state:log_for(call.headers, given, parts.query)
-  endpoint.apply_limits(call, state, given)
-  return call
+  return call, problem
 end
 
 for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
-  local name = text.lower(method)
+  local name, route = text.lower(method), calls.undeclared(method)
   Client[name] = function(self, path, given)
     local state = state_of(self, name)
-    local call, problem = path_call(state, method, path, given == nil and {} or given)
+    local call, problem = path_call(state, route, path, given == nil and {} or given)
     if not call then
       error(problem, 2)
     end

@@ -8,13 +8,63 @@ if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then -- older ones could not 
   error("llama_cloud needs Lua 5.4 or 5.5, and this is " .. _VERSION, 0)
 end
 
-local client = require("llama_cloud.client")
 local core = require("llama_cloud.core")
-local date = require("llama_cloud.http.date")
-local errors = require("llama_cloud.base.errors")
-local group = require("llama_cloud.loop.group")
-local loop = require("llama_cloud.loop")
-local texts = require("llama_cloud.base.text")
+local later = require("llama_cloud.base.later")
+
+-- What is compiled when it is first used: all but this file and what it has required.
+local LATER = {
+  "base/errors",
+  "base/tables",
+  "base/text",
+  "base/trace",
+  "client",
+  "endpoint/arguments",
+  "endpoint/body",
+  "endpoint/call",
+  "endpoint/fields",
+  "endpoint/init",
+  "endpoint/list",
+  "endpoint/nearest",
+  "endpoint/options",
+  "endpoint/pace",
+  "endpoint/pages",
+  "endpoint/reconcile",
+  "endpoint/wait",
+  "endpoint/wait_all",
+  "endpoint/waiting",
+  "http/attempt",
+  "http/date",
+  "http/decision",
+  "http/failure",
+  "http/gate",
+  "http/headers",
+  "http/log",
+  "http/queue",
+  "http/redirect",
+  "http/request",
+  "http/retry",
+  "http/secrets",
+  "http/url",
+  "http/waiting",
+  "loop/group",
+  "loop/init",
+  "resources/batches",
+  "resources/beta/batch",
+  "resources/init",
+}
+
+local path = select(2, ...) -- of this file, as `require` tells
+local directory = type(path) == "string" and path:match("^(.*[/\\])init%.lua$")
+if directory then
+  later.keep(directory, LATER)
+end
+
+local client = later.require("llama_cloud.client")
+local date = later.require("llama_cloud.http.date")
+local errors = later.require("llama_cloud.base.errors")
+local group = later.require("llama_cloud.loop.group")
+local loop = later.require("llama_cloud.loop")
+local texts = later.require("llama_cloud.base.text")
 
 ---@class LlamaCloud
 ---@field null userdata
@@ -33,10 +83,21 @@ local llama_cloud = {
   ---   json.decode(text, { null = false, max_depth = 512, repair = false }) -> value | nil, message, offset
   ---   json.encode(value) -> text | nil, message
   json = { decode = core.decode, encode = core.encode, null = core.null },
-
-  new = client.new,
-  is_error = errors.is_error,
 }
+
+--- Makes a client. Raises on a bad option, with what to write instead.
+---@param options? LlamaCloud.ClientOptions
+---@return LlamaCloud.Client
+function llama_cloud.new(options)
+  return client.new(options)
+end
+
+--- Whether a value is an error object of this library.
+---@param value any
+---@return boolean
+function llama_cloud.is_error(value)
+  return errors.is_error(value)
+end
 
 --- Seconds since the epoch of a date as the service writes it.
 ---@param text string ISO 8601: `2019-12-27T18:11:19.117Z`

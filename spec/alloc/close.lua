@@ -2,6 +2,7 @@
 failing(false)
 local core = require("llama_cloud.core")
 local llama_cloud = require("llama_cloud")
+require("spec.support.compiled")
 
 local function check(value, message)
   if not value then

@@ -2,6 +2,7 @@
 -- time, that fail, that are cancelled, and that nobody waits for.
 failing(false)
 local llama_cloud = require("llama_cloud")
+require("spec.support.compiled")
 
 local function check(value, message)
   if not value then

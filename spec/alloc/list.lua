@@ -2,6 +2,7 @@
 -- through, broken off and left to the collector.
 failing(false)
 local llama_cloud = require("llama_cloud")
+require("spec.support.compiled")
 failing(true)
 
 local function check(value, message)

@@ -1,6 +1,7 @@
 -- Run by spec/support/alloc_harness.c: waiting at a gate, with tasks that wait, give up and are cancelled.
 failing(false)
 local llama_cloud = require("llama_cloud")
+require("spec.support.compiled")
 local loop = require("llama_cloud.loop")
 local queue = require("llama_cloud.http.queue")
 

@@ -1,6 +1,7 @@
 -- Run by spec/support/alloc_harness.c, beside the server of spec/support/run_alloc.lua: waiting for one batch.
 failing(false)
 local llama_cloud = require("llama_cloud")
+require("spec.support.compiled")
 
 local function check(value, message)
   if not value then

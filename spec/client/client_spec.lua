@@ -10,23 +10,29 @@ local support = require("spec.support.client")
 local null = llama_cloud.null
 local raises_here = support.raises_here
 
--- The request that f hands to the transport, which sends nothing. Its headers are still the list that they were made of.
+-- The request that f hands to the transport, which sends nothing, with the settings of its profile. Its headers are still
+-- the list that they were made of.
 local function intercepted(f)
-  local real, headers = loop.transport, core.headers
+  local real, headers, profile = loop.transport, core.headers, core.profile
   local seen
-  core.headers = function(list)
-    return list
+  local function as_given(value)
+    return value
   end
+  core.headers, core.profile = as_given, as_given
   loop.transport = function()
     return {
-      start = function(_, request)
-        seen = request
+      start = function(_, settings, method, url, list, body, repeatable, timeout, deadline)
+        seen = { method = method, url = url, headers = list, body = body, repeatable = repeatable }
+        seen.timeout, seen.deadline = timeout, deadline
+        for name, value in pairs(settings) do
+          seen[name] = value
+        end
         error("intercepted", 0)
       end,
     }
   end
   local ok, message = pcall(f)
-  loop.transport, core.headers = real, headers
+  loop.transport, core.headers, core.profile = real, headers, profile
   assert(not ok and message == "intercepted", message)
   return seen
 end

@@ -109,6 +109,12 @@ describe("a request", function()
     assert.matches("gzip", request.headers["accept-encoding"])
   end)
 
+  it("sends another Accept-Encoding where one is given, or none", function()
+    local given = seen { headers = { "accept-encoding", "identity" } }
+    assert.equal("identity", given.headers["accept-encoding"])
+    assert.is_nil(seen({ headers = { "Accept-Encoding", false } }).headers["accept-encoding"])
+  end)
+
   it("leaves out headers that libcurl would send", function()
     local headers = { "Content-Type", false, "Accept", false, "Host", false }
     local request = seen { method = "POST", body = "x", headers = headers }

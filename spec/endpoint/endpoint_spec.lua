@@ -624,6 +624,35 @@ describe("an endpoint", function()
     assert.equal(1, s:count())
   end)
 
+  it("of a resource that has no such method raises at the caller's line, and names the nearest", function()
+    local client = llama_cloud.new { api_key = "llx-key", base_url = "http://127.0.0.1:9" }
+    local line = debug.getinfo(1, "l").currentline
+    local calls = {
+      ["no method 'cancl' (did you mean 'cancel'?)"] = function()
+        client.batches:cancl("bat-1")
+      end,
+      ["no method 'waitall' (did you mean 'wait_all'?)"] = function()
+        client.batches:waitall {}
+      end,
+      ["no method 'retrieve': there are get_processing_results, list"] = function()
+        client.beta.batch.job_items.retrieve("item")
+      end,
+    }
+    local lines = {}
+    for complaint, f in pairs(calls) do
+      local ok, message = pcall(f)
+      assert.is_false(ok)
+      local at, text = message:match("^[^:]*endpoint_spec%.lua:(%d+): (.*)$")
+      assert.equal(complaint, text)
+      lines[#lines + 1] = at - line
+    end
+    table.sort(lines)
+    assert.same({ 3, 6, 9 }, lines)
+    -- what asks what kind of value it is gets an answer
+    assert.is_nil(client.batches[1])
+    assert.is_nil(client.batches.__name)
+  end)
+
   it("hides the client's secrets", function()
     local client = llama_cloud.new { api_key = "llx-secret", base_url = "http://127.0.0.1:9" }
     assert.equal("llama_cloud.batches", tostring(client.batches))

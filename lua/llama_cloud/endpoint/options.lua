@@ -1,75 +1,11 @@
 --- Checking tables of named arguments: unknown names, with the nearest known one, and values of the wrong type.
 
+local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
+local nearest = later.require("llama_cloud.endpoint.nearest")
 local text = require("llama_cloud.base.text")
 
 local options = {}
-
--- The least number of insertions, deletions and replacements, and of swaps of neighbours, that make one word of another.
-local function distance(a, b)
-  local before, above = {}, {}
-  for j = 0, #b do
-    above[j] = j
-  end
-  for i = 1, #a do
-    local row = { [0] = i }
-    for j = 1, #b do
-      local same = a:byte(i) == b:byte(j)
-      row[j] = math.min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (same and 0 or 1))
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-        row[j] = math.min(row[j], before[j - 2] + 1)
-      end
-    end
-    before, above = above, row
-  end
-  return above[#b]
-end
-
--- The known name that is nearest to an unknown one, if any is near, quoted; or the one or two that contain it.
-local function nearest(name, known)
-  name = text.lower(name:sub(1, 100)) -- the longest that is known has 30 letters
-  local best, least = nil, math.huge
-  for candidate in pairs(known) do
-    local d = distance(name, candidate)
-    if d < least or d == least and candidate < best then
-      best, least = candidate, d
-    end
-  end
-  if least <= math.max(2, #name // 3) then
-    return ("'%s'"):format(best)
-  end
-  local around = {}
-  for candidate in pairs(known) do
-    if #name > 2 and candidate:find(name, 1, true) then
-      around[#around + 1] = ("'%s'"):format(candidate)
-    end
-  end
-  table.sort(around)
-  return #around > 0 and #around < 3 and table.concat(around, " or ") or nil
-end
-
-local places = {
-  parameter = "it is an option, and options are in a table after that of the parameters",
-  option = "it is a parameter, and parameters are in a table before that of the options",
-}
-
---- The complaint about a name that does not exist.
----@param what string "parameter" or "option"
----@param name any
----@param known table<string, any>
----@param others? table<string, any> the names of the other kind that the same call takes
----@return string
-function options.unknown(what, name, known, others)
-  if type(name) ~= "string" then
-    return ("%ss are named, as in { name = value }; a %s is not a name"):format(what, type(name))
-  end
-  local complaint = ("unknown %s %s"):format(what, text.quote(name))
-  if others and others[name] then
-    return ("%s: %s"):format(complaint, places[what])
-  end
-  local near = nearest(name, known)
-  return near and ("%s (did you mean %s?)"):format(complaint, near) or complaint
-end
 
 -- Each type: its test, how it is called in a complaint, and whether it is about numbers.
 local types = {
@@ -280,7 +216,7 @@ function options.check(what, given, declared, others)
   for name, value in pairs(given) do
     local type_name = declared[name]
     if not type_name then
-      return options.unknown(what, name, declared, others)
+      return nearest.unknown(what, name, declared, others)
     end
     local problem = options.mismatch(what, name, value, type_name)
     if problem then

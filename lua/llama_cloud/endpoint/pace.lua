@@ -1,8 +1,8 @@
 --- When to poll next, and when to give up.
 
-local core = require("llama_cloud.core")
 local loop = require("llama_cloud.loop")
 local request = require("llama_cloud.http.request")
+local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
 
 local pace = {}
@@ -33,17 +33,12 @@ function pace.next_interval(interval, backoff, max_interval)
   return grown > interval and math.max(interval, math.min(grown, max_interval)) or interval
 end
 
----@class LlamaCloud.Pace when to poll next, and when to give up
----@field process integer in which the wait was begun
+---@class LlamaCloud.Pace when to poll next, and when to give up; there may be one for each of thousands that sleep
 ---@field deadline number
----@field seconds number how long from the beginning to the deadline
 ---@field private interval number
----@field first_interval number
 ---@field private state LlamaCloud.State
----@field private backoff string
----@field private max_interval number
----@field private patience number
----@field private told_statuses table<string, true> unknown statuses that the log was told of
+---@field private given table the options
+---@field private told? table<string, true> unknown statuses that the log was told of
 local Pace = {}
 Pace.__index = Pace
 
@@ -53,16 +48,38 @@ Pace.__index = Pace
 function pace.new(given, state)
   return setmetatable({
     state = state,
-    process = core.process(),
+    given = given,
     interval = given.polling_interval or 1,
-    first_interval = given.polling_interval or 1,
-    backoff = given.backoff or "linear",
-    max_interval = given.max_interval or 5,
     deadline = loop.now() + (given.total_timeout or DEFAULT_TIMEOUT),
-    seconds = given.total_timeout or DEFAULT_TIMEOUT,
-    patience = given.connection_patience or DEFAULT_PATIENCE,
-    told_statuses = {},
   }, Pace)
+end
+
+--- How long from the beginning to the deadline.
+---@return number seconds
+function Pace:length()
+  return self.given.total_timeout or DEFAULT_TIMEOUT
+end
+
+--- How long nothing but connection errors are put up with where the batch was never seen.
+---@return number seconds
+function Pace:patience()
+  return self.given.connection_patience or DEFAULT_PATIENCE
+end
+
+--- The interval before it grows.
+---@return number seconds
+function Pace:first_interval()
+  return self.given.polling_interval or 1
+end
+
+--- Whether the log is to be told of a status: the first time that it is asked.
+---@param status string
+---@return boolean
+function Pace:is_news(status)
+  self.told = self.told or {}
+  local known = self.told[status]
+  self.told[status] = true
+  return not known
 end
 
 --- Tells of a poll that has failed and is followed by another.
@@ -80,25 +97,39 @@ function pace.tell_failure(plan, err, pause)
   })
 end
 
---- Sleeps until the next poll, less up to a tenth, so that many who began together do not stay together; but for as long as
---- the service has asked for with the last error, if there was one, which the log is told of. Never past the deadline; false
---- when that has come. No longer than the client is open: what comes next then is told so.
+--- How long to sleep until the next poll: the interval, less up to a tenth, so that many who began together do not stay
+--- together; but as long as the service has asked for with the last error, if there was one, which the log is told of.
 ---@param cause? LlamaCloud.Error of the last poll
 ---@param plan? LlamaCloud.PollPlan what is polled
----@return boolean
-function Pace:rest(cause, plan)
-  local now = loop.now()
+---@return number? seconds nil: the deadline has come
+---@return boolean last the deadline is nearer
+function Pace:next(cause, plan)
+  local now, given = loop.now(), self.given
   local left = self.deadline - now
   local jitter = 1 - 0.1 * (now * 1000 % 1)
   local pause = math.max(self.interval * jitter, cause and cause.retry_after or 0)
-  self.interval = pace.next_interval(self.interval, self.backoff, self.max_interval)
+  self.interval = pace.next_interval(self.interval, given.backoff or "linear", given.max_interval or 5)
   if cause and plan and pause < left then
     pace.tell_failure(plan, cause, pause)
   end
-  if left > 0 and not request.pause(self.state, pause, self.deadline) then
-    return true
-  end
-  return pause < left and loop.now() < self.deadline
+  return left > 0 and pause or nil, pause >= left
+end
+
+--- Whether the wait goes on after a pause.
+---@param open boolean on false: the client was closed; what comes next is told so
+---@param last boolean the pause was the last
+---@return boolean
+function Pace:goes_on(open, last)
+  return not open or not last and loop.now() < self.deadline
+end
+
+--- Sleeps until the next poll, but never past the deadline, and no longer than the client is open.
+---@param cause? LlamaCloud.Error of the last poll
+---@param plan? LlamaCloud.PollPlan what is polled
+---@return boolean on false: the deadline has come
+function Pace:rest(cause, plan)
+  local pause, last = self:next(cause, plan)
+  return self:goes_on(not pause or request.pause(self.state, pause, self.deadline), last)
 end
 
 --- Sleeps until then, or until the client is closed.
@@ -121,11 +152,8 @@ end
 --- A pace with the same deadline whose intervals begin anew.
 ---@return LlamaCloud.Pace
 function Pace:fork()
-  local copy = {}
-  for name, value in pairs(self) do
-    copy[name] = value
-  end
-  copy.interval = self.first_interval
+  local copy = tables.merged(self)
+  copy.interval = self:first_interval()
   return setmetatable(copy, Pace)
 end
 

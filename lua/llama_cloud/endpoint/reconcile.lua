@@ -7,6 +7,9 @@
 
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
+local options = require("llama_cloud.endpoint.options")
+local pages = require("llama_cloud.endpoint.pages")
+local request = require("llama_cloud.http.request")
 local text = require("llama_cloud.base.text")
 
 local reconcile = {}
@@ -102,6 +105,42 @@ function reconcile.create(send, rest, list, same, returned, log)
   end
   errors.append(err, "; reconcile: " .. seen)
   return nil, err
+end
+
+--- What runs a creation that is looked for in the list if its answer is lost.
+---@param list LlamaCloud.Declared
+---@param rule { by: string, same: string }
+---@param send fun(): table?, LlamaCloud.Error?
+---@param state LlamaCloud.State
+---@param params table
+---@param given table the options, without nulls
+---@param creation LlamaCloud.Call
+---@return fun(): table?, LlamaCloud.Error?
+function reconcile.prepare(list, rule, send, state, params, given, creation)
+  local sent = assert(core.decode(creation.body, { null = true })) -- the caller may change params meanwhile
+  local narrowed = { [rule.by] = sent[rule.by] }
+  local scope = {} -- of the query that is the caller's own
+  for _, name in ipairs { "organization_id", "project_id" } do
+    narrowed[name] = params[name]
+    scope[name] = given.query and given.query[name]
+  end
+  -- total_timeout is each look's anew: what is left of the creation's own may be nothing
+  local each = {
+    timeout = creation.timeout,
+    total_timeout = creation.total_timeout,
+    max_retries = creation.max_retries,
+    headers = given.headers and options.without_nulls(given.headers), -- a copy
+    query = scope,
+  }
+  local function rest(seconds)
+    return request.pause(state, seconds, math.huge)
+  end
+  local function look()
+    return assert(pages.list(list, state, {}, narrowed, each))
+  end
+  return function()
+    return reconcile.create(send, rest, look, sent[rule.same], state.shared.created, creation.log)
+  end
 end
 
 return reconcile

@@ -9,6 +9,7 @@
 ---              it), `since` (the parameter that narrows it by created_at, if there is one), `directory` and
 ---              `directory_field` (the parameter that narrows it by directory, and the field that it compares)
 
+local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
 local fields = require("llama_cloud.endpoint.fields")
 local loop = require("llama_cloud.loop")
@@ -72,9 +73,9 @@ local function limited(plan, call, pace)
   local left = math.max(pace.deadline - now, 0.001)
   plan.silent_since = plan.silent_since or now
   return setmetatable({
-    process = pace.process,
+    process = plan.process,
     total_timeout = math.min(left, call.total_timeout),
-    patient_until = not plan.last and plan.silent_since + pace.patience or nil,
+    patient_until = not plan.last and plan.silent_since + pace:patience() or nil,
   }, { __index = call })
 end
 
@@ -91,11 +92,10 @@ end
 ---@param batch table
 ---@param pace LlamaCloud.Pace
 function polling.note_status(plan, batch, pace)
-  local waiting, status, told = plan.waiting, batch.status, pace.told_statuses
-  if waiting.pending[status] or polling.has_ended(waiting, batch) or told[status] then
+  local waiting, status = plan.waiting, batch.status
+  if waiting.pending[status] or polling.has_ended(waiting, batch) or not pace:is_news(status) then
     return
   end
-  told[status] = true
   local message = "%s %s has the status '%s', which this version does not know: the wait goes on"
   plan.call.log:put("warn", message:format(waiting.noun, plan.id, status), { id = plan.id, status = status })
 end
@@ -157,10 +157,10 @@ local function judge(plan, err, pace)
     return err, false
   elseif err.status then
     plan.silent_since = now
-  elseif not plan.last and err.attempts > 0 and now - plan.silent_since >= pace.patience then
+  elseif not plan.last and err.attempts > 0 and now - plan.silent_since >= pace:patience() then
     local message =
       "%s %s was never seen: nothing but connection errors for %s s (option connection_patience); the last was: %s"
-    message = message:format(plan.waiting.noun, plan.id, text.number(pace.patience), err.message)
+    message = message:format(plan.waiting.noun, plan.id, text.number(pace:patience()), err.message)
     return errors.new { kind = "connection", message = message, cause = err, attempts = err.attempts }, false
   end
   return err, true
@@ -218,7 +218,7 @@ function polling.conclude(plan, batch, pace)
       cause = polling.latest(pace, cause, err, batch)
     end
     if not pace:rest(err, plan) then
-      return nil, polling.overdue(plan, batch, cause, pace.seconds)
+      return nil, polling.overdue(plan, batch, cause, pace:length())
     end
   end
   if plan.fields then
@@ -231,38 +231,53 @@ function polling.conclude(plan, batch, pace)
   return batch
 end
 
--- Polls until the batch has ended or the time is over.
-local function follow(plan, pace)
-  local on_poll = plan.given.on_poll
-  local cause
-  repeat
-    local batch, err, goes_on = polling.poll(plan, plan.call, pace)
-    if batch then
-      cause = nil
-      if on_poll then
-        on_poll(batch)
-      end
-      if polling.has_ended(plan.waiting, batch) then
-        return polling.conclude(plan, batch, pace)
-      end
-    elseif goes_on then
-      cause = polling.latest(pace, cause, err, plan.last)
-    else
-      err.batch = plan.last
-      return nil, err
+-- Polls once. Whether the wait has ended, and what it comes to then.
+local function look(plan, pace)
+  local batch, err, goes_on = polling.poll(plan, plan.call, pace)
+  if batch then
+    plan.cause = nil
+    if plan.given.on_poll then
+      plan.given.on_poll(batch)
     end
-  until not pace:rest(cause, plan)
-  return nil, polling.overdue(plan, plan.last, cause, pace.seconds)
+    if polling.has_ended(plan.waiting, batch) then
+      return true, polling.conclude(plan, batch, pace)
+    end
+  elseif goes_on then
+    plan.cause = polling.latest(pace, plan.cause, err, plan.last)
+  else
+    err.batch = plan.last
+    return true, nil, err
+  end
+  return false
+end
+
+-- Polls until the batch has ended or the time is over. It sleeps here and not in pace:rest, and with few locals: thousands
+-- may sleep, and whatever a coroutine is in the middle of takes memory.
+local function follow(plan, pace)
+  while true do
+    do
+      local ended, batch, err = look(plan, pace)
+      if ended then
+        return batch, err
+      end
+    end
+    local pause, last = pace:next(plan.cause, plan)
+    if not pace:goes_on(not pause or request.pause(plan.state, pause, pace.deadline), last) then
+      return nil, polling.overdue(plan, plan.last, plan.cause, pace:length())
+    end
+  end
 end
 
 ---@class LlamaCloud.PollPlan what is polled, checked and ready
 ---@field state LlamaCloud.State
+---@field process integer in which the wait was begun
 ---@field waiting table the declaration
 ---@field id string
 ---@field call LlamaCloud.Call gets the batch
 ---@field final? LlamaCloud.Call gets it as the caller wants it in the end, if that is more
 ---@field given table the options
 ---@field last? table the batch as last seen; nil: never
+---@field cause? LlamaCloud.Error what went wrong last, since the batch was last seen
 ---@field fields? LlamaCloud.Fields what the batch is to have in the end
 ---@field silent_since? number when the service was last heard of, or the first poll began
 ---@field young_until? number until when a batch that is not found is waited for
@@ -354,7 +369,7 @@ function Watch.__call(self)
     if not self.pace then
       self.pace = polling.new_pace(plan.given, plan.state)
     elseif not self.pace:rest(cause, plan) then
-      give_up(self, polling.overdue(plan, plan.last, cause, self.pace.seconds))
+      give_up(self, polling.overdue(plan, plan.last, cause, self.pace:length()))
     end
     local batch, err, goes_on = polling.poll(plan, plan.call, self.pace)
     if self.ended then
@@ -417,27 +432,26 @@ function polling.fields(waiting, wanted)
 end
 
 --- Makes what is polled out of the arguments of wait or watch. Nil and the problem, which is the caller's fault.
----@param api table the resource's own calls: api.get(state, ids, params, given) -> call | nil, problem
----@param waiting table the declaration
+---@param api table the resource's own calls: api.get(state, ids, params, given) -> call | nil, problem; `plans`: a metatable
 ---@param state LlamaCloud.State
 ---@param id any
 ---@param params table
 ---@param given table checked
 ---@return LlamaCloud.PollPlan?
 ---@return string? problem
-function polling.plan(api, waiting, state, id, params, given)
+function polling.plan(api, state, id, params, given)
   local each = options_of_polls(given)
-  each.fields = polling.fields(waiting, given.fields)
+  each.fields = polling.fields(api.waiting, given.fields)
   -- with all the params first, so that a fault in any of them is found
   local call, problem = api.get(state, { id }, params, each)
   if not call then
     return nil, problem
   end
-  local plan = { state = state, waiting = waiting, id = id, call = call, given = given }
+  local plan = setmetatable({ state = state, process = core.process(), id = id, call = call, given = given }, api.plans)
   plan.fields = fields.watch(given.fields, state)
   local shared, finally = {}, false
   for name, value in pairs(params) do
-    if waiting.final[name] then
+    if api.waiting.final[name] then
       finally = finally or type(value) == "table" and next(value) ~= nil
     else
       shared[name] = value
@@ -459,19 +473,11 @@ end
 --- The methods of waiting, as endpoint.lua takes them: each with the number of its arguments before params, and what makes
 --- something to run of its arguments.
 ---@param api table
----@param waiting table
 ---@return table<string, { ids: integer, options: table<string, string>, prepare: function }>
-function polling.methods(api, waiting)
-  local function prepare_with(use)
-    return function(state, ids, params, given)
-      local plan, problem = polling.plan(api, waiting, state, ids[1], params, given)
-      if not plan then
-        return nil, problem
-      end
-      return function()
-        return use(plan)
-      end
-    end
+function polling.methods(api)
+  local waiting = api.waiting
+  local function prepare(state, ids, params, given)
+    return polling.plan(api, state, ids[1], params, given)
   end
 
   local function prepare_run(state, _, params, given)
@@ -483,13 +489,13 @@ function polling.methods(api, waiting)
     end
     local get_params =
       { expand = given.expand, project_id = params.project_id, organization_id = params.organization_id }
-    local _, fault = polling.plan(api, waiting, state, "id", get_params, given)
+    local _, fault = polling.plan(api, state, "id", get_params, given)
     if fault then
       return nil, fault
     end
     return function()
       return polling.run(state, create, function(id)
-        return polling.plan(api, waiting, state, id, get_params, given)
+        return polling.plan(api, state, id, get_params, given)
       end, given)
     end
   end
@@ -500,8 +506,8 @@ function polling.methods(api, waiting)
     options_of_run[name] = type_name
   end
   return {
-    wait = { ids = 1, prepare = prepare_with(polling.wait), options = options },
-    watch = { ids = 1, prepare = prepare_with(polling.watch), options = options },
+    wait = { ids = 1, prepare = prepare, run = polling.wait, options = options },
+    watch = { ids = 1, prepare = prepare, run = polling.watch, options = options },
     run = { ids = 0, prepare = prepare_run, options = options_of_run },
   }
 end

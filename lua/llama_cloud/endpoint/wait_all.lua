@@ -9,9 +9,11 @@
 --- did not show is fetched singly. One that has saved nothing, or that the service refuses, is not tried again. While the
 --- list cannot be had, and single batches can, they are fetched singly and a sweep is tried now and then.
 
+local core = require("llama_cloud.core")
 local date = require("llama_cloud.http.date")
 local fields = require("llama_cloud.endpoint.fields")
 local group = require("llama_cloud.loop.group")
+local list_of = require("llama_cloud.endpoint.list")
 local loop = require("llama_cloud.loop")
 local pace = require("llama_cloud.endpoint.pace")
 local polling = require("llama_cloud.endpoint.wait")
@@ -38,6 +40,7 @@ local LAST_LOOK = 1 -- seconds for a last look at what was not looked at in time
 ---@field private state LlamaCloud.State
 ---@field private log LlamaCloud.Log
 ---@field private group LlamaCloud.Group
+---@field private process integer in which it was begun
 ---@field private left_at number when the caller last went away with a batch, to come for the next one later
 ---@field private missed boolean the time was over while the caller was away, so that nobody could look
 local Crowd = {}
@@ -222,7 +225,7 @@ local function look(many)
   visit_each(many, singly)
   if many.singly_for > 0 then
     many.singly_for = many.singly_for - 1
-  elseif not request.forked(many.pace.process) and #swept > (many.sweep_pages or #swept // many.rule.size + 1) then
+  elseif not request.forked(many.process) and #swept > (many.sweep_pages or #swept // many.rule.size + 1) then
     swept = sweep(many, swept)
   end
   visit_each(many, swept)
@@ -276,7 +279,7 @@ local function end_in_time(many)
     local entry = many.entries[id]
     if entry then
       local cause = entry.cause or many.cause
-      deliver(many, entry, nil, polling.overdue(entry.plan, entry.batch, cause, many.pace.seconds))
+      deliver(many, entry, nil, polling.overdue(entry.plan, entry.batch, cause, many.pace:length()))
     end
   end
 end
@@ -284,7 +287,7 @@ end
 -- The next one that has ended.
 local function take(self)
   local deadline = self.pace.deadline
-  if self.left_at < deadline and loop.now() > deadline + self.pace.first_interval then
+  if self.left_at < deadline and loop.now() > deadline + self.pace:first_interval() then
     self.missed = true
   end
   local held_up = self.group:drive(function()
@@ -350,6 +353,7 @@ function crowd.new(state, waiting, subjects, given, list)
     singly_for = 0,
     not_before = -math.huge,
     log = state:log_for(state:merged_headers(given.headers), given),
+    process = core.process(),
     left_at = loop.now(),
     missed = false,
     group = group.new(),
@@ -401,25 +405,28 @@ local function take_apart(ids)
 end
 
 --- The method wait_all, as endpoint.lua takes it.
----@param api table the resource's own calls
----@param waiting table the declaration
+---@param api table the resource's own calls, and the declaration of waiting
 ---@return { ids: integer, prepare: function }
-function crowd.method(api, waiting)
+function crowd.method(api)
+  local waiting = api.waiting
   return {
     ids = 1,
     options = polling.more_options(waiting),
+    refuse = function(given)
+      return list_of.is_list(given) and "wait_all takes an array: give it assert(list:all())" or nil
+    end,
     prepare = function(state, ids, params, given)
       local subjects, problem = take_apart(ids[1])
       if not subjects then
         return nil, problem
       end
       -- without an id first, so that what is wrong with the others does not depend on there being one
-      local _, fault = polling.plan(api, waiting, state, "id", params, given)
+      local _, fault = polling.plan(api, state, "id", params, given)
       if fault then
         return nil, fault
       end
       for position, subject in ipairs(subjects) do
-        subject.plan, problem = polling.plan(api, waiting, state, subject.id, params, given)
+        subject.plan, problem = polling.plan(api, state, subject.id, params, given)
         if not subject.plan then
           return nil, ("ids[%d]: %s"):format(position, problem)
         end

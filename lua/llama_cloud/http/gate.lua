@@ -77,8 +77,11 @@ end
 ---@return number rate math.huge: as many as come
 function Gate:rate(now)
   local base, ceiling = self.base, self.ceiling
+  if base == math.huge then
+    return math.huge
+  end
   local elapsed = math.max(0, now - self.open_at)
-  if base == math.huge or elapsed >= MEMORY then
+  if elapsed >= MEMORY then
     return math.huge
   end
   local rate = base * 2 ^ (elapsed * self.doublings)
@@ -97,7 +100,10 @@ end
 
 -- Forgets the counts that are older than a second.
 local function move_on(self, now)
-  local slot = math.floor(now * SLOTS)
+  local slot = now * SLOTS // 1 | 0
+  if slot == self.slot then
+    return
+  end
   for i = math.max(self.slot, slot - SLOTS) + 1, slot do
     self.counts[i % SLOTS + 1] = 0
   end
@@ -118,11 +124,14 @@ end
 ---@param now number seconds
 ---@return number seconds 0: it may pass now
 function Gate:delay(now)
-  local due = math.max(self.open_at, self.next_at)
+  local due = self.open_at
+  if self.next_at > due then
+    due = self.next_at
+  end
   if self.credit <= 0 then
     due = math.max(due, self.credited_at + OPENING_REFILL)
   end
-  return math.max(0, due - now)
+  return due > now and due - now or 0
 end
 
 --- A call passes.

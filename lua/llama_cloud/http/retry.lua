@@ -1,15 +1,10 @@
 --- Whether a request is sent again, and when. Pure functions.
 
+local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
-local date = require("llama_cloud.http.date")
+local date = later.require("llama_cloud.http.date")
 
 local retry = {}
-
----@class LlamaCloud.Attempt what one attempt came to
----@field kind "response"|"connection"|"refused"|"timeout"|"too_large"|"encoding"|"cancelled"|"decode" the transport's word, or decode
----@field status integer HTTP status; 0 when there is none
----@field sent boolean whether the service may have seen the whole request
----@field headers table<string, string> the response's headers, names in lower case
 
 --- The backoff: 0.5, 1, 2, 4, 8, 8 … seconds, less up to a quarter. The pause before the next attempt is the longer of it and
 --- of what the service asks for, which is the least that it wants, and may be nothing.

@@ -5,22 +5,18 @@ local text = require("llama_cloud.base.text")
 
 local url = {}
 
-local function percent(character)
-  return ("%%%02X"):format(character:byte())
-end
-
 --- Escapes a query's key or value: everything but the unreserved characters of RFC 3986 section 2.3.
 ---@param s string
 ---@return string
 function url.escape_query(s)
-  return (s:gsub("[^A-Za-z0-9%-._~]", percent))
+  return core.escape(s)
 end
 
 --- Escapes a segment of a path: a slash in it becomes `%2F`.
 ---@param s string
 ---@return string
 function url.escape_segment(s)
-  return (s:gsub("[^A-Za-z0-9%-._~!$&'()*+,;=:@]", percent))
+  return core.escape(s, "!$&'()*+,;=:@")
 end
 
 -- Appends `name=value`; once per element for an array (RFC 6570 explode style, as the SDKs do).
@@ -40,6 +36,9 @@ end
 ---@param order string[]
 ---@return string
 function url.query(values, order)
+  if next(values) == nil then
+    return ""
+  end
   local parts, known = {}, {}
   for _, name in ipairs(order) do
     known[name] = true

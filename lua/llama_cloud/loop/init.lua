@@ -4,9 +4,10 @@
 --- loop/*.lua), or, where it cannot be suspended, by blocking the thread. Whoever steps the transport marks the waiters
 --- of what has ended; none is ever resumed from there.
 
+local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
-local errors = require("llama_cloud.base.errors")
-local trace = require("llama_cloud.base.trace")
+local errors = later.require("llama_cloud.base.errors")
+local trace = later.require("llama_cloud.base.trace")
 
 local modules, require = package.loaded, require -- here, for an application may take them away later
 
@@ -298,8 +299,12 @@ engine, transport, root = core.loop(PARK, {
   cancelled = function()
     return errors.new { kind = "cancelled", message = "the task was cancelled", cause = false }
   end,
-  trace_of = trace.of,
-  trace_raise = trace.raise,
+  trace_of = function(co, err)
+    return trace.of(co, err)
+  end,
+  trace_raise = function(err, frames)
+    trace.raise(err, frames)
+  end,
   close = coroutine.close,
 })
 loop.engine, loop.root = engine, root

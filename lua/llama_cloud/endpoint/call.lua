@@ -1,0 +1,336 @@
+--- A declaration, and arguments, become a call: path, query, headers and body. A path that no resource covers is called by
+--- a declaration made on the spot, which has no parameters.
+
+local later = require("llama_cloud.base.later")
+local arguments = require("llama_cloud.endpoint.arguments")
+local body_json = later.require("llama_cloud.endpoint.body")
+local core = require("llama_cloud.core")
+local date = later.require("llama_cloud.http.date")
+local headers = require("llama_cloud.http.headers")
+local options = require("llama_cloud.endpoint.options")
+local tables = require("llama_cloud.base.tables")
+local text = require("llama_cloud.base.text")
+local url = require("llama_cloud.http.url")
+
+local call = {}
+
+--- The options that any call takes.
+call.options = {
+  timeout = "seconds",
+  total_timeout = "seconds",
+  max_retries = "count",
+  headers = "table",
+  query = "table",
+  body = "table",
+}
+
+---@class LlamaCloud.Options options of one call
+---@field timeout? number seconds for one attempt
+---@field total_timeout? number seconds for the whole call: queueing, pauses and all attempts; of a list: for each page
+---@field max_retries? integer
+---@field headers? table<string, string|false> over the client's; false leaves one out
+---@field query? table<string, any> over what the method built, for parameters that this version does not know
+---@field body? table<string, any> over what the method built, likewise
+---@field fields? string[] of a GET: only these fields of the answer, or of each item, are decoded
+---@field prefetch? boolean of a list: false: no page is asked for before it is needed
+---@field concurrency? integer of a list by offset: how many pages may be under way at once, where the total is known; 8
+
+local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 9110 section 9.2.2
+
+---@class LlamaCloud.Declared a declaration, taken apart once
+---@field title string the method and the path, for messages
+---@field method string
+---@field path string[] the pieces of the path: before, between and after its ids
+---@field ids string[] the names in the path
+---@field types table<string, string> of all parameters
+---@field required string[]
+---@field order string[] of the query
+---@field header_names table<string, string> name to the name on the wire
+---@field query_names table<string, string> likewise
+---@field body_names table<string, string> likewise
+---@field has_body boolean a JSON body is always sent
+---@field accept? string another Accept header
+---@field pagination? table
+---@field reconcile? table
+---@field repeatable boolean
+---@field returns "object"|"any"
+---@field options table<string, string> name to type
+---@field anywhere? boolean the path is an argument, and may be a URL
+
+--- Takes a declaration apart.
+---@param declaration table see endpoint/init.lua
+---@return LlamaCloud.Declared
+function call.declare(declaration)
+  local method, path = declaration[1]:match("^([A-Z]+) (/[^ ]*)$")
+  local declared = {
+    title = declaration[1],
+    method = method,
+    path = {},
+    ids = {},
+    types = {},
+    required = {},
+    order = {},
+    header_names = {},
+    query_names = {},
+    body_names = {},
+    has_body = declaration.body ~= nil,
+    accept = declaration.accept,
+    pagination = declaration.pagination,
+    reconcile = declaration.reconcile,
+    repeatable = HARMLESS[method] or declaration.repeatable or false,
+    returns = "object",
+    options = tables.merged(call.options),
+  }
+  for piece, name in (path .. "{}"):gmatch("([^{]*){([a-z0-9_]*)}") do
+    table.insert(declared.path, piece)
+    declared.ids[#declared.path] = name ~= "" and name or nil
+  end
+  for _, place in ipairs { "query", "header", "body" } do
+    for _, parameter in ipairs(declaration[place] or {}) do
+      local name = parameter[1]
+      declared.types[name] = parameter[2]
+      declared[place .. "_names"][name] = parameter.wire or name
+      if parameter.required then
+        table.insert(declared.required, name)
+      end
+      if place == "query" then
+        table.insert(declared.order, name)
+      end
+    end
+  end
+  declared.options.reconcile = declared.reconcile and "boolean"
+  declared.options.fields = method == "GET" and "names" or nil
+  if declared.pagination then
+    declared.options.prefetch = "boolean"
+    declared.options.concurrency = declared.pagination.kind == "offset" and "count" or nil
+  end
+  return declared
+end
+
+--- The declaration of all paths that no resource covers: the path, or a URL, takes the place of the only id.
+---@param method string
+---@return LlamaCloud.Declared
+function call.undeclared(method)
+  local declared = call.declare { method .. " /" }
+  declared.anywhere, declared.returns = true, "any"
+  declared.options.body, declared.options.fields = "content", nil
+  return declared
+end
+
+-- The URL of a path that no resource covers, and its parts. Nil and the problem.
+local function find_anywhere(state, path)
+  if type(path) ~= "string" or not (path:find("^/") or path:find("^https?://")) then
+    return nil, "the path must be a string that begins with '/', or a URL"
+  elseif text.has_blanks(path) or path:find("#", 1, true) then
+    return nil, "the path contains white space, a control character or '#': escape it, as %20 or %23"
+  end
+  local target = path:find("^/") and state.base .. path or path
+  local parts, problem = core.url(target)
+  if not parts then
+    return nil, ("%s is not a URL: %s"):format(url.quote(target), problem)
+  elseif parts.user or parts.password then
+    return nil, "the URL must not hold a user name or password: use options.headers"
+  end
+  return target, nil, parts
+end
+
+-- The URL without the query that the arguments make, and of one that the caller has written its parts. Nil and the problem.
+local function find_target(declared, state, ids)
+  if declared.anywhere then
+    return find_anywhere(state, ids[1])
+  end
+  local path = declared.path[1]
+  for position, name in ipairs(declared.ids) do
+    local problem = arguments.bad_id(name, ids[position])
+    if problem then
+      return nil, problem
+    end
+    path = path .. url.escape_segment(ids[position]) .. declared.path[position + 1]
+  end
+  return state.base .. path
+end
+
+local function null_to_nil(value)
+  if value ~= core.null then
+    return value
+  end
+end
+
+-- A value as it goes into a query or a header.
+local function plain(value, type_name)
+  if type_name == "date" and type(value) == "number" then
+    return date.format(value)
+  end
+  return value
+end
+
+-- A value as it goes into the body: what is declared an integer or an array is written as one.
+local function bodily(value, type_name)
+  if value == core.null then
+    return value
+  elseif type_name == "integer" then
+    return math.tointeger(value)
+  elseif (type_name == "array" or type_name == "strings") and next(value) == nil then
+    return core.array {}
+  end
+  return plain(value, type_name)
+end
+
+-- The query's values: the client's defaults, which another origin does not get, its scope, the call's own, and
+-- options.query over all of them.
+local function query_values(declared, state, params, extra, own_origin)
+  local values = tables.merged(own_origin and state.options.default_query)
+  local names = declared.query_names
+  for name, value in pairs(state.scope) do
+    if names[name] then
+      values[name] = value
+    end
+  end
+  for name, value in pairs(params) do
+    if names[name] then
+      values[name] = plain(value, declared.types[name])
+    end
+  end
+  for name, value in pairs(extra or {}) do
+    values[name] = value
+  end
+  return values
+end
+
+-- The body and its media type. Nil where the call has none; nil, nil and the problem.
+local function write_body(declared, params, extra)
+  if type(extra) == "string" then
+    return extra, "application/octet-stream"
+  elseif not declared.has_body and not extra then
+    return nil
+  end
+  local body = extra or {}
+  if declared.has_body then
+    body = {}
+    for name in pairs(declared.body_names) do
+      if params[name] ~= nil then
+        body[name] = bodily(params[name], declared.types[name])
+      end
+    end
+    for name, value in pairs(extra or {}) do
+      body[name] = value
+    end
+  end
+  local json, problem = body_json.encode(body)
+  return json, "application/json", problem
+end
+
+-- What the calls of a client by one declaration have in common, as a metatable: so a call that waits holds little more than
+-- its URL. After the first call of nothing but ids there are also its headers and, beside __index, its query.
+local function common(declared, state)
+  local meta = state.common[declared]
+  if not meta then
+    meta = {
+      __index = {
+        method = declared.method,
+        repeatable = declared.repeatable,
+        returns = declared.returns,
+        log = state.log,
+        timeout = state.options.timeout,
+        total_timeout = state.options.total_timeout,
+        max_retries = state.options.max_retries,
+      },
+    }
+    state.common[declared] = meta
+  end
+  return meta
+end
+
+-- The headers: those of the client for its own origin only.
+local function write_headers(declared, state, params, given, media, own_origin)
+  if not own_origin then
+    return headers.merge(state.anonymous_headers, { ["Content-Type"] = media or false }, given.headers)
+  end
+  local own
+  for name, wire in pairs(declared.header_names) do
+    own = own or {}
+    own[wire] = null_to_nil(params[name])
+  end
+  return state:headers(media, declared.accept and { Accept = declared.accept }, own, given.headers)
+end
+
+--- The call for these arguments, its query apart. Nil and the problem, which is the caller's fault.
+---@param declared LlamaCloud.Declared
+---@param state LlamaCloud.State
+---@param ids any[]
+---@param params table
+---@param given table the options, without nulls
+---@return LlamaCloud.Call?
+---@return table|string values of the query, or the problem
+function call.prepare(declared, state, ids, params, given)
+  local problem = arguments.problem(declared, params, given)
+  if problem then
+    return nil, problem
+  end
+  params, given = options.with_arrays(params, declared.types), options.with_arrays(given, declared.options)
+  local target, parts
+  target, problem, parts = find_target(declared, state, ids)
+  if not target then
+    return nil, problem
+  end
+  local own_origin = not parts or url.origin(parts) == state.origin
+  local values = query_values(declared, state, params, given.query, own_origin)
+  problem = arguments.bad_query(values)
+  if problem then
+    return nil, problem
+  end
+  local body, media
+  body, media, problem = write_body(declared, params, given.body)
+  if problem then
+    return nil, problem
+  end
+  local list = write_headers(declared, state, params, given, media, own_origin)
+  local made = setmetatable({ url = target, headers = list }, common(declared, state))
+  made.body = body
+  made.timeout, made.total_timeout, made.max_retries = given.timeout, given.total_timeout, given.max_retries
+  made.decoding = given.fields and { fields = tables.merged(given.fields) }
+  local log = state:log_for(list, given, parts and parts.query)
+  if log ~= state.log then
+    made.log = log
+  end
+  return made, values
+end
+
+local function is_empty(value)
+  return type(value) == "table" and next(value) == nil
+end
+
+-- A call of nothing but ids, after another of its kind: the URL is all that differs. Nil and the problem.
+local function after_another(meta, declared, state, ids)
+  local target, problem = find_target(declared, state, ids)
+  return target and setmetatable({ url = url.with_query(target, meta.query) }, meta), problem
+end
+
+--- The call for these arguments. Nil and the problem, which is the caller's fault.
+---@param declared LlamaCloud.Declared
+---@param state LlamaCloud.State
+---@param ids any[]
+---@param params table
+---@param given table the options, without nulls
+---@return LlamaCloud.Call?
+---@return string? problem
+function call.build(declared, state, ids, params, given)
+  local bare = is_empty(params) and is_empty(given) and not declared.anywhere
+  local meta = bare and state.common[declared]
+  if meta and meta.query then
+    return after_another(meta, declared, state, ids)
+  end
+  local made, values = call.prepare(declared, state, ids, params, given)
+  if not made then
+    return nil, values --[[@as string]]
+  end
+  local query = url.query(values --[[@as table]], declared.order)
+  made.url = url.with_query(made.url, query)
+  if bare and not made.body then
+    meta = getmetatable(made)
+    meta.query, meta.__index.headers = query, made.headers
+  end
+  return made
+end
+
+return call

@@ -1,0 +1,83 @@
+--- A declaration with pages, and arguments, become a list.
+
+local call = require("llama_cloud.endpoint.call")
+local core = require("llama_cloud.core")
+local fields = require("llama_cloud.endpoint.fields")
+local list = require("llama_cloud.endpoint.list")
+local request = require("llama_cloud.http.request")
+local url = require("llama_cloud.http.url")
+
+local pages = {}
+
+local function null_to_nil(value)
+  if value ~= core.null then
+    return value
+  end
+end
+
+-- Where a list begins. Nil: where the service begins; nil and the problem.
+local function beginning(scheme, position)
+  if scheme.kind == "offset" then
+    position = math.tointeger(position or 0)
+    if not position or position < 0 then
+      return nil, "parameter 'offset' must be an integer that is not negative"
+    end
+  elseif position == "" then
+    position = nil
+  end
+  return position
+end
+
+--- Makes a list. Its pages differ in one query parameter, which goes last. Nil and the problem, which is the caller's fault.
+---@param declared LlamaCloud.Declared
+---@param state LlamaCloud.State
+---@param ids any[]
+---@param params table
+---@param given table the options, without nulls
+---@return LlamaCloud.List?
+---@return string? problem
+function pages.list(declared, state, ids, params, given)
+  local made, values = call.prepare(declared, state, ids, params, given)
+  if not made then
+    return nil, values --[[@as string]]
+  end
+  local scheme = declared.pagination
+  local name = scheme.kind == "cursor" and "page_token" or "offset"
+  local explicit = null_to_nil(values[name]) ~= nil
+  local position, problem = beginning(scheme, null_to_nil(values[name]))
+  if problem then
+    return nil, problem
+  end
+  local limit = null_to_nil(values.limit)
+  limit = math.tointeger(tonumber(limit)) or scheme.default_limit -- options.query may hold anything
+  values[name] = nil
+  local base = url.with_query(made.url, url.query(values, declared.order))
+  made.returns = "page"
+  local function page_call(at)
+    local target = base
+    if at and (explicit or at ~= 0) then
+      target = url.with_query(base, url.query({ [name] = at }, {}))
+    end
+    return setmetatable({ url = target }, { __index = made })
+  end
+  local object = list.new({
+    scheme = scheme,
+    position = position,
+    limit = limit,
+    url = made.url,
+    decoding = made.decoding,
+    prefetch = given.prefetch,
+    concurrency = given.concurrency,
+  }, {
+    fetch = function(at, ahead)
+      return request.perform(state, page_call(at), ahead)
+    end,
+    start = function(at)
+      return request.start_ahead(state, page_call(at))
+    end,
+  })
+  object.fields = made.decoding and fields.watch(made.decoding.fields, state)
+  return object
+end
+
+return pages

@@ -1,0 +1,171 @@
+--- What an attempt came to that did not succeed, and the error that is made of it.
+
+local core = require("llama_cloud.core")
+local errors = require("llama_cloud.base.errors")
+local text = require("llama_cloud.base.text")
+
+local failure = {}
+
+---@class LlamaCloud.Attempt what one attempt that did not succeed came to
+---@field kind "response"|"connection"|"refused"|"timeout"|"too_large"|"encoding"|"cancelled"|"decode" the transport's word, or decode
+---@field status integer HTTP status; 0 when there is none
+---@field sent boolean whether the service may have seen the whole request
+---@field headers table<string, string> the response's headers, names in lower case
+---@field started number when it was started
+---@field error LlamaCloud.Error
+
+-- bytes of a body that is no answer which an error keeps: looking for secrets in 256 MiB can take seconds
+local MOST_OF_BODY = 16 << 20
+local MOST_OF_SECRET = 64 << 10 -- and what a secret may take up in it, however it is escaped
+
+-- What of a body that is no answer an error keeps. One that is longer is clean already: of a secret that the end cuts in
+-- two, the first part would not be found.
+local function kept_body(call, transfer)
+  local body = transfer:body(MOST_OF_BODY + MOST_OF_SECRET)
+  local excess = #body - MOST_OF_BODY
+  return excess <= 0 and body or call.log:clean(body):sub(1, -excess - 1)
+end
+
+--- The error for a response of status 2xx that cannot be used.
+---@param call LlamaCloud.Call
+---@param transfer table
+---@param status integer
+---@param message? string the decoder's; nil where the value is no object
+---@return LlamaCloud.Error
+function failure.useless(call, transfer, status, message)
+  local response_headers = call.log:clean(transfer:headers())
+  if message == core.overdue then
+    return errors.new {
+      kind = "timeout",
+      message = "the response came, but " .. message,
+      status = status,
+      headers = response_headers,
+    }
+  end
+  local body = call.log:clean(kept_body(call, transfer))
+  if body == "" then
+    message = "the response is empty instead of JSON"
+  else
+    message = message and "the response is not valid JSON: " .. message or "the response is JSON, but not an object"
+    message = ("%s; it begins: %s"):format(message, text.excerpt(body, 200))
+  end
+  return errors.new {
+    kind = "decode",
+    message = message,
+    status = status,
+    headers = response_headers,
+    body = body,
+    request_id = response_headers["x-request-id"] or response_headers["x-correlation-id"],
+  }
+end
+
+-- What to do about a request that cannot be sent, by what the transport says that is about; %s is the file, or the
+-- environment variable, that is to blame.
+local REMEDIES = {
+  ca_file = "the client's option ca_file, '%s', must name a file of certificates, as PEM",
+  no_ca_file = "install the package ca-certificates, or name a file of certificates by the client's option ca_file",
+  certificate = "if it is of an authority of your own, name its file by the client's option ca_file",
+  host = "check base_url; a name outside of ASCII is to be written as punycode: xn--…",
+  proxy = 'check the client\'s option proxy; "" is none',
+  environment_proxy = 'the proxy is that of the environment variable %s; the client\'s option proxy = "" is none',
+  url = "check base_url",
+}
+
+-- The remedy, or nil. `about` and `variable`: see transfer:outcome.
+local function remedy_for(state, about, variable)
+  if about == "ca_file" and not state.options.ca_file then
+    about = "no_ca_file"
+  elseif about == "proxy" and variable then
+    about = "environment_proxy"
+  end
+  local remedy = REMEDIES[about]
+  return remedy and remedy:format(variable or state.options.ca_file)
+end
+
+local CLOSED = "the client was closed"
+
+-- The error for an attempt that has no response that could be used.
+local function without_response(state, transfer, kind, message, status)
+  local _, _, about, variable = transfer:outcome()
+  local err = { kind = kind, status = status > 0 and status or nil }
+  if kind == "cancelled" and message == kind then -- or the core says why: after a fork
+    message = CLOSED
+  elseif kind == "too_large" then
+    message = message .. ": raise the client's option max_response_bytes if it is to be accepted"
+  elseif kind == "encoding" then
+    err.kind = "decode"
+  elseif kind == "refused" then
+    err.kind, err.permanent = "connection", true
+  end
+  local remedy = remedy_for(state, about, variable)
+  err.message = remedy and ("%s (%s)"):format(message, remedy) or message
+  return errors.new(err)
+end
+
+--- The error for a call of a client that was closed.
+---@param cause? LlamaCloud.Error
+---@return LlamaCloud.Error
+function failure.closed(cause)
+  return errors.new { kind = "cancelled", message = CLOSED, cause = cause }
+end
+
+--- What an attempt came to that did not succeed.
+---@param state LlamaCloud.State
+---@param call LlamaCloud.Call
+---@param transfer table
+---@param started number
+---@param err? LlamaCloud.Error what is wrong with a response of status 2xx
+---@return LlamaCloud.Attempt
+function failure.of(state, call, transfer, started, err)
+  local kind, message = transfer:outcome()
+  local status = transfer:status()
+  local result = { kind = kind, status = status, sent = transfer:sent(), started = started, headers = {} }
+  if kind == "response" then
+    result.headers = transfer:headers()
+  end
+  if err then
+    result.kind, result.error = err.kind, err
+  elseif kind == "response" then
+    -- a service may quote the API key in its complaint about it
+    result.error = errors.from_response(status, result.headers, kept_body(call, transfer), call.log)
+  else
+    result.error = without_response(state, transfer, kind, call.log:clean(message), status)
+  end
+  return result
+end
+
+--- The error for a call whose total_timeout has passed, or would pass before it can go on.
+---@param call LlamaCloud.Call
+---@param cause? LlamaCloud.Error
+---@return LlamaCloud.Error
+function failure.timed_out(call, cause)
+  local message = ("total_timeout of %s s has passed"):format(text.number(call.total_timeout))
+  return errors.new {
+    kind = "timeout",
+    message = cause and ("%s; the last error was: %s"):format(message, cause.message) or message,
+    cause = cause,
+    status = cause and cause.status,
+    retry_after = cause and cause.retry_after,
+    request_id = cause and cause.request_id,
+  }
+end
+
+--- The error that a call may end with after an attempt: the attempt's own, with what was decided about it.
+---@param call LlamaCloud.Call
+---@param course LlamaCloud.Course
+---@param err LlamaCloud.Error
+---@param decided LlamaCloud.Decision
+---@return LlamaCloud.Error
+function failure.explain(call, course, err, decided)
+  err.retry_after = decided.retry_after
+  if decided.overdue == "passed" then
+    errors.prepend(err, ("total_timeout of %s s has passed: "):format(text.number(call.total_timeout)))
+    err.cause = course.last
+  end
+  if decided.words then
+    errors.append(err, decided.words)
+  end
+  return decided.overdue == "near" and failure.timed_out(call, err) or err
+end
+
+return failure
