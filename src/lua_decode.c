@@ -1,9 +1,9 @@
 /* JSON text to Lua tables, in one pass with nothing between.
 
    The decoder goes round in a loop rather than calling itself, so the depth of a document costs no C stack.
-   Open arrays and objects are tables on the Lua stack, and frames in the decoder's state, which is a
-   userdata: an error may unwind a decode at any point, and a finalizer may decode meanwhile, with a state of
-   its own.
+   Open arrays and objects are tables on the Lua stack, and frames in the decoder's state
+   (lua_decoder_state.h), which is a userdata: an error may unwind a decode at any point, and a finalizer may
+   decode meanwhile, with a state of its own.
 
    Most of the time goes into building tables and strings. So what can be known before is remembered from the
    last object at the same place (json_memory.h): its keys as Lua strings, its size, its last values. */
@@ -22,6 +22,10 @@
 
 #define DEFAULT_MAX_DEPTH 512
 
+/* Levels that fit the Lua stack as a C function finds it, beside what its caller and the decoder have there.
+ */
+#define FIRST_LEVELS 4
+
 /* Two slots for each level are a fifth of the million that Lua's stack may have. */
 #define GREATEST_MAX_DEPTH 100000
 
@@ -34,19 +38,13 @@ typedef struct decoder {
   decoder_state *state;
   frame *top;        /* the innermost open array or object */
   json_field *field; /* of the value that comes next; NULL: it is not remembered */
-  int base;          /* stack index of the state; see below */
+  int slots;         /* stack index of the state's table of slots; nothing else of the decoder's is below the
+                        value that it makes */
   int depth;
   int stack_room; /* levels for which the Lua stack has been grown */
   size_t room;    /* bytes of text for which tables may still be made in the size of earlier ones */
-  lua_decoding options;
+  const lua_decoding *options;
 } decoder;
-
-/* Stack indices, from d->base on: the state, its table of slots, the names of wanted fields, the metatable of
-   arrays. */
-#define SLOTS(d) ((d)->base + 1)
-#define FIELDS(d) ((d)->base + 2)
-#define ARRAY_METATABLE(d) ((d)->base + 3)
-#define FIXED_SLOTS 4
 
 /* Raises what Lua raises when it runs out of memory itself. */
 static void out_of_memory(lua_State *L) {
@@ -63,7 +61,7 @@ static inline bool text_is(const json_scan *scan, const char *bytes, size_t leng
 /* Keeps the string on top of the stack alive in a slot and returns its bytes. */
 static const char *keep(decoder *d, unsigned slot) {
   lua_pushvalue(d->L, -1);
-  lua_rawseti(d->L, SLOTS(d), (lua_Integer)slot);
+  lua_rawseti(d->L, d->slots, (lua_Integer)slot);
   return lua_tostring(d->L, -1);
 }
 
@@ -79,7 +77,7 @@ static bool decode_string(decoder *d) {
   if (field != NULL) {
     if (field->misses < PATIENCE) {
       if (field->value != NULL && text_is(scan, field->value, field->value_length)) {
-        lua_rawgeti(d->L, SLOTS(d), (lua_Integer)field->slot + 1);
+        lua_rawgeti(d->L, d->slots, (lua_Integer)field->slot + 1);
         scan->at += field->value_length + 2;
         field->misses = 0;
         return true;
@@ -105,7 +103,7 @@ static bool decode_string(decoder *d) {
    duplicate of the key has set. */
 static void push_null(decoder *d) {
   bool in_object = d->depth > 0 && d->top->length < 0;
-  if (in_object && !d->options.keep_null) {
+  if (in_object && !d->options->keep_null) {
     lua_pushnil(d->L);
     d->top->members--;
   } else {
@@ -205,10 +203,12 @@ static json_field *find_field(const json_scan *scan, json_place *place, unsigned
 /* Whether the value of the key on top of the stack is wanted. */
 static bool is_wanted(decoder *d) {
   lua_State *L = d->L;
-  lua_Integer n = (lua_Integer)lua_rawlen(L, FIELDS(d));
+  if (d->options->names == 0 || d->depth > 1)
+    return true;
+  lua_Integer n = (lua_Integer)lua_rawlen(L, d->options->names);
   bool found = false;
   for (lua_Integer i = 1; !found && i <= n; i++) {
-    lua_rawgeti(L, FIELDS(d), i);
+    lua_rawgeti(L, d->options->names, i);
     found = lua_rawequal(L, -1, -2);
     lua_pop(L, 1);
   }
@@ -238,6 +238,17 @@ static bool decode_new_key(decoder *d, const char *wanted, json_field **field) {
   return true;
 }
 
+/* Decides whether the value of the key on top of the stack is wanted, for its field too, if it has one; pops
+   the key if it is not. */
+static bool judge(decoder *d, json_field *field) {
+  bool wanted = is_wanted(d);
+  if (field != NULL)
+    field->verdict = wanted ? JSON_WANTED : JSON_UNWANTED;
+  if (!wanted)
+    lua_pop(d->L, 1);
+  return wanted;
+}
+
 typedef enum member { FAULT, MEMBER, SKIPPED, CLOSED } member;
 
 /* Decodes a key and its colon, and finds the field that its value belongs to. MEMBER: the key is on the
@@ -255,21 +266,18 @@ static member decode_key(decoder *d, const char *wanted) {
   if (field != NULL) {
     scan->at += field->spelling_length;
     top->position = (unsigned)(field - place->fields) + 1;
-    if (field->unwanted)
+    if (field->verdict == JSON_UNWANTED)
       return SKIPPED;
-    lua_rawgeti(d->L, SLOTS(d), (lua_Integer)field->slot);
+    lua_rawgeti(d->L, d->slots, (lua_Integer)field->slot);
+    if (field->verdict == JSON_UNDECIDED && !judge(d, field))
+      return SKIPPED;
   } else {
     if (!decode_new_key(d, wanted, &field))
       return FAULT;
-    bool unwanted = d->options.fields && d->depth == 1 && !is_wanted(d);
-    if (field != NULL) {
+    if (field != NULL)
       top->position = (unsigned)(field - place->fields) + 1;
-      field->unwanted = unwanted;
-    }
-    if (unwanted) {
-      lua_pop(d->L, 1);
+    if (!judge(d, field))
       return SKIPPED;
-    }
   }
   d->field = field;
   top->members++;
@@ -318,7 +326,7 @@ static bool enter_container(decoder *d, bool is_array) {
   json_memory *memory = &d->state->memory;
   lua_State *L = d->L;
   unsigned place;
-  if (d->depth == d->options.max_depth)
+  if (d->depth == d->options->max_depth)
     return json_fault(&d->scan, d->scan.at,
                       "more arrays and objects within each other than max_depth allows");
   if (d->depth == d->stack_room) {
@@ -337,7 +345,13 @@ static bool enter_container(decoder *d, bool is_array) {
     grow_frames(d);
   /* never more than the rest of the text could fill, nor all tables together more than the whole of it: an
      element takes two bytes, a member five */
-  size_t size = is_array ? memory->places[place].length : memory->places[place].members;
+  const json_place *p = &memory->places[place];
+  size_t size = is_array ? p->length : p->members;
+  if (d->depth == 0 && d->options->names != 0 && !is_array) {
+    size = lua_rawlen(L, d->options->names);
+    if (size > p->count)
+      size = p->count;
+  }
   size_t bytes = is_array ? 2 : 5;
   size_t rest = (size_t)(d->scan.end - d->scan.at);
   size_t most = (rest < d->room ? rest : d->room) / bytes;
@@ -360,7 +374,7 @@ static void leave_container(decoder *d) {
   if (top->place != JSON_NOWHERE) {
     if (top->length >= 0)
       place->length = top->length < INT_MAX ? (unsigned)top->length : INT_MAX;
-    else
+    else if (d->depth > 1 || d->options->names == 0)
       place->members = top->members < INT_MAX ? top->members : INT_MAX;
   }
   d->scan.at++;
@@ -441,7 +455,7 @@ static bool decode_value(decoder *d) {
         wanted = "a value or ']'";
         continue;
       }
-      lua_pushvalue(L, ARRAY_METATABLE(d));
+      lua_rawgeti(L, d->slots, DECODER_SLOT_ARRAY);
       lua_setmetatable(L, -2);
       leave_container(d);
     } else if (!decode_plain(d, wanted)) {
@@ -483,7 +497,7 @@ static void take_option(lua_State *L, lua_decoding *decoding, int options) {
     decoding->max_depth = (int)depth;
   } else if (strcmp(name, "fields") == 0) {
     luaL_argcheck(L, lua_istable(L, -1), options, "'fields' must be an array of strings");
-    decoding->fields = true;
+    decoding->names = -1;
   } else {
     luaL_argerror(L, options, lua_pushfstring(L, "unknown option '%s'", name));
   }
@@ -505,55 +519,96 @@ lua_decoding lua_decode_options(lua_State *L, int index) {
   luaL_argcheck(L, problem == NULL, index, problem);
   for (lua_pushnil(L); lua_next(L, shown); lua_pop(L, 1))
     take_option(L, &decoding, index);
-  if (decoding.fields)
+  if (decoding.names != 0) {
     lua_getfield(L, shown, "fields");
-  else
+    decoding.names = shown;
+  } else {
     lua_pushnil(L);
+  }
   lua_replace(L, shown);
   return decoding;
 }
 
 /* As lua_core.h says. */
-lua_decoding lua_answer_options(lua_State *L, int index) {
-  lua_decoding decoding = lua_decode_options(L, index);
-  decoding.repair = true;
-  return decoding;
+lua_decoding lua_answer_decoding(double seconds) {
+  return (lua_decoding){.max_depth = DEFAULT_MAX_DEPTH, .repair = true, .seconds = seconds};
 }
 
-/* As lua_core.h says. Below the results stay the state, its slots, its names and the array metatable. */
-int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, lua_decoding options,
-                    int names) {
+/* As lua_core.h says. */
+int lua_wanted_fields(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index))
+    return 0;
+  luaL_checktype(L, index, LUA_TTABLE);
+  return index;
+}
+
+/* As lua_core.h says. */
+int lua_given_decoder(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index))
+    return 0;
+  decoder_check(L, index);
+  return index;
+}
+
+/* Makes the memory know which fields are wanted. What it has decided stays where the names are the array that
+   they were for the item before. */
+static void narrow(decoder *d, bool is_item) {
+  lua_State *L = d->L;
+  int names = d->options->names;
+  bool same = false;
+  if (names != 0 && is_item && d->state->narrowed) {
+    lua_rawgeti(L, d->slots, DECODER_SLOT_NAMES);
+    same = lua_rawequal(L, -1, names);
+    lua_pop(L, 1);
+  }
+  if (same)
+    return;
+  json_memory_judge(&d->state->memory, names != 0 ? JSON_UNDECIDED : JSON_WANTED);
+  d->state->narrowed = names != 0;
+  if (names != 0) {
+    lua_pushvalue(L, names);
+    lua_rawseti(L, d->slots, DECODER_SLOT_NAMES);
+  }
+}
+
+/* Drops the unfinished value, and pushes nil, the fault's message and its offset. */
+static int push_fault(decoder *d) {
+  lua_State *L = d->L;
+  if (d->scan.fault == json_no_memory)
+    out_of_memory(L);
+  bool overdue = d->scan.fault == json_overdue;
+  char message[JSON_MESSAGE_SIZE];
+  json_describe_fault(&d->scan, message, sizeof message);
+  lua_settop(L, d->slots);
+  decoder_state_leave(d->state);
+  lua_pushnil(L);
+  lua_pushstring(L, overdue ? json_overdue : message);
+  lua_pushinteger(L, (lua_Integer)(d->scan.at - d->scan.text) + 1);
+  return 3;
+}
+
+/* As lua_core.h says. Below the results stays the table of slots. */
+int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, const lua_decoding *options) {
   enum { ITEM_ROOM = 64 * 1024 };
-  decoder d = {.L = L, .options = options};
-  luaL_checkstack(L, LUA_MINSTACK, "decoding JSON");
-  d.base = lua_gettop(L) + 1;
-  d.state = decoder_state_take(L, options.fields ? names : 0);
+  decoder d = {.L = L, .options = options, .room = length, .stack_room = FIRST_LEVELS};
+  d.state = decoder_state_take(L, options->decoder);
+  d.slots = lua_gettop(L);
+  if (options->names != 0 || d.state->narrowed)
+    narrow(&d, at != NULL);
   json_scan_begin(&d.scan, text, length);
-  d.scan.repair = options.repair;
-  d.scan.seconds = options.seconds;
-  d.room = length;
+  d.scan.repair = options->repair;
+  d.scan.seconds = options->seconds;
   if (at != NULL) {
     d.scan.at += *at;
     if (d.room > ITEM_ROOM) /* most of the text belongs to other items */
       d.room = ITEM_ROOM;
   }
-  if (at != NULL ? decode_value(&d) : decode_document(&d)) {
-    decoder_state_leave(d.state);
-    if (at != NULL)
-      *at = (size_t)(d.scan.at - text);
-    return 1;
-  }
-  if (d.scan.fault == json_no_memory)
-    out_of_memory(L);
-  bool overdue = d.scan.fault == json_overdue;
-  char message[JSON_MESSAGE_SIZE];
-  json_describe_fault(&d.scan, message, sizeof message);
-  lua_settop(L, d.base + FIXED_SLOTS - 1);
+  if (!(at != NULL ? decode_value(&d) : decode_document(&d)))
+    return push_fault(&d);
   decoder_state_leave(d.state);
-  lua_pushnil(L);
-  lua_pushstring(L, overdue ? json_overdue : message);
-  lua_pushinteger(L, (lua_Integer)(d.scan.at - d.scan.text) + 1);
-  return 3;
+  if (at != NULL)
+    *at = (size_t)(d.scan.at - text);
+  return 1;
 }
 
 /* Decodes a JSON text: strict RFC 8259, one value with nothing but white space around it.
@@ -584,15 +639,46 @@ static int core_decode(lua_State *L) {
   size_t length;
   const char *text = lua_tolstring(L, 1, &length);
   lua_decoding options = lua_decode_options(L, 2);
-  return lua_decode_text(L, text, length, NULL, options, 3);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  options.decoder = 4;
+  return lua_decode_text(L, text, length, NULL, &options);
 }
 
-/* As lua_core.h says: adds core.decode, and core.overdue, the message where an answer was not decoded in
- * time. */
+/* decoder:decode(text[, options]): as core.decode, which is the same by a decoder of its own. */
+static int decoder_decode(lua_State *L) {
+  decoder_check(L, 1);
+  luaL_checktype(L, 2, LUA_TSTRING);
+  lua_settop(L, 3);
+  size_t length;
+  const char *text = lua_tolstring(L, 2, &length);
+  lua_decoding options = lua_decode_options(L, 3);
+  options.decoder = 1;
+  return lua_decode_text(L, text, length, NULL, &options);
+}
+
+/* core.decoder() -> decoder: what remembers, from one text to the next, how those of its owner look: of a
+   list, of an endpoint, of who else decodes texts that are alike. Only speed depends on it. It may be used
+   for any text, and by a finalizer while it decodes. */
+static int core_decoder(lua_State *L) {
+  decoder_new(L);
+  return 1;
+}
+
+static const luaL_Reg decoder_methods[] = {
+    {"decode", decoder_decode}, {"forget", decoder_forget}, {NULL, NULL}};
+
+/* As lua_core.h says: adds core.decode, core.decoder, and core.overdue, the message where an answer was not
+   decoded in time. */
 void lua_decode_open(lua_State *L) {
-  decoder_state_open(L);
-  lua_pushcfunction(L, core_decode);
+  decoder_open(L);
+  luaL_newlib(L, decoder_methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  decoder_new(L);
+  lua_pushcclosure(L, core_decode, 1);
   lua_setfield(L, -2, "decode");
+  lua_pushcfunction(L, core_decoder);
+  lua_setfield(L, -2, "decoder");
   lua_pushstring(L, json_overdue);
   lua_setfield(L, -2, "overdue");
 }

@@ -72,6 +72,11 @@ local regions = {
   eu = "https://api.cloud.eu.llamaindex.ai",
 }
 
+---@class LlamaCloud.Shared what copies by with_options share
+---@field created table the ids of the batches they created last (reconcile.remember)
+---@field told table<string, true> names of fields that nothing had (fields.lua)
+---@field decoders table<any, userdata> of each endpoint (endpoint.decoder)
+
 ---@class LlamaCloud.State what a client's calls need; kept apart from the client object, for it holds the API key
 ---@field options table with every default filled in
 ---@field base string the base URL without a slash at its end
@@ -80,7 +85,7 @@ local regions = {
 ---@field gate LlamaCloud.Queue before the gate that a 429 closes
 ---@field log LlamaCloud.Log
 ---@field anonymous_headers table<string, string> what other origins get
----@field shared { created: table, told: table } what with_options copies share: the ids of the batches they created last (reconcile.remember), and names of fields that nothing had (fields.lua)
+---@field shared LlamaCloud.Shared
 ---@field in_flight table<table, true> tokens that calls of this client wait for
 ---@field closed boolean
 ---@field given table the options as the caller gave them
@@ -315,7 +320,7 @@ local function new_state(given, shared)
   local state = setmetatable({
     given = options.without_nulls(given), -- a copy: the caller's table is the caller's
     gate = shared and shared.gate or queue.new(),
-    shared = shared and shared.shared or { created = {}, told = {} },
+    shared = shared and shared.shared or { created = {}, told = {}, decoders = {} },
     in_flight = setmetatable({}, { __mode = "k" }),
     closed = false,
   }, State)
@@ -514,6 +519,7 @@ local function path_call(state, method, path, given)
     body = body,
     repeatable = method == "GET" or method == "PUT" or method == "DELETE",
     returns = "any",
+    decoder = endpoint.decoder(state, "any path"),
   }
   call.log = state:log_for(call.headers, given, parts.query)
   endpoint.apply_limits(call, state, given)

@@ -314,10 +314,20 @@ local function build(compiled, state, ids, params, given)
   }
   call.log = state:log_for(call.headers, given)
   if given.fields and given.fields ~= core.null then
-    call.decoding = { fields = table.move(given.fields, 1, #given.fields, 1, {}) }
+    call.fields = table.move(given.fields, 1, #given.fields, 1, {})
   end
   endpoint.apply_limits(call, state, given)
   return call, values
+end
+
+--- What decodes the answers of one endpoint to one client.
+---@param state LlamaCloud.State
+---@param key any names the endpoint
+---@return userdata decoder
+function endpoint.decoder(state, key)
+  local decoders = state.shared.decoders
+  decoders[key] = decoders[key] or core.decoder()
+  return decoders[key]
 end
 
 -- A method that sends one request.
@@ -327,6 +337,7 @@ local function single(compiled, state, ids, params, given)
     return nil, values
   end
   call.url = url.with_query(call.url, url.query(values, compiled.order))
+  call.decoder = endpoint.decoder(state, compiled)
   return call
 end
 
@@ -353,6 +364,7 @@ local function paginated(compiled, state, ids, params, given)
   values[name] = nil
   local base = url.with_query(call.url, url.query(values, compiled.order))
   call.returns = "page"
+  call.decoder = core.decoder()
   local function page_call(at)
     local target = base
     if at and (explicit or at ~= 0) then
@@ -365,7 +377,8 @@ local function paginated(compiled, state, ids, params, given)
     position = position,
     limit = limit,
     url = call.url,
-    decoding = call.decoding,
+    decoder = call.decoder,
+    narrow = call.fields ~= nil,
     prefetch = given.prefetch,
     concurrency = given.concurrency,
   }, {
@@ -381,7 +394,7 @@ end
 -- What runs a creation that is looked for in the list if its answer is lost.
 local function reconciled(state, members, declaration, params, given, call)
   local rule = declaration.reconcile
-  local sent = assert(core.decode(call.body, { null = true })) -- the caller may change params meanwhile
+  local sent = assert(core.decoder():decode(call.body, { null = true })) -- the caller may change params meanwhile
   local narrowed = { [rule.by] = sent[rule.by] }
   local scope = {} -- of the query that is the caller's own
   for _, name in ipairs { "organization_id", "project_id" } do
@@ -426,7 +439,7 @@ local function preparation(compiled, members)
     return function(state, ids, params, given)
       local list, problem = paginated(compiled, state, ids, params, given)
       if list and given.fields then
-        list.fields = fields.watch(list.decoding.fields, state)
+        list:watch(fields.watch(given.fields, state))
       end
       return list and function()
         return list, nil, nil, list
@@ -441,7 +454,7 @@ local function preparation(compiled, members)
     local run = function()
       return request.perform(state, call)
     end
-    local watch = call.decoding and fields.watch(call.decoding.fields, state)
+    local watch = fields.watch(call.fields, state)
     if watch then
       run = watched(run, watch)
     end

@@ -19,7 +19,8 @@ local request = {}
 ---@field log LlamaCloud.Log the client's, which knows what of this call is secret
 ---@field repeatable boolean whether sending it twice does no harm
 ---@field returns "object"|"page"|"any" what a 2xx must hold: a JSON object, one to be read item by item, or anything
----@field decoding? table options of core.decode
+---@field decoder? userdata what remembers how such answers look (core.decoder)
+---@field fields? string[] of the answer only these are decoded
 ---@field timeout number
 ---@field total_timeout number
 ---@field max_retries integer
@@ -144,12 +145,12 @@ local function decode(call, transfer, status, deadline)
   local value, message
   if call.returns == "page" then
     local left = deadline - loop.now()
-    value, message = transfer:page(left, math.max(left, LEAST_FOR_ITEM))
+    value, message = transfer:page(call.decoder, left, math.max(left, LEAST_FOR_ITEM), call.fields)
     if value then
       return value
     end
   else
-    value, message = transfer:decode(call.decoding, deadline - loop.now())
+    value, message = transfer:decode(call.decoder, deadline - loop.now(), call.fields)
     if not message and (call.returns == "any" or request.is_object(value)) then
       return value
     end
