@@ -165,17 +165,16 @@ static inline bool is_field(const json_scan *scan, const json_field *field) {
   const char *at = scan->at, *spelling = field->spelling;
   if ((size_t)(scan->end - at) < length)
     return false;
-  /* as memcmp, which is a call: the last piece overlaps the one before it */
+  /* as memcmp, which is a call: the last piece, which is compared first, overlaps the one before it */
   if (length >= 8) {
     uint64_t a, b;
-    for (size_t i = 0; i < length; i += 8) {
-      size_t from = i + 8 <= length ? i : length - 8;
-      memcpy(&a, at + from, 8);
-      memcpy(&b, spelling + from, 8);
-      if (a != b)
-        return false;
+    memcpy(&a, at + length - 8, 8);
+    memcpy(&b, spelling + length - 8, 8);
+    for (size_t i = 0; a == b && i + 8 < length; i += 8) {
+      memcpy(&a, at + i, 8);
+      memcpy(&b, spelling + i, 8);
     }
-    return true;
+    return a == b;
   }
   if (length >= 4) {
     uint32_t a, b, c, d;
@@ -251,6 +250,24 @@ static bool judge(decoder *d, json_field *field) {
 
 typedef enum member { FAULT, MEMBER, SKIPPED, CLOSED } member;
 
+/* Takes the key and the colon here if they are those that came next in the object last seen at this place, as
+   most are, and the value is known to be wanted: then the key is on the stack. */
+static inline bool take_expected_key(decoder *d) {
+  frame *top = d->top;
+  const json_place *place = &d->state->memory.places[top->place];
+  if (top->position >= place->count)
+    return false;
+  json_field *field = &place->fields[top->position];
+  if (field->verdict != JSON_WANTED || !is_field(&d->scan, field))
+    return false;
+  d->scan.at += field->spelling_length;
+  lua_rawgeti(d->L, d->slots, (lua_Integer)field->slot);
+  d->field = field;
+  top->position++;
+  top->members++;
+  return true;
+}
+
 /* Decodes a key and its colon, and finds the field that its value belongs to. MEMBER: the key is on the
    stack; SKIPPED: its value is not wanted, and nothing was pushed. */
 static member decode_key(decoder *d, const char *wanted) {
@@ -259,9 +276,7 @@ static member decode_key(decoder *d, const char *wanted) {
   json_place *place = &d->state->memory.places[top->place];
   json_field *field = NULL;
   json_skip_space(scan);
-  if (top->position < place->count && is_field(scan, &place->fields[top->position]))
-    field = &place->fields[top->position];
-  else if (place->count > 0)
+  if (place->count > 0)
     field = find_field(scan, place, top->position);
   if (field != NULL) {
     scan->at += field->spelling_length;
@@ -404,11 +419,10 @@ static inline member end_value(decoder *d, const char **wanted) {
     if (next == ',') {
       scan->at++;
       d->field = NULL;
-      *wanted = "a value after ','";
+      *wanted = in_array ? "a value after ','" : "a value after ':'";
       if (in_array)
         return MEMBER;
-      member found = decode_member(d, "a key after ','");
-      *wanted = "a value after ':'";
+      member found = take_expected_key(d) ? MEMBER : decode_member(d, "a key after ','");
       if (found != CLOSED)
         return found;
     } else if (next != (in_array ? ']' : '}')) {
@@ -440,7 +454,7 @@ static bool decode_value(decoder *d) {
       if (!enter_container(d, false))
         return false;
       if (!next_is(scan, '}')) {
-        member found = decode_member(d, "a key or '}'");
+        member found = take_expected_key(d) ? MEMBER : decode_member(d, "a key or '}'");
         if (found == FAULT)
           return false;
         wanted = "a value after ':'";

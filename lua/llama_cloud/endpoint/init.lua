@@ -365,12 +365,15 @@ local function paginated(compiled, state, ids, params, given)
   local base = url.with_query(call.url, url.query(values, compiled.order))
   call.returns = "page"
   call.decoder = core.decoder()
+  local prefix = url.with_query(base, name .. "=")
+  local latest -- a page asked for ahead is fetched by the same call
   local function page_call(at)
-    local target = base
-    if at and (explicit or at ~= 0) then
-      target = url.with_query(base, url.query({ [name] = at }, {}))
+    if not latest or latest.position ~= at then
+      local named = at and (explicit or at ~= 0)
+      local target = named and prefix .. url.escape_query(text.scalar(at)) or base
+      latest = setmetatable({ url = target, position = at }, { __index = call })
     end
-    return setmetatable({ url = target }, { __index = call })
+    return latest
   end
   return pagination.new({
     scheme = scheme,
