@@ -1,5 +1,6 @@
 #include "json_scan.h"
 
+#include "json_word.h"
 #include "poller.h"
 
 #include <float.h>
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef __SSE2__
+#ifdef JSON_SSE2
 #include <emmintrin.h>
 #endif
 
@@ -188,7 +189,7 @@ static bool unfinished_string(json_scan *scan) {
 /* Goes on from `at` to the first byte that ends a run of plain ones: a quote, a backslash, a control
    character or one that is not ASCII. `end` if there is none. Sixteen or eight bytes at a time. */
 static inline const char *skip_plain(const char *at, const char *end) {
-#ifdef __SSE2__
+#ifdef JSON_SSE2
   const __m128i quote = _mm_set1_epi8('"');
   const __m128i backslash = _mm_set1_epi8('\\');
   const __m128i control = _mm_set1_epi8(0x1f);
@@ -203,16 +204,14 @@ static inline const char *skip_plain(const char *at, const char *end) {
     at += 16;
   }
 #else
-  const uint64_t ones = UINT64_C(0x0101010101010101);
-  const uint64_t highs = UINT64_C(0x8080808080808080);
   while (end - at >= 8) {
-    uint64_t bytes;
-    memcpy(&bytes, at, 8);
-    uint64_t quotes = bytes ^ (ones * '"');
-    uint64_t backslashes = bytes ^ (ones * '\\');
-    /* the classical test for a zero byte, twice, and for one below 0x20; a false alarm only costs time */
-    if (((quotes - ones) | (backslashes - ones) | (bytes - ones * 0x20) | bytes) & highs)
-      break;
+    uint64_t bytes = json_word_at(at);
+    uint64_t special = json_word_first_zero(bytes ^ JSON_EACH('"'));
+    special |= json_word_first_zero(bytes ^ JSON_EACH('\\'));
+    /* a byte below 0x20 borrows from those after it, which does not matter: it is the first */
+    special |= ((bytes - JSON_EACH(0x20)) | bytes) & JSON_HIGHEST;
+    if (special != 0)
+      return at + json_word_first(special);
     at += 8;
   }
 #endif
