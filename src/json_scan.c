@@ -206,10 +206,11 @@ static inline const char *skip_plain(const char *at, const char *end) {
 #else
   while (end - at >= 8) {
     uint64_t bytes = json_word_at(at);
-    uint64_t special = json_word_first_zero(bytes ^ JSON_EACH('"'));
-    special |= json_word_first_zero(bytes ^ JSON_EACH('\\'));
-    /* a byte below 0x20 borrows from those after it, which does not matter: it is the first */
-    special |= ((bytes - JSON_EACH(0x20)) | bytes) & JSON_HIGHEST;
+    uint64_t quotes = (bytes ^ JSON_EACH('"')) - JSON_EACH(1);
+    uint64_t backslashes = (bytes ^ JSON_EACH('\\')) - JSON_EACH(1);
+    uint64_t controls = bytes - JSON_EACH(0x20);
+    /* what is found borrows from the bytes after it, which does not matter: it is the first */
+    uint64_t special = (quotes | backslashes | controls | bytes) & JSON_HIGHEST;
     if (special != 0)
       return at + json_word_first(special);
     at += 8;
