@@ -1,12 +1,8 @@
 #include "json_skip.h"
 
-#include "json_word.h"
+#include "json_fast.h"
 
 #include <string.h>
-
-#ifdef JSON_SSE2
-#include <emmintrin.h>
-#endif
 
 /* What is known between two bytes of an array or object that is passed over. */
 typedef struct skipper {

@@ -8,6 +8,7 @@
    Most of the time goes into building tables and strings. So what can be known before is remembered from the
    last object at the same place (json_memory.h): its keys as Lua strings, its size, its last values. */
 
+#include "json_fast.h"
 #include "json_scan.h"
 #include "json_skip.h"
 #include "lua_core.h"
@@ -58,6 +59,17 @@ static inline bool text_is(const json_scan *scan, const char *bytes, size_t leng
   return (size_t)(scan->end - at) > length + 1 && at[length + 1] == '"' && memcmp(at + 1, bytes, length) == 0;
 }
 
+/* As json_scan_string, without a call for a string that stands in the text as it is. */
+static inline bool scan_string(json_scan *scan, json_string *string, buffer *scratch) {
+  const char *start = scan->at + 1;
+  const char *stop = json_plain_end(start, scan->end);
+  if (stop == scan->end || *stop != '"')
+    return json_scan_string(scan, string, scratch);
+  *string = (json_string){.bytes = start, .length = (size_t)(stop - start)};
+  scan->at = stop + 1;
+  return true;
+}
+
 /* Keeps the string on top of the stack alive in a slot and returns its bytes. */
 static const char *keep(decoder *d, unsigned slot) {
   lua_pushvalue(d->L, -1);
@@ -89,7 +101,7 @@ static bool decode_string(decoder *d) {
       remember = true;
     }
   }
-  if (!json_scan_string(scan, &string, &d->state->scratch))
+  if (!scan_string(scan, &string, &d->state->scratch))
     return false;
   lua_pushlstring(d->L, string.bytes, string.length);
   if (remember && !string.resolved && string.length <= JSON_MEMORY_STRING) {
