@@ -17,7 +17,19 @@ local PARTS = {
   { "core.c", "lua_*" },
   { "transport.*", "token.*" },
   { "exchange.*", "verdict.*", "handle_pool.*" },
-  { "chain.*", "waiting.*", "poller*", "timers.*", "connections.*", "decoding.*", "header_set.*", "json_*", "redact.*", "url.*", "buffer.*" },
+  {
+    "chain.*",
+    "waiting.*",
+    "poller*",
+    "timers.*",
+    "connections.*",
+    "decoding.*",
+    "header_set.*",
+    "json_*",
+    "redact.*",
+    "url.*",
+    "buffer.*",
+  },
 }
 
 local problems = 0

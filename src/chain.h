@@ -1,5 +1,5 @@
-/* Doubly linked lists whose links are parts of their members: putting one in and taking one out needs no memory and cannot
-   fail. */
+/* Doubly linked lists whose links are parts of their members: putting one in and taking one out needs no
+   memory and cannot fail. */
 #ifndef LLAMA_CLOUD_CHAIN_H
 #define LLAMA_CLOUD_CHAIN_H
 

@@ -1,8 +1,9 @@
-/* Groups and tasks: a group owns coroutines of ours, and whoever waits for the group runs them. Groups nest: who waits may
-   himself be a task of another group.
+/* Groups and tasks: a group owns coroutines of ours, and whoever waits for the group runs them. Groups nest:
+   who waits may himself be a task of another group.
 
-   A group's uservalues: 1, its tasks, address -> task; 2, the task that has made it. A task's: 1, its coroutine; 2, its group;
-   3, what its function has returned (one value, or an array of them), or what it has raised; 4, where it has failed. */
+   A group's uservalues: 1, its tasks, address -> task; 2, the task that has made it. A task's: 1, its
+   coroutine; 2, its group; 3, what its function has returned (one value, or an array of them), or what it has
+   raised; 4, where it has failed. */
 #include "lua_loop.h"
 
 #include "poller.h"
@@ -75,8 +76,8 @@ static void forget(lua_State *L, int index) {
   lua_pop(L, 3);
 }
 
-/* Ends the task at a stack index: who waits for it, or for its group, can go on. A failed one whose result nobody has asked
-   for is kept until it is raised. Needs no memory. */
+/* Ends the task at a stack index: who waits for it, or for its group, can go on. A failed one whose result
+   nobody has asked for is kept until it is raised. Needs no memory. */
 static void finish(lua_State *L, int index, lua_task_state state) {
   lua_task *task = lua_touserdata(L, index);
   lua_group *group = task->group;
@@ -104,8 +105,8 @@ static void observe(lua_State *L, int index) {
   }
 }
 
-/* Closes the coroutine of the task at a stack index. Pushes what its to-be-closed variables have raised, and returns true; or
-   returns false. Raises nothing. */
+/* Closes the coroutine of the task at a stack index. Pushes what its to-be-closed variables have raised, and
+   returns true; or returns false. Raises nothing. */
 static bool close_coroutine(lua_State *L, int index, const lua_loop *loop) {
   lua_push_kept(L, loop, KEPT_CLOSE_COROUTINE);
   lua_getiuservalue(L, index, TASK_COROUTINE);
@@ -119,8 +120,8 @@ static bool close_coroutine(lua_State *L, int index, const lua_loop *loop) {
   return true;
 }
 
-/* Ends a task that is suspended, as cancelled: called with the task. Raises when there is no memory for the error; the task
-   then goes on. */
+/* Ends a task that is suspended, as cancelled: called with the task. Raises when there is no memory for the
+   error; the task then goes on. */
 static int cancel(lua_State *L) {
   lua_task *task = lua_touserdata(L, 1);
   lua_loop *loop = task->group->loop;
@@ -147,7 +148,8 @@ static bool is_running(const lua_task *task) {
   return task->begun && lua_status(task->co) == LUA_OK && lua_getstack(task->co, 0, &frame);
 }
 
-/* Makes a task of the `n` values on top of the stack, a function and its arguments, and pushes it in their place. */
+/* Makes a task of the `n` values on top of the stack, a function and its arguments, and pushes it in their
+ * place. */
 static lua_task *spawn(lua_State *L, int group_index, int n) {
   lua_group *group = lua_touserdata(L, group_index);
   lua_task *task = lua_newuserdatauv(L, sizeof *task, 4);
@@ -201,8 +203,8 @@ static int pack(lua_State *L) {
   return 1;
 }
 
-/* Takes the `n` values that the function of the task at a stack index has returned. False: no memory, and an error on top of
-   the stack instead. */
+/* Takes the `n` values that the function of the task at a stack index has returned. False: no memory, and an
+   error on top of the stack instead. */
 static bool keep_values(lua_State *L, int index, int n) {
   lua_task *task = lua_touserdata(L, index);
   task->arguments = n;
@@ -225,8 +227,8 @@ static bool keep_values(lua_State *L, int index, int n) {
   return true;
 }
 
-/* Ends the task at a stack index as failed, by the error on top of the stack. Pushes what a hook has raised meanwhile and
-   returns true, or returns false. */
+/* Ends the task at a stack index as failed, by the error on top of the stack. Pushes what a hook has raised
+   meanwhile and returns true, or returns false. */
 static bool fail(lua_State *L, int index) {
   lua_task *task = lua_touserdata(L, index);
   const lua_loop *loop = task->group->loop;
@@ -379,8 +381,8 @@ static int group_raise(lua_State *L) {
   return 0;
 }
 
-/* group:drive([done]) -> held_up: runs its tasks until done() is true, or none is left (of the root's: or one has failed). A
-   task of its own only waits. done is called when a task has run, and after group:notify(). */
+/* group:drive([done]) -> held_up: runs its tasks until done() is true, or none is left (of the root's: or one
+   has failed). A task of its own only waits. done is called when a task has run, and after group:notify(). */
 static int group_drive(lua_State *L) {
   lua_group *group = check_group(L, 1);
   lua_settop(L, 2);
@@ -396,8 +398,8 @@ static int group_drive(lua_State *L) {
   return lua_wait(L, lua_drive(L) | WAIT_FOR_GROUP | RETURN_HELD_UP);
 }
 
-/* loop:run(f, ...) -> ...: runs f as a task of a group of its own, until all that it has spawned have ended; returns what f
-   has returned, or raises what the first failed task has raised. */
+/* loop:run(f, ...) -> ...: runs f as a task of a group of its own, until all that it has spawned have ended;
+   returns what f has returned, or raises what the first failed task has raised. */
 static int loop_run(lua_State *L) {
   lua_loop *loop = lua_check_loop(L, 1);
   luaL_checkany(L, 2);
@@ -431,7 +433,8 @@ static int loop_current(lua_State *L) {
   return 1;
 }
 
-/* loop:holds_up() -> boolean: whether there are tasks that stand still while the running one blocks the thread. */
+/* loop:holds_up() -> boolean: whether there are tasks that stand still while the running one blocks the
+ * thread. */
 static int loop_holds_up(lua_State *L) {
   const lua_loop *loop = lua_check_loop(L, 1);
   bool found = false;
@@ -451,7 +454,8 @@ static lua_task *check_task(lua_State *L, const char *method) {
   return task;
 }
 
-/* A search among the tasks that end after others: those that have been found and not looked at, and its number. */
+/* A search among the tasks that end after others: those that have been found and not looked at, and its
+ * number. */
 typedef struct search {
   lua_task *first, *last;
   unsigned number;
@@ -483,9 +487,9 @@ static void add_below(search *s, lua_task *task) {
   s->last = task;
 }
 
-/* Whether `task` can end only after `other`, both pending. Searches from both sides, a step here and a step there, so that it
-   takes no longer than the shorter way: tasks that come to wait for one another, in whatever order, take linear time but for
-   a logarithm. */
+/* Whether `task` can end only after `other`, both pending. Searches from both sides, a step here and a step
+   there, so that it takes no longer than the shorter way: tasks that come to wait for one another, in
+   whatever order, take linear time but for a logarithm. */
 static bool depends(lua_loop *loop, lua_task *task, lua_task *other) {
   search above = {0}, below = {0};
   above.number = below.number = ++loop->search;
@@ -536,8 +540,9 @@ int lua_push_result(lua_State *L, int index) {
   return n;
 }
 
-/* task:result() -> ...: waits until the task has ended, and runs its group meanwhile, if the caller is none of it. Returns what
-   its function has returned; or nil and what it has raised, an error of kind "cancelled" if it was cancelled. */
+/* task:result() -> ...: waits until the task has ended, and runs its group meanwhile, if the caller is none
+   of it. Returns what its function has returned; or nil and what it has raised, an error of kind "cancelled"
+   if it was cancelled. */
 static int task_result(lua_State *L) {
   lua_task *task = check_task(L, "result");
   lua_loop *loop = task->group->loop;
@@ -561,8 +566,9 @@ static int task_result(lua_State *L) {
   return lua_wait(L, lua_drive(L) | WAIT_FOR_TASK | RETURN_RESULT);
 }
 
-/* task:cancel(): ends the task where it waits: what it has declared to-be-closed is closed, its requests are cancelled. A task
-   that has ended stays as it is; one that is running (it cancels itself) ends when it waits next. */
+/* task:cancel(): ends the task where it waits: what it has declared to-be-closed is closed, its requests are
+   cancelled. A task that has ended stays as it is; one that is running (it cancels itself) ends when it waits
+   next. */
 static int task_cancel(lua_State *L) {
   lua_task *task = check_task(L, "cancel");
   if (task->state != TASK_PENDING || task->ending)
@@ -619,19 +625,17 @@ static int loop_ending(lua_State *L) {
 
 /* ---- registration ---- */
 
-static const luaL_Reg group_methods[] = {{"spawn", group_spawn},   {"drive", group_drive}, {"close", group_close},
-                                         {"live", group_live},     {"raise", group_raise}, {"failed", group_failed},
-                                         {"driven", group_driven}, {"notify", group_notify}, {NULL, NULL}};
+static const luaL_Reg group_methods[] = {
+    {"spawn", group_spawn},   {"drive", group_drive},   {"close", group_close},
+    {"live", group_live},     {"raise", group_raise},   {"failed", group_failed},
+    {"driven", group_driven}, {"notify", group_notify}, {NULL, NULL}};
 
 static const luaL_Reg task_methods[] = {
     {"result", task_result}, {"cancel", task_cancel}, {"status", task_status}, {NULL, NULL}};
 
-const luaL_Reg lua_group_of_loop[] = {{"run", loop_run},
-                                             {"group", loop_group},
-                                             {"current", loop_current},
-                                             {"holds_up", loop_holds_up},
-                                             {"ending", loop_ending},
-                                             {NULL, NULL}};
+const luaL_Reg lua_group_of_loop[] = {{"run", loop_run},         {"group", loop_group},
+                                      {"current", loop_current}, {"holds_up", loop_holds_up},
+                                      {"ending", loop_ending},   {NULL, NULL}};
 
 void lua_group_open(lua_State *L) {
   luaL_newmetatable(L, LUA_GROUP);

@@ -1,5 +1,5 @@
-/* Waiting in Lua: a coroutine is suspended where it lives, as a task of a group, in somebody's event loop, or in a generator
-   whose caller waits in its place; where none of this can be, the thread is blocked. */
+/* Waiting in Lua: a coroutine is suspended where it lives, as a task of a group, in somebody's event loop, or
+   in a generator whose caller waits in its place; where none of this can be, the thread is blocked. */
 #include "lua_loop.h"
 
 #include "poller.h"
@@ -9,12 +9,13 @@
 #define LOOP "llama_cloud.loop"
 #define MARK "llama_cloud.mark"
 
-/* Nanoseconds after which tasks that never wait let whoever drives them wait, so that requests and an event loop's other
-   coroutines get their turn. */
+/* Nanoseconds after which tasks that never wait let whoever drives them wait, so that requests and an event
+   loop's other coroutines get their turn. */
 #define SLICE 5000000
 
-/* Stands for one that waits, is no task, and can leave at any time: to-be-closed where it waits, and collected where an event
-   loop drops it. Its uservalues keep what it is linked to: what it waits for, the group, and the task. */
+/* Stands for one that waits, is no task, and can leave at any time: to-be-closed where it waits, and
+   collected where an event loop drops it. Its uservalues keep what it is linked to: what it waits for, the
+   group, and the task. */
 typedef struct mark {
   waiter own;     /* of a coroutine in an event loop, of a blocked thread, of an alarm */
   waiter *waiter; /* its own, or that of a task which drives a group */
@@ -53,8 +54,8 @@ void lua_dispatch(lua_State *L, lua_loop *loop) {
 
 /* ---- places in event loops ---- */
 
-/* Adds to the count of the watch of the place at a stack index, a table; returns the new count, 0 where there is none. The
-   stack is left as before. Needs no memory. */
+/* Adds to the count of the watch of the place at a stack index, a table; returns the new count, 0 where there
+   is none. The stack is left as before. Needs no memory. */
 static lua_Integer count_watch(lua_State *L, int place, lua_Integer more) {
   lua_Integer count = 0;
   if (lua_getfield(L, place, "watch") == LUA_TTABLE) {
@@ -87,7 +88,8 @@ static void forget_place(lua_State *L, const lua_loop *loop, const waiter *w) {
   lua_pop(L, 2);
 }
 
-/* loop:first() -> place | nil: the first of those that Lua is to see to: it wakes what is parked there, or calls an alarm. */
+/* loop:first() -> place | nil: the first of those that Lua is to see to: it wakes what is parked there, or
+ * calls an alarm. */
 static int loop_first(lua_State *L) {
   lua_loop *loop = lua_check_loop(L, 1);
   waiter *w;
@@ -133,8 +135,8 @@ static mark *push_mark(lua_State *L, lua_loop *loop) {
   return m;
 }
 
-/* __close and __gc of a mark: takes it out of everything. Idempotent. Its place's watch ends with the last that it counts; the
-   root is driven by somebody else. */
+/* __close and __gc of a mark: takes it out of everything. Idempotent. Its place's watch ends with the last
+   that it counts; the root is driven by somebody else. */
 static int mark_leave(lua_State *L) {
   mark *m = luaL_checkudata(L, 1, MARK);
   lua_loop *loop = m->loop;
@@ -157,7 +159,8 @@ static int mark_leave(lua_State *L) {
     lua_getfield(L, place, "watch");
     lua_call(L, 1, 0);
   }
-  if (m->drives == loop->root && m->drives != NULL && m->drives->live > 0 && m->drives->queue.drivers.first == NULL) {
+  if (m->drives == loop->root && m->drives != NULL && m->drives->live > 0 &&
+      m->drives->queue.drivers.first == NULL) {
     lua_push_kept(L, loop, KEPT_ROOT_LEFT);
     lua_call(L, 0, 0);
   }
@@ -198,9 +201,9 @@ int lua_drive(lua_State *L) {
   return 0;
 }
 
-/* loop:alarm(timer, f) -> alarm: has f called when the timer has ended, from whatever dispatches then. f does bookkeeping: it
-   may end tokens, but never waits, and runs nothing of the application's. alarm:close() drops it; alarm:done() tells whether
-   it has been called, or will be at once. */
+/* loop:alarm(timer, f) -> alarm: has f called when the timer has ended, from whatever dispatches then. f does
+   bookkeeping: it may end tokens, but never waits, and runs nothing of the application's. alarm:close() drops
+   it; alarm:done() tells whether it has been called, or will be at once. */
 static int loop_alarm(lua_State *L) {
   lua_loop *loop = lua_check_loop(L, 1);
   token_handle *timer = lua_check_token(L, 2);
@@ -276,8 +279,9 @@ static void wait_or_go_on(lua_State *L, waiter *w, const lua_group *group, int h
     waiter_wait(w, event_of(L, how));
 }
 
-/* Blocks the thread until what is waited for has come, or the group can be driven. What ends meanwhile makes its waiters
-   ready, who run when their event loops get control. A signal lets Lua run, so that a hook set by its handler is called. */
+/* Blocks the thread until what is waited for has come, or the group can be driven. What ends meanwhile makes
+   its waiters ready, who run when their event loops get control. A signal lets Lua run, so that a hook set by
+   its handler is called. */
 static void block(lua_State *L, lua_loop *loop, lua_group *group, int how) {
   for (;;) {
     transport *t = lua_open_transport(L, loop->transport);
@@ -311,7 +315,8 @@ static int park_in_host(lua_State *L, lua_loop *loop, const lua_group *group, in
   if (m == NULL)
     m = enter(L, loop);
   if (m->drives == NULL) {
-    /* whom the event loop drops meanwhile is woken, in vain, when the token ends, and no longer counted then */
+    /* whom the event loop drops meanwhile is woken, in vain, when the token ends, and no longer counted then
+     */
     lua_pushvalue(L, SLOT_MARK);
     lua_setfield(L, SLOT_PLACE, "mark");
   }
@@ -396,7 +401,8 @@ static void come_back(lua_State *L, lua_loop *loop) {
     chain_remove(&task->waiter.waits);
     task->waiter.awake = true;
   }
-  if (lua_gettop(L) > SLOT_TOP && lua_isstring(L, SLOT_TOP + 1)) { /* whoever waited in the generator's place says so */
+  if (lua_gettop(L) > SLOT_TOP &&
+      lua_isstring(L, SLOT_TOP + 1)) { /* whoever waited in the generator's place says so */
     lua_pushvalue(L, SLOT_TOP + 1);
     lua_replace(L, SLOT_HELD_UP);
   }
@@ -439,8 +445,8 @@ static int go_on(lua_State *L, int status, lua_KContext context) {
 
 int lua_wait(lua_State *L, int how) { return go_on(L, LUA_OK, how); }
 
-/* loop:await(token) -> held_up: waits until a token has ended. held_up: what stood still meanwhile, because the caller could
-   not be suspended; nil: nothing. */
+/* loop:await(token) -> held_up: waits until a token has ended. held_up: what stood still meanwhile, because
+   the caller could not be suspended; nil: nothing. */
 static int loop_await(lua_State *L) {
   lua_check_loop(L, 1);
   if (lua_token_has_ended(lua_check_token(L, 2)))
@@ -450,8 +456,8 @@ static int loop_await(lua_State *L) {
   return lua_wait(L, WAIT_FOR_TOKEN | RETURN_HELD_UP);
 }
 
-/* loop:wait_ready(what, group) -> held_up: waits until a token, task or group has ended, or the group, if there is one, can be
-   driven: what the caller of a generator does in its place. */
+/* loop:wait_ready(what, group) -> held_up: waits until a token, task or group has ended, or the group, if
+   there is one, can be driven: what the caller of a generator does in its place. */
 static int loop_wait_ready(lua_State *L) {
   int how = WAIT_READY | RETURN_HELD_UP;
   lua_check_loop(L, 1);
@@ -476,8 +482,9 @@ static int loop_dispatch(lua_State *L) {
   return 0;
 }
 
-/* loop:step([budget]) -> live: does what can be done without waiting, for at most `budget` seconds, for the tasks of the root,
-   unless somebody drives them. Raises what the first of them that has failed has raised. */
+/* loop:step([budget]) -> live: does what can be done without waiting, for at most `budget` seconds, for the
+   tasks of the root, unless somebody drives them. Raises what the first of them that has failed has raised.
+ */
 static int loop_step(lua_State *L) {
   lua_loop *loop = lua_check_loop(L, 1);
   lua_group *root = loop->root;
@@ -500,25 +507,21 @@ static int loop_step(lua_State *L) {
 
 /* ---- registration ---- */
 
-static const luaL_Reg loop_methods[] = {{"await", loop_await},
-                                        {"wait_ready", loop_wait_ready},
-                                        {"dispatch", loop_dispatch},
-                                        {"alarm", loop_alarm},
-                                        {"first", loop_first},
-                                        {"pass", loop_pass},
-                                        {"step", loop_step},
-                                        {NULL, NULL}};
+static const luaL_Reg loop_methods[] = {{"await", loop_await},       {"wait_ready", loop_wait_ready},
+                                        {"dispatch", loop_dispatch}, {"alarm", loop_alarm},
+                                        {"first", loop_first},       {"pass", loop_pass},
+                                        {"step", loop_step},         {NULL, NULL}};
 
 static const luaL_Reg mark_methods[] = {{"close", mark_leave}, {"done", alarm_done}, {NULL, NULL}};
 
 static const luaL_Reg mark_metamethods[] = {{"__close", mark_leave}, {"__gc", mark_leave}, {NULL, NULL}};
 
-/* core.loop(park, functions) -> loop, transport, root, tasks: makes the loop of a Lua state. park: what a generator yields for
-   its caller to wait. functions, by name:
+/* core.loop(park, functions) -> loop, transport, root, tasks: makes the loop of a Lua state. park: what a
+   generator yields for its caller to wait. functions, by name:
 
      attend()            sees to what loop:first names
-     place(yieldable)    where the running coroutine, which can be suspended or not, is parked: a table { host, handle,
-                         watch }; true in a generator; nil, and what stands still while the thread is blocked
+     place(yieldable)    where the running coroutine, which can be suspended or not, is parked: a table {
+   host, handle, watch }; true in a generator; nil, and what stands still while the thread is blocked
      unwatch(watch)      ends a watch that counts nobody
      root_left()         nobody drives the root any more
      cancelled()         a new error object for a cancelled task
@@ -526,7 +529,8 @@ static const luaL_Reg mark_metamethods[] = {{"__close", mark_leave}, {"__gc", ma
      trace_raise(err, frames)
      close(co)           coroutine.close
 
-   Returns the transport that is made at its first use, the group that step() drives, and a weak table: coroutine -> task. */
+   Returns the transport that is made at its first use, the group that step() drives, and a weak table:
+   coroutine -> task. */
 static int core_loop(lua_State *L) {
   static const char *const names[] = {"attend",    "place",    "unwatch",     "root_left",
                                       "cancelled", "trace_of", "trace_raise", "close"};

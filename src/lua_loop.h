@@ -1,13 +1,13 @@
 /* What lua_loop.c (waiting) and lua_group.c (groups and tasks) know of each other.
 
-   There is one loop in a Lua state. All that is ready to run, and who waits for what, is in C structures (waiting.h) that are
-   parts of userdata; so every change of them is one C call, in which no debug hook runs, and which allocates before it tests
-   or changes anything. The invariants:
+   There is one loop in a Lua state. All that is ready to run, and who waits for what, is in C structures
+   (waiting.h) that are parts of userdata; so every change of them is one C call, in which no debug hook runs,
+   and which allocates before it tests or changes anything. The invariants:
 
    1. What has ended has made its waiters ready: no call returns between the two.
    2. What is ready is in the queue of its home, and is taken out of it only by the call that resumes it.
-   3. While a queue holds something, somebody is awake who will run it: its first driver; or, for what event loops have parked
-      and for the tasks of step(), the transport's descriptor is readable.
+   3. While a queue holds something, somebody is awake who will run it: its first driver; or, for what event
+   loops have parked and for the tasks of step(), the transport's descriptor is readable.
    4. A waiter leaves all of it when its coroutine is closed, collected, or left by an error. */
 #ifndef LLAMA_CLOUD_LUA_LOOP_H
 #define LLAMA_CLOUD_LUA_LOOP_H
@@ -84,7 +84,8 @@ lua_loop *lua_check_loop(lua_State *L, int index);
 /* To be called when a queue has changed: the descriptor is to say so. */
 void lua_loop_refresh(const lua_loop *loop);
 
-/* Steps the transport, and lets Lua see to what has become ready of event loops and alarms. May raise what they raise. */
+/* Steps the transport, and lets Lua see to what has become ready of event loops and alarms. May raise what
+ * they raise. */
 void lua_dispatch(lua_State *L, lua_loop *loop);
 
 /* The stack of a function that waits: lua_wait begins with it, and expects nothing above. */
@@ -92,7 +93,8 @@ enum {
   SLOT_LOOP = 1,
   SLOT_WHAT,  /* what is waited for: a transfer or timer, a task, or a group */
   SLOT_GROUP, /* the group whose tasks are run meanwhile, or nil */
-  SLOT_DONE,  /* a function that tells whether a group has come to what is waited for; nil: it has no task any more */
+  SLOT_DONE,  /* a function that tells whether a group has come to what is waited for; nil: it has no task any
+                 more */
   SLOT_MARK,  /* a to-be-closed userdata: who waits, as far as that is no task */
   SLOT_PLACE, /* where an event loop has parked the coroutine */
   SLOT_HELD_UP,
@@ -114,11 +116,13 @@ enum {
   RETURN_KIND = 48
 };
 
-/* Waits, to be called as `return lua_wait(L, how)`: it may yield, and returns what `how` says to the function's caller. */
+/* Waits, to be called as `return lua_wait(L, how)`: it may yield, and returns what `how` says to the
+ * function's caller. */
 int lua_wait(lua_State *L, int how);
 
-/* Makes the function that is running a driver of the group in SLOT_GROUP, until it returns or is left. Not so a task of that
-   group, which would wait for itself: then it returns WAIT_INSIDE, which belongs to how it waits, else 0. */
+/* Makes the function that is running a driver of the group in SLOT_GROUP, until it returns or is left. Not so
+   a task of that group, which would wait for itself: then it returns WAIT_INSIDE, which belongs to how it
+   waits, else 0. */
 int lua_drive(lua_State *L);
 
 /* ---- lua_group.c ---- */
@@ -135,15 +139,15 @@ extern const luaL_Reg lua_group_of_loop[];
 /* Pushes a new group. */
 lua_group *lua_push_group(lua_State *L, lua_loop *loop);
 
-/* Runs the tasks that can go on of the group at a stack index, each once, until a time is past. Raises what a debug hook
-   has raised where a failed task's traceback was taken, when that task has ended. */
+/* Runs the tasks that can go on of the group at a stack index, each once, until a time is past. Raises what a
+   debug hook has raised where a failed task's traceback was taken, when that task has ended. */
 void lua_group_turn(lua_State *L, int index, int64_t deadline);
 
 /* The task whose coroutine L is, or NULL. */
 lua_task *lua_task_of(lua_State *L, const lua_loop *loop);
 
-/* Whether the task that runs goes on only if the group is driven: it is one of the group's, or of a group that such a one
-   drives. */
+/* Whether the task that runs goes on only if the group is driven: it is one of the group's, or of a group
+   that such a one drives. */
 bool lua_is_inside(const lua_loop *loop, const lua_group *group);
 
 /* Pushes what task:result() returns of a task that has ended, at a stack index; returns how many values. */

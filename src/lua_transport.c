@@ -1,8 +1,9 @@
 /* Lua's view of transport, transfer and timer: arguments in, results out.
 
-   A transport is a userdata whose uservalue is a weak-valued table: address of a token -> its handle. A token is
-   the transport's; its handle is a userdata that refers to it, and whose uservalue keeps the transport alive. The
-   transport never keeps a handle, so one that nobody holds is collected, which cancels and frees the token. */
+   A transport is a userdata whose uservalue is a weak-valued table: address of a token -> its handle. A token
+   is the transport's; its handle is a userdata that refers to it, and whose uservalue keeps the transport
+   alive. The transport never keeps a handle, so one that nobody holds is collected, which cancels and frees
+   the token. */
 #include "lua_transport.h"
 
 #include "lua_request.h"
@@ -14,7 +15,6 @@
 #define TRANSPORT "llama_cloud.transport"
 #define TRANSFER "llama_cloud.transfer"
 #define TIMER "llama_cloud.timer"
-
 
 /* ---- transport ---- */
 
@@ -147,9 +147,9 @@ static token_handle *push_handle(lua_State *L, const char *metatable) {
   return h;
 }
 
-/* Makes the token on top of the stack, a handle, one of the transport at index 1, which finds the handle by it.
-   `k` is freed if that fails. The transport is looked at only now: whatever allocated memory before may have run a
-   finalizer that closed it. Raises when it is closed and when there is no memory. */
+/* Makes the token on top of the stack, a handle, one of the transport at index 1, which finds the handle by
+   it. `k` is freed if that fails. The transport is looked at only now: whatever allocated memory before may
+   have run a finalizer that closed it. Raises when it is closed and when there is no memory. */
 static void start_handle(lua_State *L, token_handle *h, token *k) {
   if (k == NULL)
     lua_out_of_memory(L);
@@ -229,8 +229,8 @@ static int token_close(lua_State *L) {
   return 0;
 }
 
-/* The result of the transfer at index 1, which stays in place, whatever finalizers run, until unpin. An error that
-   unwinds leaves it pinned: then only __gc frees it. */
+/* The result of the transfer at index 1, which stays in place, whatever finalizers run, until unpin. An error
+   that unwinds leaves it pinned: then only __gc frees it. */
 static exchange *pin(lua_State *L) {
   token *k = check_ended(L);
   token_handle *h = lua_touserdata(L, 1);
@@ -320,35 +320,39 @@ static int transfer_l_body(lua_State *L) {
   return 1;
 }
 
-/* transfer:decode([options]) -> value | nil, message, offset: the body as JSON, repaired, straight from where
-   it arrived. options as for core.decode. */
+/* transfer:decode([decoder[, seconds[, names]]]) -> value | nil, message, offset: the body as JSON, repaired,
+   straight from where it arrived, by that decoder; core.overdue is the message where it takes longer than
+   `seconds`. Of an object only the fields of these names are decoded. */
 static int transfer_l_decode(lua_State *L) {
   const buffer *body;
-  lua_decoding options;
+  lua_decoding how = lua_answer_decoding(luaL_optnumber(L, 3, HUGE_VAL));
   int n;
-  lua_settop(L, 3);
-  options = lua_answer_options(L, 2);
-  options.seconds = luaL_optnumber(L, 3, HUGE_VAL);
+  lua_settop(L, 4);
+  how.decoder = lua_given_decoder(L, 2);
+  how.names = lua_wanted_fields(L, 4);
   body = &pin(L)->body;
-  n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, NULL, options, 4);
+  n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, NULL, &how);
   unpin(L);
   return n;
 }
 
-/* transfer:page([seconds[, each]]) -> page | nil, message, offset: the body as a page of a list, which takes
-   it over; core.overdue is the message where that takes longer than `seconds`, or decoding an item of it
-   longer than `each`. */
+/* transfer:page([decoder[, seconds[, each[, names]]]]) -> page | nil, message, offset: the body as a page of
+   a list, which takes it over, and whose items that decoder decodes; core.overdue is the message where that
+   takes longer than `seconds`, or decoding an item of it longer than `each`. Of items only the fields of
+   these names are decoded: an array that must stay as it is. */
 static int transfer_l_page(lua_State *L) {
   int n;
   token_handle *h;
-  lua_Number seconds = luaL_optnumber(L, 2, HUGE_VAL);
-  lua_Number each = luaL_optnumber(L, 3, HUGE_VAL);
-  lua_settop(L, 1);
+  lua_Number seconds = luaL_optnumber(L, 3, HUGE_VAL);
+  lua_Number each = luaL_optnumber(L, 4, HUGE_VAL);
+  lua_settop(L, 5);
+  int decoder = lua_given_decoder(L, 2);
+  int names = lua_wanted_fields(L, 5);
   check_ended(L);
   h = lua_touserdata(L, 1);
   if (h->pinned > 0)
     return luaL_error(L, "attempt to take the body of a transfer while it is read");
-  n = lua_page_push(L, &pin(L)->body, seconds, each);
+  n = lua_page_push(L, &pin(L)->body, seconds, each, decoder, names);
   unpin(L);
   return n;
 }

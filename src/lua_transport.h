@@ -15,10 +15,12 @@ typedef struct lua_transport {
 /* Pushes a transport. Raises when memory runs out. */
 lua_transport *lua_push_transport(lua_State *L);
 
-/* The open transport of a userdata, made now if it was not. Raises for a closed one, and without memory or descriptors. */
+/* The open transport of a userdata, made now if it was not. Raises for a closed one, and without memory or
+ * descriptors. */
 transport *lua_open_transport(lua_State *L, lua_transport *h);
 
-/* The handle of a transfer or timer at a stack index; raises for anything else. Its token is NULL once that is closed. */
+/* The handle of a transfer or timer at a stack index; raises for anything else. Its token is NULL once that
+ * is closed. */
 token_handle *lua_check_token(lua_State *L, int index);
 
 /* Whether a handle's token has ended. */

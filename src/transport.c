@@ -53,7 +53,7 @@ struct transport {
   connections connections;
   handle_pool pool;
   const run_queue *attended, *root; /* see transport_serve; NULL: none */
-  transport *next_kept; /* in the list `kept` */
+  transport *next_kept;             /* in the list `kept` */
 };
 
 /* ---- once per process ---- */
@@ -318,8 +318,8 @@ transport *transport_new(void) {
   return t;
 }
 
-/* Frees a token of a transport that is being freed, and takes it from its handle; one whose result is being read it leaves
-   to the handle, as cancelled. */
+/* Frees a token of a transport that is being freed, and takes it from its handle; one whose result is being
+   read it leaves to the handle, as cancelled. */
 static void abandon(transport *t, token *k) {
   token_handle *handle = k->handle;
   if (handle == NULL || handle->pinned == 0) {

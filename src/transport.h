@@ -1,9 +1,9 @@
 /* The engine: a curl multi handle with a queue before it, a pool of easy handles, and timers, behind one
    descriptor. Knows no Lua. Everything here runs on one thread and never blocks, except transport_wait.
 
-   A token is something that ends once: a transfer or a timer. Once it is started it is the transport's, which frees
-   it when it is itself freed; a handle refers to it, and is told. When a token ends, whoever waits for it is made ready
-   by the same call. */
+   A token is something that ends once: a transfer or a timer. Once it is started it is the transport's, which
+   frees it when it is itself freed; a handle refers to it, and is told. When a token ends, whoever waits for
+   it is made ready by the same call. */
 #ifndef LLAMA_CLOUD_TRANSPORT_H
 #define LLAMA_CLOUD_TRANSPORT_H
 
@@ -40,9 +40,9 @@ transport *transport_new(void);
    number was begun by an ancestor. */
 unsigned transport_process(void);
 
-/* Frees the transport and its tokens, and takes them from their handles; what a call reads right now is left to its
-   handle. Who waits for a token is made ready. In a process forked after transport_new nothing of the parent's is
-   touched: only memory and descriptors of this process are given back. NULL is allowed. */
+/* Frees the transport and its tokens, and takes them from their handles; what a call reads right now is left
+   to its handle. Who waits for a token is made ready. In a process forked after transport_new nothing of the
+   parent's is touched: only memory and descriptors of this process are given back. NULL is allowed. */
 void transport_free(transport *t);
 
 /* Makes the transport of a parent process one of this process's, with the same descriptor; no effect if it is
@@ -56,16 +56,16 @@ int transport_fd(transport *t);
 /* Does whatever can be done without waiting. */
 void transport_step(transport *t);
 
-/* Names two queues that make the descriptor readable too, while something is ready in them: `attended`, always; `root`,
-   while it has no driver, except for transport_block. To be followed by
-   transport_refresh whenever something else than a token's end has changed them. NULL: no more. */
+/* Names two queues that make the descriptor readable too, while something is ready in them: `attended`,
+   always; `root`, while it has no driver, except for transport_block. To be followed by transport_refresh
+   whenever something else than a token's end has changed them. NULL: no more. */
 void transport_serve(transport *t, const run_queue *attended, const run_queue *root);
 
 /* Looks whether the descriptor has to be readable. */
 void transport_refresh(transport *t);
 
-/* Takes one ended token out of the transport, in the order in which they ended, of those for which nobody waited; NULL
-   when there is none. */
+/* Takes one ended token out of the transport, in the order in which they ended, of those for which nobody
+   waited; NULL when there is none. */
 token *transport_next(transport *t);
 
 /* Whether transport_next would return a token. */
@@ -81,7 +81,8 @@ int transport_block(transport *t);
 void transport_set_concurrency(transport *t, size_t limit);
 size_t transport_concurrency(const transport *t);
 
-/* How many tokens were started and have neither been handed out nor made somebody ready, and how many transfers are inside the multi. */
+/* How many tokens were started and have neither been handed out nor made somebody ready, and how many
+ * transfers are inside the multi. */
 size_t transport_pending(const transport *t);
 size_t transport_active(const transport *t);
 
@@ -92,8 +93,8 @@ token *transfer_new(const transfer_options *options);
    memory. */
 token *timer_new(double seconds);
 
-/* Starts an idle token, which `handle` refers to from then on; a timer's seconds count from here. False: no memory, and
-   the token is still idle and its maker's. */
+/* Starts an idle token, which `handle` refers to from then on; a timer's seconds count from here. False: no
+   memory, and the token is still idle and its maker's. */
 bool transport_start(transport *t, token *k, token_handle *handle);
 
 /* Ends a token now, as cancelled; who waits for it is made ready. No effect on one that ended. */

@@ -32,9 +32,9 @@ describe("the time for decoding", function()
       assert.equal(core.overdue, select(2, page:decode()))
       if name == "duplicates" or name == "members" then
         assert.equal(core.overdue, select(2, core.page(text, 0)))
-        assert.equal(core.overdue, select(2, page:decode { fields = { "id" } }))
+        assert.equal(core.overdue, select(2, page:decode { "id" }))
       else
-        assert.same({ id = "bat-1" }, (page:decode { fields = { "id" } })) -- what is passed over takes next to nothing
+        assert.same({ id = "bat-1" }, (page:decode { "id" })) -- what is passed over takes next to nothing
       end
       page:close()
     end

@@ -225,11 +225,14 @@ end
 local function common(declared, state)
   local meta = state.common[declared]
   if not meta then
+    local decoders = state.shared.decoders
+    decoders[declared] = decoders[declared] or core.decoder()
     meta = {
       __index = {
         method = declared.method,
         repeatable = declared.repeatable,
         returns = declared.returns,
+        decoder = decoders[declared],
         log = state.log,
         timeout = state.options.timeout,
         total_timeout = state.options.total_timeout,
@@ -288,7 +291,7 @@ function call.prepare(declared, state, ids, params, given)
   local made = setmetatable({ url = target, headers = list }, common(declared, state))
   made.body = body
   made.timeout, made.total_timeout, made.max_retries = given.timeout, given.total_timeout, given.max_retries
-  made.decoding = given.fields and { fields = tables.merged(given.fields) }
+  made.fields = given.fields and tables.merged(given.fields)
   local log = state:log_for(list, given, parts and parts.query)
   if log ~= state.log then
     made.log = log

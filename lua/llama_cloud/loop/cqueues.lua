@@ -39,10 +39,11 @@ function host.wake(handle)
   handle:signal()
 end
 
--- Calls on_readable while the descriptor is readable, until the watcher is stopped.
+-- Calls on_readable while the descriptor is readable, until the watcher is stopped, or nobody waits: whoever wanted it may
+-- have been left by an error before he could wait, or stop it.
 local function attend(watcher, fd)
   local readable = { pollfd = fd, events = "r" }
-  while not watcher.stopped do
+  while not watcher.stopped and watcher.wanted() do
     cqueues.poll(readable, watcher.changed)
     if not watcher.stopped then
       watcher.on_readable()
@@ -51,7 +52,7 @@ local function attend(watcher, fd)
 end
 
 -- A watcher that is stopped and wanted again before it has run goes on: stopping and starting in one turn is common.
-function host.watch(fd, on_readable, controller)
+function host.watch(fd, on_readable, controller, wanted)
   local of_controller = watchers[controller]
   if not of_controller then
     of_controller = {}
@@ -59,18 +60,20 @@ function host.watch(fd, on_readable, controller)
   end
   local watcher = of_controller[fd]
   if watcher then
-    watcher.stopped, watcher.on_readable = false, on_readable
+    watcher.stopped, watcher.on_readable, watcher.wanted = false, on_readable, wanted
   else
-    watcher = { stopped = false, changed = condition.new(), on_readable = on_readable }
-    of_controller[fd] = watcher
+    watcher = { stopped = false, changed = condition.new(), on_readable = on_readable, wanted = wanted }
     controller:wrap(function()
       local ok, err = pcall(attend, watcher, fd)
-      of_controller[fd] = nil
+      if of_controller[fd] == watcher then
+        of_controller[fd] = nil
+      end
       watcher.stopped = true
       if not ok then
         error(err, 0) -- comes out of the controller's loop
       end
     end)
+    of_controller[fd] = watcher -- once there is a coroutine for it
   end
   return function()
     if not watcher.stopped then

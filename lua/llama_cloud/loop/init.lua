@@ -110,11 +110,14 @@ end
 local function watch_in(host, scope)
   local watch = watches[scope]
   if not watch then
-    watch = { count = 0 }
+    watch = { count = 0 } -- which the core counts
+    function watch.wanted()
+      return watch.count > 0
+    end
     watches[scope] = watch
   end
   if not watch.unwatch or watch.alive and not watch.alive() then
-    watch.unwatch, watch.alive = host.watch(transport:fd(), loop.dispatch, scope)
+    watch.unwatch, watch.alive = host.watch(transport:fd(), loop.dispatch, scope, watch.wanted)
   end
   return watch
 end
