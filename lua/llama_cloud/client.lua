@@ -431,30 +431,30 @@ end
 ---@field body? table|string a table is sent as JSON; a string as it is, with the Content-Type of `headers`
 
 -- The call to a path or URL. Nil and the problem.
-local function path_call(state, declared, path, given)
+local function path_call(state, route, path, given)
   if state.closed then
     return nil, "attempt to use a closed client"
   end
   local problem
-  given, problem = options.shown("option", given, declared.options)
+  given, problem = options.shown("option", given, route.options)
   if problem then
     return nil, problem
   end
   given = type(given) == "table" and options.without_nulls(given) or given
   local call
-  call, problem = calls.build(declared, state, { path }, {}, given)
+  call, problem = calls.build(route, state, { path }, {}, given)
   if problem and problem:find("^unknown option '[^']*'$") then
-    local place = (declared.method == "GET" or declared.method == "DELETE") and "query = { … }" or "body = { … }"
+    local place = (route.method == "GET" or route.method == "DELETE") and "query = { … }" or "body = { … }"
     problem = ("%s: parameters go into %s"):format(problem, place)
   end
   return call, problem
 end
 
 for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
-  local name, declared = text.lower(method), calls.undeclared(method)
+  local name, route = text.lower(method), calls.undeclared(method)
   Client[name] = function(self, path, given)
     local state = state_of(self, name)
-    local call, problem = path_call(state, declared, path, given == nil and {} or given)
+    local call, problem = path_call(state, route, path, given == nil and {} or given)
     if not call then
       error(problem, 2)
     end

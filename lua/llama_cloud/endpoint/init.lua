@@ -126,12 +126,15 @@ end
 
 -- Adds a method. What is wrong with its arguments is raised at the caller's line.
 local function add(class, member, method)
+  local run = method.run
   class.__index[member] = function(self, ...)
-    local run, problem = prepared(class, member, method, self, ...)
-    if not run then
+    local subject, problem = prepared(class, member, method, self, ...)
+    if not subject then
       error(problem, 2)
+    elseif run then
+      return run(subject)
     end
-    return run()
+    return subject()
   end
 end
 

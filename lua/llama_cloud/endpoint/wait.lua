@@ -298,8 +298,7 @@ local left_mt = {
       return
     end
     local plan = mark.plan
-    local task = loop.tasks[coroutine.running()]
-    err = err or task and task.error -- that of a task which is being cancelled
+    err = err or loop.cancellation()
     if errors.is_error(err) then
       err.batch = err.batch or plan.last
     end
@@ -434,16 +433,15 @@ end
 
 --- Makes what is polled out of the arguments of wait or watch. Nil and the problem, which is the caller's fault.
 ---@param api table the resource's own calls: api.get(state, ids, params, given) -> call | nil, problem; `plans`: a metatable
----@param waiting table the declaration
 ---@param state LlamaCloud.State
 ---@param id any
 ---@param params table
 ---@param given table checked
 ---@return LlamaCloud.PollPlan?
 ---@return string? problem
-function polling.plan(api, waiting, state, id, params, given)
+function polling.plan(api, state, id, params, given)
   local each = options_of_polls(given)
-  each.fields = polling.fields(waiting, given.fields)
+  each.fields = polling.fields(api.waiting, given.fields)
   -- with all the params first, so that a fault in any of them is found
   local call, problem = api.get(state, { id }, params, each)
   if not call then
@@ -453,7 +451,7 @@ function polling.plan(api, waiting, state, id, params, given)
   plan.fields = fields.watch(given.fields, state)
   local shared, finally = {}, false
   for name, value in pairs(params) do
-    if waiting.final[name] then
+    if api.waiting.final[name] then
       finally = finally or type(value) == "table" and next(value) ~= nil
     else
       shared[name] = value
@@ -475,19 +473,11 @@ end
 --- The methods of waiting, as endpoint.lua takes them: each with the number of its arguments before params, and what makes
 --- something to run of its arguments.
 ---@param api table
----@param waiting table
 ---@return table<string, { ids: integer, options: table<string, string>, prepare: function }>
-function polling.methods(api, waiting)
-  local function prepare_with(use)
-    return function(state, ids, params, given)
-      local plan, problem = polling.plan(api, waiting, state, ids[1], params, given)
-      if not plan then
-        return nil, problem
-      end
-      return function()
-        return use(plan)
-      end
-    end
+function polling.methods(api)
+  local waiting = api.waiting
+  local function prepare(state, ids, params, given)
+    return polling.plan(api, state, ids[1], params, given)
   end
 
   local function prepare_run(state, _, params, given)
@@ -499,13 +489,13 @@ function polling.methods(api, waiting)
     end
     local get_params =
       { expand = given.expand, project_id = params.project_id, organization_id = params.organization_id }
-    local _, fault = polling.plan(api, waiting, state, "id", get_params, given)
+    local _, fault = polling.plan(api, state, "id", get_params, given)
     if fault then
       return nil, fault
     end
     return function()
       return polling.run(state, create, function(id)
-        return polling.plan(api, waiting, state, id, get_params, given)
+        return polling.plan(api, state, id, get_params, given)
       end, given)
     end
   end
@@ -516,8 +506,8 @@ function polling.methods(api, waiting)
     options_of_run[name] = type_name
   end
   return {
-    wait = { ids = 1, prepare = prepare_with(polling.wait), options = options },
-    watch = { ids = 1, prepare = prepare_with(polling.watch), options = options },
+    wait = { ids = 1, prepare = prepare, run = polling.wait, options = options },
+    watch = { ids = 1, prepare = prepare, run = polling.watch, options = options },
     run = { ids = 0, prepare = prepare_run, options = options_of_run },
   }
 end

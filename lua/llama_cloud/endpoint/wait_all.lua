@@ -56,6 +56,7 @@ local function deliver(many, entry, batch, err)
     if many.fields and seen then
       many.fields:see(seen)
     end
+    many.group:notify()
   end
 end
 
@@ -290,7 +291,7 @@ local function take(self)
     self.missed = true
   end
   local held_up = self.group:drive(function()
-    return self.queue[self.first] or self.count == 0 or self.group.failure or self.group.live == 0
+    return self.queue[self.first] or self.count == 0 or self.group:failed() or self.group:live() == 0
   end)
   self.left_at = loop.now()
   request.tell_block(self.state, held_up)
@@ -304,7 +305,7 @@ local function take(self)
   if self.fields then
     self.fields:tell()
   end
-  group.raise_failure(self.group)
+  self.group:raise()
 end
 
 ---@class LlamaCloud.CrowdHandle what the caller has of it; when nobody has it any more, the waiting ends
@@ -404,10 +405,10 @@ local function take_apart(ids)
 end
 
 --- The method wait_all, as endpoint.lua takes it.
----@param api table the resource's own calls
----@param waiting table the declaration
+---@param api table the resource's own calls, and the declaration of waiting
 ---@return { ids: integer, prepare: function }
-function crowd.method(api, waiting)
+function crowd.method(api)
+  local waiting = api.waiting
   return {
     ids = 1,
     options = polling.more_options(waiting),
@@ -420,12 +421,12 @@ function crowd.method(api, waiting)
         return nil, problem
       end
       -- without an id first, so that what is wrong with the others does not depend on there being one
-      local _, fault = polling.plan(api, waiting, state, "id", params, given)
+      local _, fault = polling.plan(api, state, "id", params, given)
       if fault then
         return nil, fault
       end
       for position, subject in ipairs(subjects) do
-        subject.plan, problem = polling.plan(api, waiting, state, subject.id, params, given)
+        subject.plan, problem = polling.plan(api, state, subject.id, params, given)
         if not subject.plan then
           return nil, ("ids[%d]: %s"):format(position, problem)
         end

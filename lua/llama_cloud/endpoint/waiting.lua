@@ -13,7 +13,8 @@ local waiting = {}
 ---@field ids integer how many arguments come before params
 ---@field parameters table<string, string> name to type
 ---@field options table<string, string> name to type
----@field prepare fun(state: LlamaCloud.State, ids: any[], params: table, given: table): function?, string? what runs, or the problem
+---@field prepare fun(state: LlamaCloud.State, ids: any[], params: table, given: table): any, string? what runs, or the problem
+---@field run? fun(prepared: any): any ... runs that; nil: it is a function
 ---@field refuse? fun(id: any): string? what is wrong with the first argument, whatever else there is
 
 --- Makes them.
@@ -23,6 +24,7 @@ local waiting = {}
 ---@return table<string, LlamaCloud.Method>
 function waiting.methods(rule, declared, create)
   local api = {
+    waiting = rule,
     plans = { __index = { waiting = rule } },
     get = function(state, ids, params, given)
       return call.build(declared[rule.get], state, ids, params, given)
@@ -32,8 +34,8 @@ function waiting.methods(rule, declared, create)
       return pages.list(declared[rule.sweep.list], state, ids, params, given)
     end,
   }
-  local methods = polling.methods(api, rule)
-  methods.wait_all = crowd.method(api, rule)
+  local methods = polling.methods(api)
+  methods.wait_all = crowd.method(api)
   for name, method in pairs(methods) do
     local types = tables.merged(call.options, polling.options, method.options)
     local parameters = declared[name == "run" and rule.create or rule.get].types
