@@ -1,4 +1,5 @@
---- Who waits for what. The transport hands out tokens (transfers and timers); a token has one waiter, and ends once.
+--- Who waits for what. Readiness is kept in the core (src/lua_loop.h); here are the event loops of others, generators, and
+--- what they need.
 ---
 --- A waiter is parked where it lives: as a task of a group (group.lua), as a coroutine of somebody's event loop (a host,
 --- loop/*.lua), or, where it cannot be suspended, by blocking the thread. Whoever steps the transport marks the waiters
@@ -16,8 +17,8 @@ local loop = {}
 ---@class LlamaCloud.Host an event loop of somebody else's
 ---@field current fun(co: thread): any, any a handle if it can park the running coroutine co, and a scope: what watches for it (nil where there is one loop); nil if it cannot
 ---@field park fun(handle: any) suspends the coroutine until it is woken; may return early
----@field wake fun(handle: any) marks it runnable, and does not resume it here and now; once per park
----@field watch fun(fd: integer, on_readable: fun(), scope: any): fun(), (fun(): boolean)? calls on_readable() while fd is readable; returns what ends that, and, where the application can end it too, what tells whether it still does
+---@field wake fun(handle: any) marks it runnable, and does not resume it here and now; once per park, or again where it has raised
+---@field watch fun(fd: integer, on_readable: fun(), scope: any, wanted: fun(): boolean): fun(), (fun(): boolean)? calls on_readable() while fd is readable; returns what ends that, and, where the application can end it too, what tells whether it still does; wanted() tells whether anybody waits: if not, it may end by itself
 ---@field spawn? fun(f: fun()): any starts a coroutine that it can park; false if it cannot now
 ---@field running? fun(): boolean whether its loop is running this code, parkable or not
 
@@ -79,7 +80,8 @@ end
 
 -- The hosts that recognise their coroutines. A host is one of them from when the application has loaded its library.
 local function hosts()
-  for _, name in ipairs(recognisable) do
+  for i = 1, #recognisable do
+    local name = recognisable[i]
     if modules[name] and not recognised[name] then
       local host = require("llama_cloud.loop." .. name)
       recognised[name] = host
@@ -127,8 +129,9 @@ local function under_host()
   if chosen and chosen.running and chosen.running() then
     return true
   end
-  for _, host in ipairs(hosts()) do
-    if host.running and host.running() then
+  local all = hosts()
+  for i = 1, #all do
+    if all[i].running() then
       return true
     end
   end
