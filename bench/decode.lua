@@ -30,11 +30,12 @@ local function decode(text)
 end
 
 -- As a list reads a page: one item after the other, none of them kept.
-local function by_item(options)
+local function by_item(names)
+  local decoder = core.decoder()
   return function(text)
-    local page <close> = assert(core.page(text))
+    local page <close> = assert(core.page(text, nil, nil, decoder, names))
     local next_item, count = page.next, 0
-    while next_item(page, options) do
+    while next_item(page) do
       count = count + 1
     end
     assert(count == 100)
@@ -54,7 +55,7 @@ end
 local further = {
   ["v2 page"] = {
     { "item by item", by_item() },
-    { "fields", by_item { fields = { "id", "status" } } },
+    { "fields", by_item { "id", "status" } },
   },
 }
 

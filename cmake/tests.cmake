@@ -5,6 +5,7 @@
 #             state is closed at every step
 #   host      the specs of the client inside a group, in llama_cloud.wrap and in each event loop
 #   asan      the same against a core built with AddressSanitizer and UndefinedBehaviorSanitizer
+#   words     the specs about JSON with a sanitized core whose scanners do without SSE2, as on other processors
 #   threads   two Lua states in two threads, under ThreadSanitizer
 #   memory    each chunk of spec/alloc while allocations of the core's own code, or of libcurl, fail
 #   valgrind  each spec file under memcheck
@@ -51,7 +52,7 @@ function(add_spec mode file timeout)
   if(mode STREQUAL "core" OR mode STREQUAL "curl")
     set_tests_properties("${test}" PROPERTIES LABELS memory)
   endif()
-  if(mode MATCHES "^(asan|core|curl)$")
+  if(mode MATCHES "^(asan|core|curl|words)$")
     set_tests_properties("${test}" PROPERTIES FIXTURES_REQUIRED asan)
   elseif(mode STREQUAL "threads")
     set_tests_properties("${test}" PROPERTIES FIXTURES_REQUIRED tsan)
@@ -145,17 +146,22 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   foreach(function malloc calloc realloc free strdup curl_global_init)
     target_link_options(core_shim PRIVATE "-Wl,--wrap=${function}")
   endforeach()
-  foreach(target core_asan core_shim alloc_harness_asan close_harness_asan)
+  llama_cloud_core(core_words "${CMAKE_CURRENT_BINARY_DIR}/words")
+  target_compile_definitions(core_words PRIVATE JSON_WITHOUT_SSE2)
+  foreach(target core_asan core_shim core_words alloc_harness_asan close_harness_asan)
     target_compile_options(${target} PRIVATE ${SANITIZE})
     target_link_options(${target} PRIVATE ${SANITIZE})
     set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
   endforeach()
-  add_custom_target(asan DEPENDS core_asan core_shim alloc_harness_asan close_harness_asan)
+  add_custom_target(asan DEPENDS core_asan core_shim core_words alloc_harness_asan close_harness_asan)
 
   add_test(NAME asan.build COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_CURRENT_BINARY_DIR}" --target asan --parallel 2)
   set_tests_properties(asan.build PROPERTIES PROCESSORS 2 LABELS asan FIXTURES_SETUP asan TIMEOUT 600 COST 10000)
   foreach(file IN LISTS CORE_SPECS)
     add_spec(asan "${file}" 600)
+    if(file MATCHES "/core/(json_.*|decoder|page)_spec[.]lua$")
+      add_spec(words "${file}" 600)
+    endif()
   endforeach()
   foreach(file IN LISTS ALLOC_FILES)
     add_spec(asan "${file}" 600)

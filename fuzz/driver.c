@@ -61,13 +61,14 @@ static const char *push_exact(lua_State *L, size_t *length) {
   return block;
 }
 
-/* decode(text[, options]): as core.decode. */
+/* decode(text[, options[, decoder]]): as core.decode, by that decoder. */
 static int fuzz_decode(lua_State *L) {
   size_t length;
-  lua_settop(L, 2);
+  lua_settop(L, 3);
   const char *text = push_exact(L, &length);
   lua_decoding options = lua_decode_options(L, 2);
-  return lua_decode_text(L, text, length, NULL, options, lua_gettop(L));
+  options.decoder = lua_given_decoder(L, 3);
+  return lua_decode_text(L, text, length, NULL, &options);
 }
 
 /* headers(lines) -> table: as transfer:headers(), of these lines. */

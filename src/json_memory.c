@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bounds what a hostile document can make us remember: 128 places of 64 fields. */
-enum { MAX_PLACES = 128, MAX_FIELDS = 64, FIRST_FIELDS = 8 };
+/* Bounds what a hostile document can make us remember: each list and each endpoint has a memory. */
+enum { MAX_PLACES = 128, MAX_FIELDS = 64, FIRST_FIELDS = 8, MAX_SLOTS = 2048 };
 
-bool json_memory_begin(json_memory *memory) {
-  *memory = (json_memory){.places = calloc(MAX_PLACES, sizeof(json_place)), .count = 2, .slots = 1};
+bool json_memory_begin(json_memory *memory, unsigned slot) {
+  *memory = (json_memory){.places = calloc(MAX_PLACES, sizeof(json_place)), .count = 2, .slots = slot};
   return memory->places != NULL;
 }
 
@@ -28,6 +28,12 @@ unsigned json_memory_place(json_memory *memory, unsigned *child) {
   return *child;
 }
 
+void json_memory_judge(json_memory *memory, json_verdict verdict) {
+  json_place *root = &memory->places[JSON_ROOT];
+  for (unsigned i = 0; i < root->count; i++)
+    root->fields[i].verdict = verdict;
+}
+
 json_field *json_memory_field(json_memory *memory, unsigned place, const char *key, size_t length) {
   json_place *p = &memory->places[place];
   if (place == JSON_NOWHERE || p->wild)
@@ -36,6 +42,10 @@ json_field *json_memory_field(json_memory *memory, unsigned place, const char *k
     p->wild = true;
     memory->full = memory->full || place == JSON_ROOT;
     p->count = 0;
+    return NULL;
+  }
+  if (memory->slots >= MAX_SLOTS) {
+    memory->full = true;
     return NULL;
   }
   if (p->count == p->capacity) {

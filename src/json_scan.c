@@ -1,5 +1,6 @@
 #include "json_scan.h"
 
+#include "json_fast.h"
 #include "poller.h"
 
 #include <float.h>
@@ -7,10 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 /* No number half-way between two doubles has more than 767 significant digits. So of a longer number only
    these count, and whether anything but zeros follows. */
@@ -185,42 +182,6 @@ static bool unfinished_string(json_scan *scan) {
   return json_fault(scan, scan->end, "the text ends inside a string");
 }
 
-/* Goes on from `at` to the first byte that ends a run of plain ones: a quote, a backslash, a control
-   character or one that is not ASCII. `end` if there is none. Sixteen or eight bytes at a time. */
-static inline const char *skip_plain(const char *at, const char *end) {
-#ifdef __SSE2__
-  const __m128i quote = _mm_set1_epi8('"');
-  const __m128i backslash = _mm_set1_epi8('\\');
-  const __m128i control = _mm_set1_epi8(0x1f);
-  while (end - at >= 16) {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)at);
-    __m128i special = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
-    special = _mm_or_si128(special, _mm_cmpeq_epi8(_mm_max_epu8(bytes, control), control));
-    /* the highest bit of each byte is what movemask takes: of a byte that is not ASCII it is set already */
-    unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(special, bytes));
-    if (mask != 0)
-      return at + __builtin_ctz(mask);
-    at += 16;
-  }
-#else
-  const uint64_t ones = UINT64_C(0x0101010101010101);
-  const uint64_t highs = UINT64_C(0x8080808080808080);
-  while (end - at >= 8) {
-    uint64_t bytes;
-    memcpy(&bytes, at, 8);
-    uint64_t quotes = bytes ^ (ones * '"');
-    uint64_t backslashes = bytes ^ (ones * '\\');
-    /* the classical test for a zero byte, twice, and for one below 0x20; a false alarm only costs time */
-    if (((quotes - ones) | (backslashes - ones) | (bytes - ones * 0x20) | bytes) & highs)
-      break;
-    at += 8;
-  }
-#endif
-  while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' && *at != '\\')
-    at++;
-  return at;
-}
-
 /* Passes over the characters that are not ASCII and begin here. With `repair` it stops before what is no
  * UTF-8. */
 static bool scan_utf8(json_scan *scan) {
@@ -303,11 +264,11 @@ static bool scan_escape(json_scan *scan, char **out) {
   return true;
 }
 
-/* Copies a run of plain bytes to `out`, as skip_plain finds it, and returns its end. Sixteen bytes at `out`
-   may be overwritten; no more than sixteen are copied. */
+/* Copies a run of plain bytes to `out`, as json_plain_end finds it, and returns its end. Sixteen bytes at
+   `out` may be overwritten; no more than sixteen are copied. */
 static inline const char *copy_plain(char *out, const char *at, const char *end) {
   const char *limit = end - at > 16 ? at + 16 : end;
-  const char *stop = skip_plain(at, limit);
+  const char *stop = json_plain_end(at, limit);
   if (end - at >= 16)
     memcpy(out, at, 16);
   else
@@ -379,7 +340,7 @@ static bool resolve_string(json_scan *scan, const char *start, buffer *scratch) 
 bool json_scan_string(json_scan *scan, json_string *string, buffer *scratch) {
   const char *start = ++scan->at;
   for (;;) {
-    scan->at = skip_plain(scan->at, scan->end);
+    scan->at = json_plain_end(scan->at, scan->end);
     if (scan->at == scan->end)
       return unfinished_string(scan);
     unsigned char byte = (unsigned char)*scan->at;

@@ -1,10 +1,8 @@
 #include "json_skip.h"
 
-#include <string.h>
+#include "json_fast.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#include <string.h>
 
 /* What is known between two bytes of an array or object that is passed over. */
 typedef struct skipper {
@@ -45,35 +43,52 @@ static const char *skip_bytes(skipper *s, const char *at, const char *end) {
   return NULL;
 }
 
-#ifdef __SSE2__
-/* Where among 64 bytes the interesting ones are: bit i for byte i. */
+/* Where among 64 bytes the interesting ones are: bit i for byte i. What is taken for a bracket may be one of
+   four bytes, Y _ y DEL, that differ from brackets in two bits; none of them stands outside of strings in
+   JSON. */
 typedef struct block {
   uint64_t quotes, brackets;
   bool backslashes; /* whether there are any */
 } block;
 
+enum { BRACKET_BITS = 0xD9, BRACKET = 0x59 };
+
+#ifdef JSON_SSE2
 static inline block look(const char *at) {
   const __m128i quote = _mm_set1_epi8('"');
   const __m128i backslash = _mm_set1_epi8('\\');
-  const __m128i opening = _mm_set1_epi8('{');
-  const __m128i closing = _mm_set1_epi8('}');
-  const __m128i fold = _mm_set1_epi8(0x20); /* this bit makes a curly bracket of a square one */
+  const __m128i bits = _mm_set1_epi8((char)BRACKET_BITS);
+  const __m128i bracket = _mm_set1_epi8(BRACKET);
   block found = {0};
   __m128i backslashes = _mm_setzero_si128();
 #define MASK(bytes) ((uint64_t)(unsigned)_mm_movemask_epi8(bytes) << i)
 #pragma GCC unroll 4
   for (int i = 0; i < 64; i += 16) {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(at + i));
-    __m128i folded = _mm_or_si128(bytes, fold);
-    __m128i brackets = _mm_or_si128(_mm_cmpeq_epi8(folded, opening), _mm_cmpeq_epi8(folded, closing));
     found.quotes |= MASK(_mm_cmpeq_epi8(bytes, quote));
-    found.brackets |= MASK(brackets);
+    found.brackets |= MASK(_mm_cmpeq_epi8(_mm_and_si128(bytes, bits), bracket));
     backslashes = _mm_or_si128(backslashes, _mm_cmpeq_epi8(bytes, backslash));
   }
 #undef MASK
   found.backslashes = _mm_movemask_epi8(backslashes) != 0;
   return found;
 }
+#else
+static inline block look(const char *at) {
+  block found = {0};
+  uint64_t backslashes = 0;
+  for (int i = 0; i < 64; i += 8) {
+    uint64_t bytes = json_word_at(at + i);
+    uint64_t quotes = json_word_zeros(bytes ^ JSON_EACH('"'));
+    uint64_t brackets = json_word_zeros((bytes & JSON_EACH(BRACKET_BITS)) ^ JSON_EACH(BRACKET));
+    found.quotes |= json_word_bits(quotes) << i;
+    found.brackets |= json_word_bits(brackets) << i;
+    backslashes |= json_word_first_zero(bytes ^ JSON_EACH('\\'));
+  }
+  found.backslashes = backslashes != 0;
+  return found;
+}
+#endif
 
 /* The same as skip_bytes, for 64 bytes without backslashes. Each quote turns "inside a string" over, so the
    parity of the quotes up to a byte tells whether it is inside one. */
@@ -91,25 +106,23 @@ static inline const char *skip_block(skipper *s, const char *at, block found) {
   uint64_t brackets = found.brackets & ~inside;
   for (; brackets != 0; brackets &= brackets - 1) {
     unsigned i = (unsigned)__builtin_ctzll(brackets);
-    if (bracket(s, at[i] == '{' || at[i] == '['))
+    bool opens = at[i] == '{' || at[i] == '[';
+    if ((opens || at[i] == '}' || at[i] == ']') && bracket(s, opens))
       return at + i + 1;
   }
   return NULL;
 }
-#endif
 
 /* Passes over the array or object that begins here. */
 static bool skip_container(json_scan *scan, size_t *inner) {
   skipper s = {0};
   const char *at = scan->at;
   const char *after = NULL;
-#ifdef __SSE2__
   while (after == NULL && scan->end - at >= 64) {
     block found = look(at);
     after = s.escaped || found.backslashes ? skip_bytes(&s, at, at + 64) : skip_block(&s, at, found);
     at += 64;
   }
-#endif
   if (after == NULL)
     after = skip_bytes(&s, at, scan->end);
   if (after == NULL)

@@ -31,36 +31,46 @@ void lua_request_open(lua_State *L);
 void lua_transport_open(lua_State *L);
 void lua_url_open(lua_State *L);
 
-/* The options of core.decode, read. */
+/* How to decode: the options of core.decode, and what the caller sets. */
 typedef struct lua_decoding {
   int max_depth;
   bool keep_null; /* in objects */
-  bool fields;    /* of the outermost object only some are wanted */
   bool repair;    /* broken strings, and a byte order mark, are no fault */
-  double seconds; /* how long it may take; HUGE_VAL unless the caller sets it */
+  double seconds; /* how long it may take */
+  int names;      /* stack index of an array of names: of the outermost object only these fields; 0: all */
+  int decoder;    /* stack index of the decoder (core.decoder); 0: nothing is remembered */
 } lua_decoding;
+
+/* How an answer of the service is decoded. It is always repaired: one broken text must not make a batch, a
+   list or an id of what was created unreadable. */
+lua_decoding lua_answer_decoding(double seconds);
+
+/* Reads the names of wanted fields at a stack index, an array of strings, or nil for all. Raises for anything
+   else. */
+int lua_wanted_fields(lua_State *L, int index);
+
+/* Reads a decoder, or nil, at a stack index. Raises for anything else. */
+int lua_given_decoder(lua_State *L, int index);
 
 /* Reads the options of core.decode at a stack index, a table or nil, and pushes the array of the names of
    wanted fields, or nil. Raises for a bad option. */
 lua_decoding lua_decode_options(lua_State *L, int index);
 
-/* The same for an answer of the service. It is always repaired: one broken text must not make a batch, a list
-   or an id of what was created unreadable. */
-lua_decoding lua_answer_options(lua_State *L, int index);
-
 /* Decodes the JSON text of `length` bytes at `text`: all of it, if `at` is NULL; otherwise the value that
-   begins at offset *at, which then becomes the offset of what follows it. What lua_decode_options has pushed
-   is at stack index `names`. Pushes the value and returns 1; or, where the text is not JSON, pushes nil, a
-   message and the 1-based offset of the fault, and returns 3. Raises when memory runs out. The text must stay
-   where it is until this returns, even though finalizers may run meanwhile: the caller pins it. */
-int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, lua_decoding options,
-                    int names);
+   begins at offset *at, which then becomes the offset of what follows it, and the array of names is as it was
+   for the value before. Expects six values at most in the caller's part of the Lua stack. Pushes the value
+   and returns 1; or, where the text is not JSON, pushes nil, a message and the 1-based offset of the fault,
+   and returns 3. Raises when memory runs out. The text must stay where it is until this returns, even though
+   finalizers may run meanwhile: the caller pins it. */
+int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, const lua_decoding *options);
 
 /* Pushes a page of a list (lua_page.c) over `text`, whose bytes it takes, and returns 1; or, where the text
    is not a JSON object, or cannot be looked through in `seconds`, pushes nil, a message and the offset as
    lua_decode_text, returns 3, and leaves the text alone. `each` is how many seconds decoding an item may
-   take. `text` must stay where it is until this returns: the caller pins it. */
-int lua_page_push(lua_State *L, buffer *text, double seconds, double each);
+   take; `decoder` is the stack index of the decoder that decodes them (0: it gets one of its own), `names`
+   that of the names of their wanted fields (0: all). `text` must stay where it is until this returns: the
+   caller pins it. */
+int lua_page_push(lua_State *L, buffer *text, double seconds, double each, int decoder, int names);
 
 /* Makes of the table on top of the stack what it shows: if it has __pairs, puts a plain table of what that
    gives in its place; else leaves it, for then it shows what it holds. NULL; or static text, if that cannot

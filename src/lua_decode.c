@@ -1,13 +1,14 @@
 /* JSON text to Lua tables, in one pass with nothing between.
 
    The decoder goes round in a loop rather than calling itself, so the depth of a document costs no C stack.
-   Open arrays and objects are tables on the Lua stack, and frames in the decoder's state, which is a
-   userdata: an error may unwind a decode at any point, and a finalizer may decode meanwhile, with a state of
-   its own.
+   Open arrays and objects are tables on the Lua stack, and frames in the decoder's state
+   (lua_decoder_state.h), which is a userdata: an error may unwind a decode at any point, and a finalizer may
+   decode meanwhile, with a state of its own.
 
    Most of the time goes into building tables and strings. So what can be known before is remembered from the
    last object at the same place (json_memory.h): its keys as Lua strings, its size, its last values. */
 
+#include "json_fast.h"
 #include "json_scan.h"
 #include "json_skip.h"
 #include "lua_core.h"
@@ -22,6 +23,10 @@
 
 #define DEFAULT_MAX_DEPTH 512
 
+/* Levels that fit the Lua stack as a C function finds it, beside what its caller and the decoder have there.
+ */
+#define FIRST_LEVELS 4
+
 /* Two slots for each level are a fifth of the million that Lua's stack may have. */
 #define GREATEST_MAX_DEPTH 100000
 
@@ -34,19 +39,13 @@ typedef struct decoder {
   decoder_state *state;
   frame *top;        /* the innermost open array or object */
   json_field *field; /* of the value that comes next; NULL: it is not remembered */
-  int base;          /* stack index of the state; see below */
+  int slots;         /* stack index of the state's table of slots; nothing else of the decoder's is below the
+                        value that it makes */
   int depth;
   int stack_room; /* levels for which the Lua stack has been grown */
   size_t room;    /* bytes of text for which tables may still be made in the size of earlier ones */
-  lua_decoding options;
+  const lua_decoding *options;
 } decoder;
-
-/* Stack indices, from d->base on: the state, its table of slots, the names of wanted fields, the metatable of
-   arrays. */
-#define SLOTS(d) ((d)->base + 1)
-#define FIELDS(d) ((d)->base + 2)
-#define ARRAY_METATABLE(d) ((d)->base + 3)
-#define FIXED_SLOTS 4
 
 /* Whether the quoted text at the scanner's place is `length` bytes that need no escape and equal `bytes`. */
 static inline bool text_is(const json_scan *scan, const char *bytes, size_t length) {
@@ -54,10 +53,21 @@ static inline bool text_is(const json_scan *scan, const char *bytes, size_t leng
   return (size_t)(scan->end - at) > length + 1 && at[length + 1] == '"' && memcmp(at + 1, bytes, length) == 0;
 }
 
+/* As json_scan_string, without a call for a string that stands in the text as it is. */
+static inline bool scan_string(json_scan *scan, json_string *string, buffer *scratch) {
+  const char *start = scan->at + 1;
+  const char *stop = json_plain_end(start, scan->end);
+  if (stop == scan->end || *stop != '"')
+    return json_scan_string(scan, string, scratch);
+  *string = (json_string){.bytes = start, .length = (size_t)(stop - start)};
+  scan->at = stop + 1;
+  return true;
+}
+
 /* Keeps the string on top of the stack alive in a slot and returns its bytes. */
 static const char *keep(decoder *d, unsigned slot) {
   lua_pushvalue(d->L, -1);
-  lua_rawseti(d->L, SLOTS(d), (lua_Integer)slot);
+  lua_rawseti(d->L, d->slots, (lua_Integer)slot);
   return lua_tostring(d->L, -1);
 }
 
@@ -73,7 +83,7 @@ static bool decode_string(decoder *d) {
   if (field != NULL) {
     if (field->misses < PATIENCE) {
       if (field->value != NULL && text_is(scan, field->value, field->value_length)) {
-        lua_rawgeti(d->L, SLOTS(d), (lua_Integer)field->slot + 1);
+        lua_rawgeti(d->L, d->slots, (lua_Integer)field->slot + 1);
         scan->at += field->value_length + 2;
         field->misses = 0;
         return true;
@@ -85,7 +95,7 @@ static bool decode_string(decoder *d) {
       remember = true;
     }
   }
-  if (!json_scan_string(scan, &string, &d->state->scratch))
+  if (!scan_string(scan, &string, &d->state->scratch))
     return false;
   lua_pushlstring(d->L, string.bytes, string.length);
   if (remember && !string.resolved && string.length <= JSON_MEMORY_STRING) {
@@ -99,7 +109,7 @@ static bool decode_string(decoder *d) {
    duplicate of the key has set. */
 static void push_null(decoder *d) {
   bool in_object = d->depth > 0 && d->top->length < 0;
-  if (in_object && !d->options.keep_null) {
+  if (in_object && !d->options->keep_null) {
     lua_pushnil(d->L);
     d->top->members--;
   } else {
@@ -161,17 +171,16 @@ static inline bool is_field(const json_scan *scan, const json_field *field) {
   const char *at = scan->at, *spelling = field->spelling;
   if ((size_t)(scan->end - at) < length)
     return false;
-  /* as memcmp, which is a call: the last piece overlaps the one before it */
+  /* as memcmp, which is a call: the last piece, which is compared first, overlaps the one before it */
   if (length >= 8) {
     uint64_t a, b;
-    for (size_t i = 0; i < length; i += 8) {
-      size_t from = i + 8 <= length ? i : length - 8;
-      memcpy(&a, at + from, 8);
-      memcpy(&b, spelling + from, 8);
-      if (a != b)
-        return false;
+    memcpy(&a, at + length - 8, 8);
+    memcpy(&b, spelling + length - 8, 8);
+    for (size_t i = 0; a == b && i + 8 < length; i += 8) {
+      memcpy(&a, at + i, 8);
+      memcpy(&b, spelling + i, 8);
     }
-    return true;
+    return a == b;
   }
   if (length >= 4) {
     uint32_t a, b, c, d;
@@ -199,10 +208,12 @@ static json_field *find_field(const json_scan *scan, json_place *place, unsigned
 /* Whether the value of the key on top of the stack is wanted. */
 static bool is_wanted(decoder *d) {
   lua_State *L = d->L;
-  lua_Integer n = (lua_Integer)lua_rawlen(L, FIELDS(d));
+  if (d->options->names == 0 || d->depth > 1)
+    return true;
+  lua_Integer n = (lua_Integer)lua_rawlen(L, d->options->names);
   bool found = false;
   for (lua_Integer i = 1; !found && i <= n; i++) {
-    lua_rawgeti(L, FIELDS(d), i);
+    lua_rawgeti(L, d->options->names, i);
     found = lua_rawequal(L, -1, -2);
     lua_pop(L, 1);
   }
@@ -232,7 +243,36 @@ static bool decode_new_key(decoder *d, const char *wanted, json_field **field) {
   return true;
 }
 
+/* Decides whether the value of the key on top of the stack is wanted, for its field too, if it has one; pops
+   the key if it is not. */
+static bool judge(decoder *d, json_field *field) {
+  bool wanted = is_wanted(d);
+  if (field != NULL)
+    field->verdict = wanted ? JSON_WANTED : JSON_UNWANTED;
+  if (!wanted)
+    lua_pop(d->L, 1);
+  return wanted;
+}
+
 typedef enum member { FAULT, MEMBER, SKIPPED, CLOSED } member;
+
+/* Takes the key and the colon here if they are those that came next in the object last seen at this place, as
+   most are, and the value is known to be wanted: then the key is on the stack. */
+static inline bool take_expected_key(decoder *d) {
+  frame *top = d->top;
+  const json_place *place = &d->state->memory.places[top->place];
+  if (top->position >= place->count)
+    return false;
+  json_field *field = &place->fields[top->position];
+  if (field->verdict != JSON_WANTED || !is_field(&d->scan, field))
+    return false;
+  d->scan.at += field->spelling_length;
+  lua_rawgeti(d->L, d->slots, (lua_Integer)field->slot);
+  d->field = field;
+  top->position++;
+  top->members++;
+  return true;
+}
 
 /* Decodes a key and its colon, and finds the field that its value belongs to. MEMBER: the key is on the
    stack; SKIPPED: its value is not wanted, and nothing was pushed. */
@@ -242,28 +282,23 @@ static member decode_key(decoder *d, const char *wanted) {
   json_place *place = &d->state->memory.places[top->place];
   json_field *field = NULL;
   json_skip_space(scan);
-  if (top->position < place->count && is_field(scan, &place->fields[top->position]))
-    field = &place->fields[top->position];
-  else if (place->count > 0)
+  if (place->count > 0)
     field = find_field(scan, place, top->position);
   if (field != NULL) {
     scan->at += field->spelling_length;
     top->position = (unsigned)(field - place->fields) + 1;
-    if (field->unwanted)
+    if (field->verdict == JSON_UNWANTED)
       return SKIPPED;
-    lua_rawgeti(d->L, SLOTS(d), (lua_Integer)field->slot);
+    lua_rawgeti(d->L, d->slots, (lua_Integer)field->slot);
+    if (field->verdict == JSON_UNDECIDED && !judge(d, field))
+      return SKIPPED;
   } else {
     if (!decode_new_key(d, wanted, &field))
       return FAULT;
-    bool unwanted = d->options.fields && d->depth == 1 && !is_wanted(d);
-    if (field != NULL) {
+    if (field != NULL)
       top->position = (unsigned)(field - place->fields) + 1;
-      field->unwanted = unwanted;
-    }
-    if (unwanted) {
-      lua_pop(d->L, 1);
+    if (!judge(d, field))
       return SKIPPED;
-    }
   }
   d->field = field;
   top->members++;
@@ -312,7 +347,7 @@ static bool enter_container(decoder *d, bool is_array) {
   json_memory *memory = &d->state->memory;
   lua_State *L = d->L;
   unsigned place;
-  if (d->depth == d->options.max_depth)
+  if (d->depth == d->options->max_depth)
     return json_fault(&d->scan, d->scan.at,
                       "more arrays and objects within each other than max_depth allows");
   if (d->depth == d->stack_room) {
@@ -331,7 +366,13 @@ static bool enter_container(decoder *d, bool is_array) {
     grow_frames(d);
   /* never more than the rest of the text could fill, nor all tables together more than the whole of it: an
      element takes two bytes, a member five */
-  size_t size = is_array ? memory->places[place].length : memory->places[place].members;
+  const json_place *p = &memory->places[place];
+  size_t size = is_array ? p->length : p->members;
+  if (d->depth == 0 && d->options->names != 0 && !is_array) {
+    size = lua_rawlen(L, d->options->names);
+    if (size > p->count)
+      size = p->count;
+  }
   size_t bytes = is_array ? 2 : 5;
   size_t rest = (size_t)(d->scan.end - d->scan.at);
   size_t most = (rest < d->room ? rest : d->room) / bytes;
@@ -354,7 +395,7 @@ static void leave_container(decoder *d) {
   if (top->place != JSON_NOWHERE) {
     if (top->length >= 0)
       place->length = top->length < INT_MAX ? (unsigned)top->length : INT_MAX;
-    else
+    else if (d->depth > 1 || d->options->names == 0)
       place->members = top->members < INT_MAX ? top->members : INT_MAX;
   }
   d->scan.at++;
@@ -384,11 +425,10 @@ static inline member end_value(decoder *d, const char **wanted) {
     if (next == ',') {
       scan->at++;
       d->field = NULL;
-      *wanted = "a value after ','";
+      *wanted = in_array ? "a value after ','" : "a value after ':'";
       if (in_array)
         return MEMBER;
-      member found = decode_member(d, "a key after ','");
-      *wanted = "a value after ':'";
+      member found = take_expected_key(d) ? MEMBER : decode_member(d, "a key after ','");
       if (found != CLOSED)
         return found;
     } else if (next != (in_array ? ']' : '}')) {
@@ -420,7 +460,7 @@ static bool decode_value(decoder *d) {
       if (!enter_container(d, false))
         return false;
       if (!next_is(scan, '}')) {
-        member found = decode_member(d, "a key or '}'");
+        member found = take_expected_key(d) ? MEMBER : decode_member(d, "a key or '}'");
         if (found == FAULT)
           return false;
         wanted = "a value after ':'";
@@ -435,7 +475,7 @@ static bool decode_value(decoder *d) {
         wanted = "a value or ']'";
         continue;
       }
-      lua_pushvalue(L, ARRAY_METATABLE(d));
+      lua_rawgeti(L, d->slots, DECODER_SLOT_ARRAY);
       lua_setmetatable(L, -2);
       leave_container(d);
     } else if (!decode_plain(d, wanted)) {
@@ -477,7 +517,7 @@ static void take_option(lua_State *L, lua_decoding *decoding, int options) {
     decoding->max_depth = (int)depth;
   } else if (strcmp(name, "fields") == 0) {
     luaL_argcheck(L, lua_istable(L, -1), options, "'fields' must be an array of strings");
-    decoding->fields = true;
+    decoding->names = -1;
   } else {
     luaL_argerror(L, options, lua_pushfstring(L, "unknown option '%s'", name));
   }
@@ -499,55 +539,96 @@ lua_decoding lua_decode_options(lua_State *L, int index) {
   luaL_argcheck(L, problem == NULL, index, problem);
   for (lua_pushnil(L); lua_next(L, shown); lua_pop(L, 1))
     take_option(L, &decoding, index);
-  if (decoding.fields)
+  if (decoding.names != 0) {
     lua_getfield(L, shown, "fields");
-  else
+    decoding.names = shown;
+  } else {
     lua_pushnil(L);
+  }
   lua_replace(L, shown);
   return decoding;
 }
 
 /* As lua_core.h says. */
-lua_decoding lua_answer_options(lua_State *L, int index) {
-  lua_decoding decoding = lua_decode_options(L, index);
-  decoding.repair = true;
-  return decoding;
+lua_decoding lua_answer_decoding(double seconds) {
+  return (lua_decoding){.max_depth = DEFAULT_MAX_DEPTH, .repair = true, .seconds = seconds};
 }
 
-/* As lua_core.h says. Below the results stay the state, its slots, its names and the array metatable. */
-int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, lua_decoding options,
-                    int names) {
+/* As lua_core.h says. */
+int lua_wanted_fields(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index))
+    return 0;
+  luaL_checktype(L, index, LUA_TTABLE);
+  return index;
+}
+
+/* As lua_core.h says. */
+int lua_given_decoder(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index))
+    return 0;
+  decoder_check(L, index);
+  return index;
+}
+
+/* Makes the memory know which fields are wanted. What it has decided stays where the names are the array that
+   they were for the item before. */
+static void narrow(decoder *d, bool is_item) {
+  lua_State *L = d->L;
+  int names = d->options->names;
+  bool same = false;
+  if (names != 0 && is_item && d->state->narrowed) {
+    lua_rawgeti(L, d->slots, DECODER_SLOT_NAMES);
+    same = lua_rawequal(L, -1, names);
+    lua_pop(L, 1);
+  }
+  if (same)
+    return;
+  json_memory_judge(&d->state->memory, names != 0 ? JSON_UNDECIDED : JSON_WANTED);
+  d->state->narrowed = names != 0;
+  if (names != 0) {
+    lua_pushvalue(L, names);
+    lua_rawseti(L, d->slots, DECODER_SLOT_NAMES);
+  }
+}
+
+/* Drops the unfinished value, and pushes nil, the fault's message and its offset. */
+static int push_fault(decoder *d) {
+  lua_State *L = d->L;
+  if (d->scan.fault == json_no_memory)
+    lua_out_of_memory(L);
+  bool overdue = d->scan.fault == json_overdue;
+  char message[JSON_MESSAGE_SIZE];
+  json_describe_fault(&d->scan, message, sizeof message);
+  lua_settop(L, d->slots);
+  decoder_state_leave(d->state);
+  lua_pushnil(L);
+  lua_pushstring(L, overdue ? json_overdue : message);
+  lua_pushinteger(L, (lua_Integer)(d->scan.at - d->scan.text) + 1);
+  return 3;
+}
+
+/* As lua_core.h says. Below the results stays the table of slots. */
+int lua_decode_text(lua_State *L, const char *text, size_t length, size_t *at, const lua_decoding *options) {
   enum { ITEM_ROOM = 64 * 1024 };
-  decoder d = {.L = L, .options = options};
-  luaL_checkstack(L, LUA_MINSTACK, "decoding JSON");
-  d.base = lua_gettop(L) + 1;
-  d.state = decoder_state_take(L, options.fields ? names : 0);
+  decoder d = {.L = L, .options = options, .room = length, .stack_room = FIRST_LEVELS};
+  d.state = decoder_state_take(L, options->decoder);
+  d.slots = lua_gettop(L);
+  if (options->names != 0 || d.state->narrowed)
+    narrow(&d, at != NULL);
   json_scan_begin(&d.scan, text, length);
-  d.scan.repair = options.repair;
-  d.scan.seconds = options.seconds;
-  d.room = length;
+  d.scan.repair = options->repair;
+  d.scan.seconds = options->seconds;
   if (at != NULL) {
     d.scan.at += *at;
     if (d.room > ITEM_ROOM) /* most of the text belongs to other items */
       d.room = ITEM_ROOM;
   }
-  if (at != NULL ? decode_value(&d) : decode_document(&d)) {
-    decoder_state_leave(d.state);
-    if (at != NULL)
-      *at = (size_t)(d.scan.at - text);
-    return 1;
-  }
-  if (d.scan.fault == json_no_memory)
-    lua_out_of_memory(L);
-  bool overdue = d.scan.fault == json_overdue;
-  char message[JSON_MESSAGE_SIZE];
-  json_describe_fault(&d.scan, message, sizeof message);
-  lua_settop(L, d.base + FIXED_SLOTS - 1);
+  if (!(at != NULL ? decode_value(&d) : decode_document(&d)))
+    return push_fault(&d);
   decoder_state_leave(d.state);
-  lua_pushnil(L);
-  lua_pushstring(L, overdue ? json_overdue : message);
-  lua_pushinteger(L, (lua_Integer)(d.scan.at - d.scan.text) + 1);
-  return 3;
+  if (at != NULL)
+    *at = (size_t)(d.scan.at - text);
+  return 1;
 }
 
 /* Decodes a JSON text: strict RFC 8259, one value with nothing but white space around it.
@@ -578,15 +659,46 @@ static int core_decode(lua_State *L) {
   size_t length;
   const char *text = lua_tolstring(L, 1, &length);
   lua_decoding options = lua_decode_options(L, 2);
-  return lua_decode_text(L, text, length, NULL, options, 3);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  options.decoder = 4;
+  return lua_decode_text(L, text, length, NULL, &options);
 }
 
-/* As lua_core.h says: adds core.decode, and core.overdue, the message where an answer was not decoded in
- * time. */
+/* decoder:decode(text[, options]): as core.decode, which is the same by a decoder of its own. */
+static int decoder_decode(lua_State *L) {
+  decoder_check(L, 1);
+  luaL_checktype(L, 2, LUA_TSTRING);
+  lua_settop(L, 3);
+  size_t length;
+  const char *text = lua_tolstring(L, 2, &length);
+  lua_decoding options = lua_decode_options(L, 3);
+  options.decoder = 1;
+  return lua_decode_text(L, text, length, NULL, &options);
+}
+
+/* core.decoder() -> decoder: what remembers, from one text to the next, how those of its owner look: of a
+   list, of an endpoint, of who else decodes texts that are alike. Only speed depends on it. It may be used
+   for any text, and by a finalizer while it decodes. */
+static int core_decoder(lua_State *L) {
+  decoder_new(L);
+  return 1;
+}
+
+static const luaL_Reg decoder_methods[] = {
+    {"decode", decoder_decode}, {"forget", decoder_forget}, {NULL, NULL}};
+
+/* As lua_core.h says: adds core.decode, core.decoder, and core.overdue, the message where an answer was not
+   decoded in time. */
 void lua_decode_open(lua_State *L) {
-  decoder_state_open(L);
-  lua_pushcfunction(L, core_decode);
+  decoder_open(L);
+  luaL_newlib(L, decoder_methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  decoder_new(L);
+  lua_pushcclosure(L, core_decode, 1);
   lua_setfield(L, -2, "decode");
+  lua_pushcfunction(L, core_decoder);
+  lua_setfield(L, -2, "decoder");
   lua_pushstring(L, json_overdue);
   lua_setfield(L, -2, "overdue");
 }

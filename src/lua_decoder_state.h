@@ -1,5 +1,5 @@
-/* What the decoder keeps from one decode to the next: its memory of earlier documents with the Lua strings
-   that it is made of, and its work space. */
+/* Decoders, as Lua sees them: what a decode leaves for the next one that serves the same list, endpoint or
+   caller. */
 #ifndef LLAMA_CLOUD_LUA_DECODER_STATE_H
 #define LLAMA_CLOUD_LUA_DECODER_STATE_H
 
@@ -19,31 +19,46 @@ typedef struct frame {
   lua_Integer length; /* array: how many elements it has; -1 in an object */
 } frame;
 
-/* What outlives a decode, for the next one: kept in the registry, and marked as taken while a decode runs, so
-   that one inside it (a finalizer's) makes its own, and so does the one after an error has unwound a decode.
-   Its uservalues are the table of slots, a copy of the `fields` that it was made for, and the metatable of
-   arrays. It is made for certain fields because what is remembered of a field includes whether it is one of
-   them. */
+/* What a decoder has: its memory of earlier documents, and its work space. The Lua strings that the memory is
+   made of are in a table of slots, and so are these: */
+enum {
+  DECODER_SLOT_ARRAY = 1, /* the metatable of arrays */
+  DECODER_SLOT_STATE,     /* the state, which the table keeps alive */
+  DECODER_SLOT_NAMES,     /* the wanted fields that the memory's `wanted` is about */
+  DECODER_FIRST_SLOT
+};
+
+/* It is marked as taken while a decode runs, so that one inside it (a finalizer's) makes its own, and so does
+   the one after an error has unwound a decode. */
 typedef struct decoder_state {
   json_memory memory;
   buffer scratch; /* for strings with escapes */
   frame *frames;
   int frame_capacity;
-  int worn; /* how many decodes there were since its memory was full */
+  int worn;      /* how many decodes there were since its memory was full */
+  bool narrowed; /* the last decode was of certain fields only */
   bool taken;
-  bool recent;  /* taken since a place was last looked for */
   bool passing; /* for no decode but the one that has it */
 } decoder_state;
 
-/* Pushes the state that an earlier decode with the same names left, or a new one, and its three uservalues:
-   the table of slots, the names, the metatable of arrays. `names` is the stack index of an array of strings,
-   or 0. Raises when there is no memory. */
-decoder_state *decoder_state_take(lua_State *L, int names);
+/* Pushes the table of slots of the state of the decoder at stack index `decoder`, takes that state and
+   returns it. 0: a state for this decode alone, which remembers nothing. Raises when there is no memory. */
+decoder_state *decoder_state_take(lua_State *L, int decoder);
 
 /* Leaves the state for the next decode. */
 void decoder_state_leave(decoder_state *state);
 
-/* Registers the metatable of states. Stack as before. */
-void decoder_state_open(lua_State *L);
+/* Pushes a decoder that remembers nothing yet. */
+void decoder_new(lua_State *L);
+
+/* Raises unless a decoder is at the stack index. */
+void decoder_check(lua_State *L, int index);
+
+/* decoder:forget(): gives back what it remembers. Idempotent; it decodes as before, and begins to remember
+   anew. */
+int decoder_forget(lua_State *L);
+
+/* Registers the metatables of states and decoders, and pushes that of decoders. */
+void decoder_open(lua_State *L);
 
 #endif

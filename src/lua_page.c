@@ -6,6 +6,7 @@
    back after the last item, on close, or by the collector. */
 #include "json_skip.h"
 #include "lua_core.h"
+#include "lua_decoder_state.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -23,16 +24,17 @@ typedef struct envelope {
   size_t members[MEMBERS]; /* where their values begin */
 } envelope;
 
-/* Its uservalues are the options that `next` had last, and the names of wanted fields in them. */
+/* Its uservalues are the decoder of its items, and the names of their wanted fields. */
 typedef struct lua_page {
   buffer text;
   envelope envelope;
-  lua_decoding options; /* the same ones, read */
-  double each;          /* how many seconds decoding an item, or the whole, may take */
-  size_t at;            /* where the next item begins; 0: not begun */
-  bool ended;           /* the last item was delivered, or a fault was found */
-  bool closing;         /* closed while it was pinned */
-  unsigned pinned;      /* how many calls read the text right now */
+  double each;      /* how many seconds decoding an item, or the whole, may take */
+  size_t at;        /* where the next item begins; 0: not begun */
+  size_t delivered; /* how many items it has given */
+  bool narrow;      /* there are such names */
+  bool ended;       /* the last item was delivered, or a fault was found */
+  bool closing;     /* closed while it was pinned */
+  unsigned pinned;  /* how many calls read the text right now */
 } lua_page;
 
 /* Whether a scanned key is a name. */
@@ -119,22 +121,30 @@ static int push_fault(lua_State *L, const json_scan *scan) {
   return 3;
 }
 
-/* Pushes a page without a text. */
-static lua_page *new_page(lua_State *L) {
+/* Pushes a page without a text, whose decoder is at a stack index, and the names of wanted fields at another;
+   0: it gets a decoder of its own; all are wanted. */
+static lua_page *new_page(lua_State *L, int decoder, int names) {
   lua_page *page = lua_newuserdatauv(L, sizeof *page, 2);
   *page = (lua_page){0};
   luaL_setmetatable(L, PAGE);
-  lua_pushnil(L);
-  page->options = lua_answer_options(L, -1);
-  lua_pop(L, 2);
+  if (decoder != 0)
+    lua_pushvalue(L, decoder);
+  else
+    decoder_new(L);
+  lua_setiuservalue(L, -2, 1);
+  page->narrow = names != 0;
+  if (names != 0) {
+    lua_pushvalue(L, names);
+    lua_setiuservalue(L, -2, 2);
+  }
   return page;
 }
 
 /* As lua_core.h says. The page comes first, so that nothing is held when memory for it is short. */
-int lua_page_push(lua_State *L, buffer *text, double seconds, double each) {
+int lua_page_push(lua_State *L, buffer *text, double seconds, double each, int decoder, int names) {
   json_scan scan;
-  lua_page *page = new_page(L);
-  page->each = page->options.seconds = each;
+  lua_page *page = new_page(L, decoder, names);
+  page->each = each;
   json_scan_begin(&scan, text->data, text->length);
   scan.seconds = seconds;
   /* the page's own buffer serves for keys with escapes, as long as it holds nothing else */
@@ -148,14 +158,22 @@ int lua_page_push(lua_State *L, buffer *text, double seconds, double each) {
   return 1;
 }
 
-/* The page at index 1. As luaL_checkudata, but without looking the metatable up by its name, which is the
-   upvalue of every method. */
-static lua_page *check_page(lua_State *L) {
-  bool is_page = lua_getmetatable(L, 1) && lua_rawequal(L, -1, lua_upvalueindex(1));
-  if (!is_page)
-    luaL_typeerror(L, 1, PAGE);
+/* The page at a stack index; NULL if there is none. As luaL_testudata, but without looking the metatable up
+   by its name, which is the first upvalue of every function that asks. */
+static lua_page *to_page(lua_State *L, int index) {
+  if (!lua_getmetatable(L, index))
+    return NULL;
+  bool is_page = lua_topointer(L, -1) == lua_topointer(L, lua_upvalueindex(1));
   lua_pop(L, 1);
-  return lua_touserdata(L, 1);
+  return is_page ? lua_touserdata(L, index) : NULL;
+}
+
+/* The page at index 1. */
+static lua_page *check_page(lua_State *L) {
+  lua_page *page = to_page(L, 1);
+  if (page == NULL)
+    luaL_typeerror(L, 1, PAGE);
+  return page;
 }
 
 /* The page at index 1. Raises for a closed one. */
@@ -205,8 +223,10 @@ static int page_member(lua_State *L) {
   if (at == 0 || page->text.data[at] == 'n') {
     lua_pushnil(L);
   } else {
-    lua_pushnil(L);
-    n = lua_decode_text(L, page->text.data, page->text.length, &at, lua_answer_options(L, -1), 0);
+    lua_decoding how = lua_answer_decoding(HUGE_VAL);
+    lua_getiuservalue(L, 1, 1);
+    how.decoder = lua_gettop(L);
+    n = lua_decode_text(L, page->text.data, page->text.length, &at, &how);
   }
   unpin(page);
   return n;
@@ -234,60 +254,115 @@ static bool find_item(lua_page *page, json_scan *scan) {
   return true;
 }
 
-/* Reads the options at index 2 if they are not those of the last item, and pushes the names of wanted fields.
- */
-static void read_options(lua_State *L, lua_page *page) {
-  lua_getiuservalue(L, 1, 1);
-  bool same = lua_rawequal(L, 2, -1);
-  lua_pop(L, 1);
-  if (same) {
-    lua_getiuservalue(L, 1, 2);
-    return;
-  }
-  page->options = lua_answer_options(L, 2);
-  page->options.seconds = page->each;
-  lua_pushvalue(L, -1);
-  lua_setiuservalue(L, 1, 2);
-  lua_pushvalue(L, 2);
-  lua_setiuservalue(L, 1, 1);
-}
-
-/* page:next([options]) -> item | nil | nil, message, offset: the next item, an object; nil after the last
-   one; a message where it is not JSON, or not an object: there the page ends. options as for core.decode; a
-   table must stay as it is while it is given again and again. */
-static int page_next(lua_State *L) {
+/* Decodes the next item of the page at a stack index; what page:next returns. */
+static int next_item(lua_State *L, lua_page *page, int index) {
   json_scan scan;
-  lua_page *page;
   int n = 0;
-  lua_settop(L, 2);
-  page = check_open(L);
-  read_options(L, page); /* before it is pinned: this may raise, and run code that closes the page */
-  page = pin(L);
+  page->pinned++;
   json_scan_begin(&scan, page->text.data, page->text.length);
   if (!page->ended && page->text.data[page->envelope.items] == '[') {
     if (find_item(page, &scan)) {
       size_t at = (size_t)(scan.at - scan.text);
-      n = lua_decode_text(L, scan.text, page->text.length, &at, page->options, 3);
+      lua_decoding how = lua_answer_decoding(page->each);
+      lua_getiuservalue(L, index, 1);
+      how.decoder = lua_gettop(L);
+      if (page->narrow) {
+        lua_getiuservalue(L, index, 2);
+        how.names = how.decoder + 1;
+      }
+      n = lua_decode_text(L, scan.text, page->text.length, &at, &how);
       page->at = at;
     } else if (!page->ended) {
       n = push_fault(L, &scan);
     }
-    page->ended = page->ended || n == 3;
+    if (n == 1)
+      page->delivered++;
+    else
+      page->ended = true;
   }
   unpin(page);
   return n;
 }
 
-/* page:decode([options]) -> table | nil, message, offset: the whole envelope, items and all. */
-static int page_decode(lua_State *L) {
+/* page:next() -> item | nil | nil, message, offset: the next item, an object; nil after the last one; a
+   message where it is not JSON, or not an object: there the page ends. */
+static int page_next(lua_State *L) {
+  lua_page *page = check_open(L);
+  lua_settop(L, 1);
+  return next_item(L, page, 1);
+}
+
+/* page:delivered() -> integer: how many items it has given. */
+static int page_delivered(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_page(L)->delivered);
+  return 1;
+}
+
+/* Whether a list has to look after its other pages before it takes the next item: before the second one, so
+   that who takes one pays for one request, and now and then after that. */
+static inline bool is_due(const lua_page *page) {
+  enum { EVERY = 16 };
+  return page->delivered % EVERY == 1;
+}
+
+/* page:due() -> boolean: is_due. */
+static int page_due(lua_State *L) {
+  lua_pushboolean(L, is_due(check_page(L)));
+  return 1;
+}
+
+/* What `otherwise` has given is what the list gives. */
+static int give(lua_State *L, int status, lua_KContext context) {
+  (void)L, (void)status, (void)context;
+  return 1;
+}
+
+/* list() -> item | nil, for core.items_of_list: the most frequent call of a list, in one step. */
+static int next_of_list(lua_State *L) {
   lua_page *page;
-  lua_decoding options;
-  int n;
+  int n = 0;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_rawget(L, 1);
+  page = to_page(L, 2);
+  if (page != NULL && page->text.data != NULL && !is_due(page)) {
+    n = next_item(L, page, 2);
+    if (n == 1)
+      return 1;
+  }
+  lua_pushvalue(L, lua_upvalueindex(3));
+  lua_pushvalue(L, 1);
+  if (n == 3)
+    lua_pushvalue(L, -4);
+  lua_callk(L, n == 3 ? 2 : 1, 1, 0, give);
+  return give(L, LUA_OK, 0);
+}
+
+/* core.items_of_list(otherwise) -> function(list): what gives the next item of list.quick, a page, as long as
+   it has one and nothing else is to be done; else what otherwise(list[, message]) gives, the message being
+   page:next's. */
+static int core_items_of_list(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  luaL_getmetatable(L, PAGE);
+  lua_pushliteral(L, "quick");
+  lua_rotate(L, 1, 2);
+  lua_pushcclosure(L, next_of_list, 3);
+  return 1;
+}
+
+/* page:decode([names]) -> table | nil, message, offset: the whole envelope, items and all; or only its fields
+   of these names. */
+static int page_decode(lua_State *L) {
   lua_settop(L, 2);
-  options = lua_answer_options(L, 2);
-  page = pin(L);
-  options.seconds = page->each;
-  n = lua_decode_text(L, page->text.data, page->text.length, NULL, options, 3);
+  int names = lua_wanted_fields(L, 2);
+  lua_page *page = pin(L);
+  lua_decoding how = lua_answer_decoding(page->each);
+  lua_getiuservalue(L, 1, 1);
+  how.decoder = 3;
+  how.names = names;
+  int n = lua_decode_text(L, page->text.data, page->text.length, NULL, &how);
   unpin(page);
   return n;
 }
@@ -317,22 +392,26 @@ static int page_gc(lua_State *L) {
 }
 
 static const luaL_Reg page_methods[] = {
-    {"count", page_count}, {"member", page_member}, {"next", page_next}, {"decode", page_decode},
-    {"text", page_text},   {"close", page_close},   {NULL, NULL}};
+    {"count", page_count}, {"member", page_member},       {"next", page_next},
+    {"due", page_due},     {"delivered", page_delivered}, {"decode", page_decode},
+    {"text", page_text},   {"close", page_close},         {NULL, NULL}};
 
 static const luaL_Reg page_metamethods[] = {{"__gc", page_gc}, {"__close", page_close}, {NULL, NULL}};
 
-/* core.page(text) -> page | nil, message, offset: a page over a copy of the text, which need not be valid
- * UTF-8. */
+/* core.page(text[, seconds[, each[, decoder[, names]]]]) -> page | nil, message, offset: a page over a copy
+   of the text, which need not be valid UTF-8. As transfer:page. */
 static int core_page(lua_State *L) {
   size_t length;
   const char *bytes = luaL_checklstring(L, 1, &length);
   lua_Number seconds = luaL_optnumber(L, 2, HUGE_VAL);
   lua_Number each = luaL_optnumber(L, 3, HUGE_VAL);
-  lua_page *holder = new_page(L); /* frees the copy if it is not taken */
+  lua_settop(L, 5);
+  int decoder = lua_given_decoder(L, 4);
+  int names = lua_wanted_fields(L, 5);
+  lua_page *holder = new_page(L, 0, 0); /* frees the copy if it is not taken */
   if (!buffer_append(&holder->text, bytes, length))
     return lua_out_of_memory(L);
-  return lua_page_push(L, &holder->text, seconds, each);
+  return lua_page_push(L, &holder->text, seconds, each, decoder, names);
 }
 
 void lua_page_open(lua_State *L) {
@@ -344,10 +423,10 @@ void lua_page_open(lua_State *L) {
   luaL_newlibtable(L, page_methods);
   lua_pushvalue(L, -2);
   luaL_setfuncs(L, page_methods, 1);
-  lua_getfield(L, -1, "next"); /* for a loop that cannot afford looking the method up */
-  lua_setfield(L, -4, "next_of_page");
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   lua_pushcfunction(L, core_page);
   lua_setfield(L, -2, "page");
+  lua_pushcfunction(L, core_items_of_list);
+  lua_setfield(L, -2, "items_of_list");
 }

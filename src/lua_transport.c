@@ -320,35 +320,39 @@ static int transfer_l_body(lua_State *L) {
   return 1;
 }
 
-/* transfer:decode([options]) -> value | nil, message, offset: the body as JSON, repaired, straight from where
-   it arrived. options as for core.decode. */
+/* transfer:decode([decoder[, seconds[, names]]]) -> value | nil, message, offset: the body as JSON, repaired,
+   straight from where it arrived, by that decoder; core.overdue is the message where it takes longer than
+   `seconds`. Of an object only the fields of these names are decoded. */
 static int transfer_l_decode(lua_State *L) {
   const buffer *body;
-  lua_decoding options;
+  lua_decoding how = lua_answer_decoding(luaL_optnumber(L, 3, HUGE_VAL));
   int n;
-  lua_settop(L, 3);
-  options = lua_answer_options(L, 2);
-  options.seconds = luaL_optnumber(L, 3, HUGE_VAL);
+  lua_settop(L, 4);
+  how.decoder = lua_given_decoder(L, 2);
+  how.names = lua_wanted_fields(L, 4);
   body = transfer_body(pin(L));
-  n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, NULL, options, 4);
+  n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, NULL, &how);
   unpin(L);
   return n;
 }
 
-/* transfer:page([seconds[, each]]) -> page | nil, message, offset: the body as a page of a list, which takes
-   it over; core.overdue is the message where that takes longer than `seconds`, or decoding an item of it
-   longer than `each`. */
+/* transfer:page([decoder[, seconds[, each[, names]]]]) -> page | nil, message, offset: the body as a page of
+   a list, which takes it over, and whose items that decoder decodes; core.overdue is the message where that
+   takes longer than `seconds`, or decoding an item of it longer than `each`. Of items only the fields of
+   these names are decoded: an array that must stay as it is. */
 static int transfer_l_page(lua_State *L) {
   int n;
   lua_token *h;
-  lua_Number seconds = luaL_optnumber(L, 2, HUGE_VAL);
-  lua_Number each = luaL_optnumber(L, 3, HUGE_VAL);
-  lua_settop(L, 1);
+  lua_Number seconds = luaL_optnumber(L, 3, HUGE_VAL);
+  lua_Number each = luaL_optnumber(L, 4, HUGE_VAL);
+  lua_settop(L, 5);
+  int decoder = lua_given_decoder(L, 2);
+  int names = lua_wanted_fields(L, 5);
   check_ended(L);
   h = lua_touserdata(L, 1);
   if (h->pinned > 0)
     return luaL_error(L, "attempt to take the body of a transfer while it is read");
-  n = lua_page_push(L, transfer_take_body(pin(L)), seconds, each);
+  n = lua_page_push(L, transfer_take_body(pin(L)), seconds, each, decoder, names);
   unpin(L);
   return n;
 }

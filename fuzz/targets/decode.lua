@@ -6,10 +6,15 @@ local fuzz = ...
 local cjson = require("cjson").new()
 local compare = require("fuzz.compare")
 local core = require("llama_cloud.core")
-local states = require("fuzz.states")
 
 local MOST_DOCUMENTS = 8
-local VETERAN_DOCUMENTS = 256 -- after so many, the state that sees them all begins anew
+local VETERAN_DOCUMENTS = 256 -- after so many, the decoder that sees them all is another one
+
+local decoder -- of all that is decoded here
+
+local function decode_text(text, options)
+  return fuzz.decode(text, options, decoder)
+end
 
 cjson.decode_invalid_numbers(false)
 cjson.decode_max_depth(1000)
@@ -37,7 +42,7 @@ end
 -- A text up to any place in it that is not at fault must fail at its end, or not at all.
 local function check_prefix(text, length)
   local prefix = text:sub(1, length)
-  local _, message, offset = fuzz.decode(prefix)
+  local _, message, offset = decode_text(prefix)
   if message and offset ~= length + 1 then
     compare.fail("the first %s bytes of %s fail at %s: %s", length, text, offset, message)
   end
@@ -125,7 +130,7 @@ end
 
 -- What repair makes of a document, of which `value` or `message` and `offset` came without it.
 local function check_repair(text, value, message, offset)
-  local repaired, problem, place = fuzz.decode(text, repairing)
+  local repaired, problem, place = decode_text(text, repairing)
   local may_differ = false
   for _, pattern in ipairs(broken) do
     may_differ = may_differ or message ~= nil and message:find(pattern) ~= nil
@@ -135,7 +140,7 @@ local function check_repair(text, value, message, offset)
   elseif may_differ and problem and place < offset then
     compare.fail("with repair %s fails before its first fault: %s and %s", text, message, problem)
   end
-  local expected, refusal = fuzz.decode(valid_escapes(valid_bytes((text:gsub("^\u{feff}", "")))), options)
+  local expected, refusal = decode_text(valid_escapes(valid_bytes((text:gsub("^\u{feff}", "")))), options)
   if (problem == nil) ~= (refusal == nil) or not compare.same(repaired, expected) then
     compare.fail(
       "%s is repaired as %s (%s) and not %s (%s)",
@@ -146,7 +151,7 @@ local function check_repair(text, value, message, offset)
       refusal
     )
   elseif not problem then
-    local again, cause = fuzz.decode(assert(core.encode(repaired)), options) -- which refuses what is no UTF-8
+    local again, cause = decode_text(assert(core.encode(repaired)), options) -- which refuses what is no UTF-8
     if cause or not compare.same(again, repaired) then
       compare.fail("what is made of %s cannot be written and read again: %s", text, cause)
     end
@@ -164,7 +169,7 @@ local function check_fields(text, value)
   for i = 1, #names, 2 do
     wanted[#wanted + 1] = names[i]
   end
-  local part, message = fuzz.decode(text, { fields = wanted })
+  local part, message = decode_text(text, { fields = wanted })
   if message then
     compare.fail("of %s some fields cannot be decoded: %s", text, message)
   end
@@ -177,10 +182,10 @@ local function check_fields(text, value)
   end
 end
 
--- Decodes one document; returns what came of it, for comparison with another state's work.
+-- Decodes one document; returns what came of it, for comparison with another decoder's work.
 local function decode(text)
-  local value, message, offset = fuzz.decode(text, options)
-  local plain, plain_message = fuzz.decode(text)
+  local value, message, offset = decode_text(text, options)
+  local plain, plain_message = decode_text(text)
   if message ~= plain_message then
     compare.fail("nulls make a difference to %s: %s and %s", text, message, plain_message)
   elseif not message and not compare.same(compare.without_nulls(value), plain) then
@@ -204,21 +209,20 @@ local function check_same(text, what, value, message, value2, message2)
   end
 end
 
--- A state that has seen the documents of many inputs, and what they were: that is the input to report.
+-- A decoder that has seen the documents of many inputs, and what they were: that is the input to report.
 local veteran, history
 
 local function check_veteran(text, value, message)
   if not veteran or #history == VETERAN_DOCUMENTS then
-    veteran, history = {}, {}
+    veteran, history = core.decoder(), {}
   end
   history[#history + 1] = text
-  local mine = states.take()
-  states.put(veteran)
+  local mine = decoder
+  decoder = veteran
   local ok, problem = pcall(function()
     check_same(text, "a long life", value, message, decode(text))
   end)
-  veteran = states.take()
-  states.put(mine)
+  decoder = mine
   if not ok then
     local file = assert(io.open("veteran-" .. tostring(#history), "wb"))
     file:write(table.concat(history, "\x1E"))
@@ -228,7 +232,7 @@ local function check_veteran(text, value, message)
 end
 
 return function(input)
-  states.take()
+  decoder = core.decoder()
   local seen = 0
   for text in (input .. "\x1E"):gmatch("([^\x1E]*)\x1E") do
     seen = seen + 1
@@ -244,9 +248,10 @@ return function(input)
     end
     check_against_cjson(text, value, message)
     check_repair(text, value, message, offset)
-    local shared = states.take()
+    local shared = decoder
+    decoder = core.decoder()
     check_same(text, "an earlier document", value, message, decode(text))
     check_veteran(text, value, message)
-    states.put(shared)
+    decoder = shared
   end
 end

@@ -6,7 +6,6 @@ local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
 local pagination = require("llama_cloud.endpoint.list")
 local request = require("llama_cloud.http.request")
-local states = require("fuzz.states")
 
 local MAX_EMPTY_PAGES = 100 -- as endpoint/list.lua has it
 local MOST_BODIES = 12
@@ -26,7 +25,7 @@ end
 -- A service that answers with the bodies in turn, and then fails, repeats its last answer, or has nothing but empty pages
 -- for ever. Keeps account of what it was asked for.
 local function new_service(bodies, how)
-  local service = { fetches = 0, ahead = 0, delivered = {}, how = how }
+  local service = { fetches = 0, ahead = 0, delivered = {}, how = how, decoder = core.decoder() }
 
   local function body_of(position)
     local number = service.fetches
@@ -52,7 +51,7 @@ local function new_service(bodies, how)
     if not body then
       return no_page("no more bodies")
     end
-    local page, message = core.page(body)
+    local page, message = core.page(body, nil, nil, service.decoder, how.fields)
     if not page then
       return no_page(message)
     end
@@ -212,7 +211,6 @@ return function(input)
     way = byte >> 4 & 3,
     afterwards = (byte >> 6) % 3,
   }
-  states.take()
   local bodies = split(input:sub(2))
   for _, body in ipairs(bodies) do
     check_page(body)
@@ -223,7 +221,8 @@ return function(input)
     position = how.offset and 0 or nil,
     limit = how.offset and 3 or nil,
     url = "https://api.example/list",
-    decoding = how.fields and { fields = how.fields },
+    decoder = service.decoder,
+    narrow = how.fields ~= nil,
     prefetch = how.prefetch,
     concurrency = 4,
   }, service)

@@ -74,6 +74,11 @@ local regions = {
   eu = "https://api.cloud.eu.llamaindex.ai",
 }
 
+---@class LlamaCloud.Shared what copies by with_options share
+---@field created table the ids of the batches they created last (reconcile.remember)
+---@field told table<string, true> names of fields that nothing had (fields.lua)
+---@field decoders table<any, userdata> of each endpoint (endpoint/call.lua)
+
 ---@class LlamaCloud.State what a client's calls need; kept apart from the client object, for it holds the API key
 ---@field options table with every default filled in
 ---@field base string the base URL without a slash at its end
@@ -82,7 +87,7 @@ local regions = {
 ---@field gate LlamaCloud.Queue before the gate that a 429 closes
 ---@field log LlamaCloud.Log
 ---@field anonymous_headers table<string, string> what other origins get
----@field shared { created: table, told: table } what with_options copies share: the ids of the batches they created last (reconcile.remember), and names of fields that nothing had (fields.lua)
+---@field shared LlamaCloud.Shared
 ---@field in_flight table<table, true> tokens that calls of this client wait for
 ---@field common table<LlamaCloud.Declared, table> what its calls by one declaration have in common
 ---@field closed boolean
@@ -304,7 +309,7 @@ local function new_state(given, shared)
   local state = setmetatable({
     given = options.without_nulls(given), -- a copy: the caller's table is the caller's
     gate = shared and shared.gate or queue.new(),
-    shared = shared and shared.shared or { created = {}, told = {} },
+    shared = shared and shared.shared or { created = {}, told = {}, decoders = {} },
     in_flight = setmetatable({}, { __mode = "k" }),
     common = {},
     closed = false,

@@ -184,12 +184,14 @@ local function explanation(body)
   end
 end
 
+local bodies = core.decoder() -- apart from answers, and from what callers decode
+
 local MOST_JSON = 1 << 20 -- bytes of a body that is decoded; more is no explanation, and could take a minute
 
 -- The body of an error: decoded if it is JSON, without secrets. JSON first, for a secret may be escaped in it twice.
 local function body_of(given, clean)
   if given ~= "" and #given <= MOST_JSON then
-    local decoded, problem = core.decode(given, { repair = true })
+    local decoded, problem = bodies:decode(given, { repair = true })
     if not problem then
       return clean(decoded)
     end

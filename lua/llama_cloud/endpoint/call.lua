@@ -220,6 +220,13 @@ local function write_body(declared, params, extra)
   return json, "application/json", problem
 end
 
+-- What decodes the answers of one endpoint to one client, and to those that with_options has made of it.
+local function decoder_of(declared, state)
+  local decoders, key = state.shared.decoders, declared.anywhere and "any path" or declared
+  decoders[key] = decoders[key] or core.decoder()
+  return decoders[key]
+end
+
 -- What the calls of a client by one declaration have in common, as a metatable: so a call that waits holds little more than
 -- its URL. After the first call of nothing but ids there are also its headers and, beside __index, its query.
 local function common(declared, state)
@@ -231,6 +238,7 @@ local function common(declared, state)
         repeatable = declared.repeatable,
         returns = declared.returns,
         log = state.log,
+        decoder = decoder_of(declared, state),
         timeout = state.options.timeout,
         total_timeout = state.options.total_timeout,
         max_retries = state.options.max_retries,
@@ -288,7 +296,7 @@ function call.prepare(declared, state, ids, params, given)
   local made = setmetatable({ url = target, headers = list }, common(declared, state))
   made.body = body
   made.timeout, made.total_timeout, made.max_retries = given.timeout, given.total_timeout, given.max_retries
-  made.decoding = given.fields and { fields = tables.merged(given.fields) }
+  made.fields = given.fields and tables.merged(given.fields)
   local log = state:log_for(list, given, parts and parts.query)
   if log ~= state.log then
     made.log = log

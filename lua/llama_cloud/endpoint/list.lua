@@ -11,12 +11,7 @@ local pagination = {}
 local MAX_EMPTY_PAGES = 100 -- in a row
 local DEFAULT_CONCURRENCY = 8 -- pages of an offset list under way at once
 
-local STEP_EVERY = 16 -- items, while a page is on its way; a power of two
-
 local ALL_OPTIONS = { max_items = "count" }
-local WHOLE = {} -- options of core.decode for items with all their fields
-
-local next_of_page = core.next_of_page
 
 ---@class LlamaCloud.Page the envelope of a list, decoded
 ---@field items table[]
@@ -28,13 +23,14 @@ local next_of_page = core.next_of_page
 ---@field private scheme table how the next page is found
 ---@field private position string|integer|nil the token or offset of the next page
 ---@field private current string|integer|nil that of the current page
----@field private decoding table options of core.decode
+---@field private decoder userdata what remembers how its items look
+---@field private narrow boolean only some fields of its items are decoded
 ---@field private page? table the current page, as the core has it: items come out of it one by one
----@field private index integer how many items of it were delivered
+---@field private quick table|false the same, where nobody has to look at its items: what core.items_of_list takes from
 ---@field private pages_seen integer
 ---@field private empty integer how many pages in a row were empty
 ---@field private ahead table<any, LlamaCloud.Ahead> position -> the request for that page, under way
----@field fields? LlamaCloud.Fields what the items are to have
+---@field private fields LlamaCloud.Fields|false what the items are to have
 ---@field private prefetch boolean
 ---@field private concurrency integer how many pages may be under way, where their positions are known
 ---@field private wanted number how many items will be taken yet, as far as is known
@@ -137,7 +133,7 @@ end
 -- Lets go of the current page.
 local function leave_page(list)
   local page = list.page
-  list.page, list.index = nil, 0
+  list.page, list.quick = nil, false
   if page then
     page:close()
   end
@@ -199,7 +195,7 @@ end
 local function tell_fields(list)
   local fields = list.fields
   if fields then
-    list.fields = nil
+    list.fields = false
     fields:tell()
   end
 end
@@ -221,7 +217,7 @@ local function advance(list)
     elseif not page then
       return fail(list, err, list.position, 0)
     end
-    list.pages_seen, list.page, list.index = list.pages_seen + 1, page, 0
+    list.pages_seen, list.page, list.quick = list.pages_seen + 1, page, not list.fields and page
     list.current = list.position
     local count = page:count()
     if count == nil and list.items_optional then
@@ -273,7 +269,7 @@ end
 -- What is done between the items of a page: the next page is asked for at the second item, not before, so that who takes
 -- one item pays for one request; and while it is on its way the transport is stepped now and then.
 local function between_items(list)
-  if list.index == 2 then
+  if list.page:delivered() == 1 then
     local size = list.page:count()
     look_ahead(list, size - 1, size)
   elseif next(list.ahead) then
@@ -281,29 +277,27 @@ local function between_items(list)
   end
 end
 
-local STEP_MASK = STEP_EVERY - 1
-
--- The next item; nil at the end; nil and an error.
-local function take(list)
+-- The next item; nil at the end; nil and an error. `fault` is what is wrong with the item, where that is known already;
+-- who uses the list is `level` calls up.
+local function take(list, level, fault)
   while true do
-    local page = list.page
-    if page then
-      local index = list.index + 1
-      list.index = index
-      if index & STEP_MASK == 2 then
+    local page, item = list.page, nil
+    if page and not fault then
+      if page:due() then
         between_items(list)
       end
-      local item, message = next_of_page(page, list.decoding)
-      if item then
-        if list.fields then
-          list.fields:see(item)
-        end
-        return item
-      elseif message then
-        return nonsense(list, ("item %d: %s"):format(index, message), list.current, index - 1)
-      end
+      item, fault = page:next()
     end
-    local more, err = exclusive(list, 4)
+    if item then
+      if list.fields then
+        list.fields:see(item)
+      end
+      return item
+    elseif fault and page then
+      local delivered = page:delivered()
+      return nonsense(list, ("item %d: %s"):format(delivered + 1, fault), list.current, delivered)
+    end
+    local more, err = exclusive(list, level + 1)
     if not more then
       return nil, err
     end
@@ -311,30 +305,28 @@ local function take(list)
 end
 
 -- The next item; nil at the end. Raises.
-local function next_item(list)
-  local item, err = take(list)
+List.__call = core.items_of_list(function(list, fault)
+  local item, err = take(list, 4, fault)
   if item then
     return item
   elseif err then
     error(err, 0)
   end
-end
-
-List.__call = next_item
+end)
 
 -- The current page as a table, which is the last use of it. Nil and an error.
 local function whole_page(list)
   local page = list.page
   local envelope
-  if list.decoding ~= WHOLE then
+  if list.narrow then
     envelope = { items = {}, next_page_token = page:member("next_page_token"), total_size = page:member("total_size") }
-    local item, message = page:next(list.decoding)
+    local item, message = page:next()
     while item do
       envelope.items[#envelope.items + 1] = item
       if list.fields then
         list.fields:see(item)
       end
-      item, message = page:next(list.decoding)
+      item, message = page:next()
     end
     if message then
       return nonsense(list, ("item %d: %s"):format(#envelope.items + 1, message), list.current, 0)
@@ -413,7 +405,7 @@ function List:all(given)
   local items, count = {}, 0
   while count < limit do
     self.wanted = limit - count
-    local item, err = take(self)
+    local item, err = take(self, 3)
     if err then
       err.items = err.items or count > 0 and items or core.array(items)
       return nil, err
@@ -434,6 +426,7 @@ function List:close()
   self.closed, self.ended = true, true
   leave_page(self)
   forget_ahead(self)
+  self.decoder:forget()
   tell_fields(self) -- last, for a log that is a function may raise
 end
 
@@ -459,6 +452,12 @@ function List:__tostring()
   return ("llama_cloud.list (%s, %d pages)"):format(condition, self.pages_seen)
 end
 
+--- Looks at its items for fields that none of them has, and tells of those at its end.
+---@param watch? LlamaCloud.Fields
+function List:watch(watch)
+  self.fields = watch or false
+end
+
 --- Whether a value is a list object.
 ---@param value any
 ---@return boolean
@@ -467,7 +466,7 @@ function pagination.is_list(value)
 end
 
 --- Makes a list object.
----@param given { scheme: table, position: any, limit: integer?, url: string, decoding: table?, prefetch: boolean?, concurrency: integer? }
+---@param given { scheme: table, position: any, limit: integer?, url: string, decoder: userdata, narrow: boolean?, prefetch: boolean?, concurrency: integer? }
 ---       scheme: { kind = "cursor"|"offset", items_optional = true? }; position: where to begin, a page token or an offset;
 ---       limit: items per page, for offset lists; url: for messages
 ---@param source { fetch: fun(position: any, ahead: LlamaCloud.Ahead?): table?, LlamaCloud.Error?, start: fun(position: any): LlamaCloud.Ahead? }
@@ -480,11 +479,13 @@ function pagination.new(given, source)
     position = given.position,
     limit = given.limit,
     url = given.url,
-    decoding = given.decoding or WHOLE,
+    decoder = given.decoder,
+    narrow = given.narrow or false,
+    fields = false,
+    quick = false,
     prefetch = given.prefetch ~= false,
     concurrency = given.concurrency or DEFAULT_CONCURRENCY,
     ahead = {},
-    index = 0,
     pages_seen = 0,
     empty = 0,
     wanted = math.huge,

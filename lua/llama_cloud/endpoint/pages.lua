@@ -5,6 +5,7 @@ local core = require("llama_cloud.core")
 local fields = require("llama_cloud.endpoint.fields")
 local list = require("llama_cloud.endpoint.list")
 local request = require("llama_cloud.http.request")
+local text = require("llama_cloud.base.text")
 local url = require("llama_cloud.http.url")
 
 local pages = {}
@@ -52,20 +53,24 @@ function pages.list(declared, state, ids, params, given)
   limit = math.tointeger(tonumber(limit)) or scheme.default_limit -- options.query may hold anything
   values[name] = nil
   local base = url.with_query(made.url, url.query(values, declared.order))
-  made.returns = "page"
+  made.returns, made.decoder = "page", core.decoder()
+  local prefix = url.with_query(base, name .. "=")
+  local latest -- a page asked for ahead is fetched by the same call
   local function page_call(at)
-    local target = base
-    if at and (explicit or at ~= 0) then
-      target = url.with_query(base, url.query({ [name] = at }, {}))
+    if not latest or latest.position ~= at then
+      local named = at and (explicit or at ~= 0)
+      local target = named and prefix .. url.escape_query(text.scalar(at)) or base
+      latest = setmetatable({ url = target, position = at }, { __index = made })
     end
-    return setmetatable({ url = target }, { __index = made })
+    return latest
   end
   local object = list.new({
     scheme = scheme,
     position = position,
     limit = limit,
     url = made.url,
-    decoding = made.decoding,
+    decoder = made.decoder,
+    narrow = made.fields ~= nil,
     prefetch = given.prefetch,
     concurrency = given.concurrency,
   }, {
@@ -76,7 +81,9 @@ function pages.list(declared, state, ids, params, given)
       return request.start_ahead(state, page_call(at))
     end,
   })
-  object.fields = made.decoding and fields.watch(made.decoding.fields, state)
+  if made.fields then
+    object:watch(fields.watch(made.fields, state))
+  end
   return object
 end
 

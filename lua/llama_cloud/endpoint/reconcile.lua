@@ -117,7 +117,7 @@ end
 ---@param creation LlamaCloud.Call
 ---@return fun(): table?, LlamaCloud.Error?
 function reconcile.prepare(list, rule, send, state, params, given, creation)
-  local sent = assert(core.decode(creation.body, { null = true })) -- the caller may change params meanwhile
+  local sent = assert(core.decoder():decode(creation.body, { null = true })) -- the caller may change params meanwhile
   local narrowed = { [rule.by] = sent[rule.by] }
   local scope = {} -- of the query that is the caller's own
   for _, name in ipairs { "organization_id", "project_id" } do

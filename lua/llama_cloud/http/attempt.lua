@@ -32,7 +32,7 @@ local function decode(call, transfer, status, deadline)
   local left = deadline < math.huge and deadline - core.now() or math.huge
   local value, message
   if returns == "page" then
-    value, message = transfer:page(left, math.max(left, LEAST_FOR_ITEM))
+    value, message = transfer:page(call.decoder, left, math.max(left, LEAST_FOR_ITEM), call.fields)
     if value then
       return value
     end
@@ -41,7 +41,7 @@ local function decode(call, transfer, status, deadline)
   elseif returns == "any" and not is_json(transfer) then
     return transfer:body()
   else
-    value, message = transfer:decode(call.decoding, left)
+    value, message = transfer:decode(call.decoder, left, call.fields)
     if not message and (returns == "any" or attempt.is_object(value)) then
       return value
     end

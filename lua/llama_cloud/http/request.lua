@@ -22,7 +22,8 @@ local request = {}
 ---@field log LlamaCloud.Log the client's, which knows what of this call is secret
 ---@field repeatable boolean whether sending it twice does no harm
 ---@field returns "object"|"page"|"any" what a 2xx must hold: a JSON object, one to be read item by item, or anything
----@field decoding? table options of core.decode
+---@field decoder? userdata what remembers how such answers look (core.decoder)
+---@field fields? string[] of the answer only these are decoded
 ---@field timeout number
 ---@field total_timeout number
 ---@field max_retries integer
