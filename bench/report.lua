@@ -115,6 +115,20 @@ function tables.instructions()
       show("%.3f", ratio("instructions", what, name, "lua-cjson", "instructions"))
     )
   end
+  print("\nInstructions of everything else, libcurl's included:\n")
+  head("what", "instructions")
+  row(
+    "a `get` that blocks",
+    show("%.0f thousand", median("instructions", "a call that blocks", "llama_cloud", "instructions"), 1e-3)
+  )
+  row(
+    "an item of a list, pages of 100",
+    show("%.1f thousand", median("instructions", "an item of a list", "llama_cloud", "instructions"), 1e-3)
+  )
+  row(
+    "`require`, without the dynamic linker",
+    show("%.1f million", median("instructions", "require", "llama_cloud", "instructions"), 1e-6)
+  )
 end
 
 -- Programs that did the same; `first` is what the others are compared with.
@@ -203,6 +217,11 @@ local function goals(part)
     for _, bound in ipairs { { "v2 page", 0.47 }, { "v1 page", 0.38 } } do
       local measured = ratio("instructions", bound[1], "llama_cloud", "lua-cjson", "instructions")
       goal(("instructions, %s, lua-cjson = 1"):format(bound[1]), measured, bound[2])
+    end
+    local wholes = { { "a call that blocks", 190 }, { "an item of a list", 17.5 }, { "require", 14000 } }
+    for _, bound in ipairs(wholes) do
+      local measured = median("instructions", bound[1], "llama_cloud", "instructions")
+      goal(("%s: thousand instructions"):format(bound[1]), measured and measured / 1000, bound[2])
     end
   elseif part == "listing" then
     local what = "100,000 batches"

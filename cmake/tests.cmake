@@ -83,7 +83,7 @@ foreach(name alloc_harness close_harness)
 endforeach()
 
 # What specs load (spec/support/process.lua finds them): libraries to preload, and modules for Lua.
-foreach(name slow_getaddrinfo failing fork)
+foreach(name slow_getaddrinfo failing fork probe)
   add_library(spec_${name} MODULE spec/support/${name}.c)
   llama_cloud_compile(spec_${name})
   target_include_directories(spec_${name} SYSTEM PRIVATE ${LUA_INCLUDE_DIR})

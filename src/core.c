@@ -62,6 +62,7 @@ int luaopen_llama_cloud_core(lua_State *L) {
   lua_decode_open(L);
   lua_encode_open(L);
   lua_headers_open(L);
+  lua_loop_open(L);
   lua_page_open(L);
   lua_redact_open(L);
   lua_request_open(L);

@@ -273,16 +273,22 @@ static char *copy(const char *text, bool *ok) {
   return result;
 }
 
-/* Whether a request of this method does no harm twice, however it is meant (RFC 9110 section 9.2.2). PUT is
-   not among them, for the callers' is not always what HTTP takes it for. NULL: there was no memory. */
-static bool is_idempotent(const char *method) {
-  return method == NULL || strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
-         strcmp(method, "DELETE") == 0;
+/* What matters of a method. */
+static verb verb_of(const char *method) {
+  static const struct {
+    const char *method;
+    verb verb;
+  } known[] = {{"GET", VERB_GET}, {"HEAD", VERB_HEAD}, {"DELETE", VERB_DELETE}};
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+    if (strcmp(method, known[i].method) == 0)
+      return known[i].verb;
+  return VERB_OTHER;
 }
 
 bool exchange_init(exchange *x, const transfer_options *options) {
   bool ok = true;
   x->method = copy(options->method, &ok);
+  x->verb = verb_of(options->method);
   x->url = copy(options->url, &ok);
   x->proxy = copy(options->proxy, &ok);
   x->ca_file = copy(options->ca_file, &ok);
@@ -293,7 +299,7 @@ bool exchange_init(exchange *x, const transfer_options *options) {
   x->verify = options->verify;
   /* what is sent without a body does not tell when it is: either it has a connection of its own, or libcurl
      sends it again as it likes, which HTTP allows for these methods */
-  x->fresh = options->fresh || (!options->repeatable && !x->has_body && !is_idempotent(x->method));
+  x->fresh = options->fresh || (!options->repeatable && !x->has_body && x->verb == VERB_OTHER);
   x->repeatable = options->repeatable || (!x->has_body && !x->fresh);
   x->timeout = options->timeout;
   x->connect_timeout = options->connect_timeout;
@@ -347,7 +353,7 @@ static long tls_mark(const exchange *x) {
   if (code == CURLE_OK)                                                                                      \
   code = curl_easy_setopt(easy, option, value)
 
-/* The callbacks, and what all attempts have in common. */
+/* What libcurl calls, and where it says what is wrong. */
 static CURLcode configure_callbacks(exchange *x, CURL *easy) {
   CURLcode code = CURLE_OK;
   SET(CURLOPT_ERRORBUFFER, x->message);
@@ -363,6 +369,13 @@ static CURLcode configure_callbacks(exchange *x, CURL *easy) {
   SET(CURLOPT_READDATA, x);
   SET(CURLOPT_SEEKFUNCTION, on_seek);
   SET(CURLOPT_SEEKDATA, x);
+  return code;
+}
+
+/* Which connection the attempt takes, how it is made, and whether it is kept. */
+static CURLcode configure_connection(exchange *x, CURL *easy) {
+  CURLcode code = CURLE_OK;
+  bool secure = exchange_is_secure(x);
   SET(CURLOPT_NOSIGNAL, 1L);
   SET(CURLOPT_QUICK_EXIT, 1L);
   SET(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -372,13 +385,6 @@ static CURLcode configure_callbacks(exchange *x, CURL *easy) {
   SET(CURLOPT_TCP_KEEPINTVL, KEEP_INTERVAL);
   SET(CURLOPT_TCP_NODELAY, 1L);
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  return code;
-}
-
-/* Which connection the attempt takes, how it is made, and whether it is kept. */
-static CURLcode configure_connection(exchange *x, CURL *easy) {
-  CURLcode code = CURLE_OK;
-  bool secure = exchange_is_secure(x);
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(x->connect_timeout));
   /* a shared one until an answer comes (begin_head): what has never answered is not kept */
   if (secure || x->fresh)
@@ -403,30 +409,35 @@ static CURLcode configure_connection(exchange *x, CURL *easy) {
   return code;
 }
 
-/* What is sent, and how much may come back. */
-static CURLcode configure_request(exchange *x, CURL *easy) {
+/* How the request is called: its method, where and with which headers. */
+static CURLcode configure_verb(exchange *x, CURL *easy) {
   CURLcode code = CURLE_OK;
-  bool get = strcmp(x->method, "GET") == 0;
-  bool head = strcmp(x->method, "HEAD") == 0;
   SET(CURLOPT_URL, x->url);
   SET(CURLOPT_PATH_AS_IS, 1L);
   SET(CURLOPT_HTTPHEADER, header_set_lines(x->headers));
-  SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* see decoding.h */
+  if (x->verb == VERB_HEAD && !x->has_body) {
+    SET(CURLOPT_NOBODY, 1L); /* and the method is HEAD */
+  } else if (x->verb != VERB_GET || x->has_body) {
+    SET(CURLOPT_CUSTOMREQUEST, x->method);
+  }
+  return code;
+}
+
+/* What is sent with it, and how much may come back. */
+static CURLcode configure_body(exchange *x, CURL *easy) {
+  CURLcode code = CURLE_OK;
   if (x->has_body) {
     /* not POSTFIELDS: libcurl would send those again by itself */
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->request.length);
-  } else if (head) {
-    SET(CURLOPT_NOBODY, 1L); /* whose length is of what a GET would get, and no matter how large */
-  } else if (!get && strcmp(x->method, "DELETE") != 0) {
+  } else if (x->verb == VERB_OTHER) {
     SET(CURLOPT_POST, 1L); /* Content-Length: 0 (RFC 9110 section 8.6) */
     SET(CURLOPT_POSTFIELDS, "");
     SET(CURLOPT_POSTFIELDSIZE, 0L);
   }
-  if (!head)
+  SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* see decoding.h */
+  if (x->verb != VERB_HEAD) /* whose length is of what a GET would get, and no matter how large */
     SET(CURLOPT_MAXFILESIZE_LARGE, bound(x->max_response_bytes));
-  if ((!get && !head) || x->has_body)
-    SET(CURLOPT_CUSTOMREQUEST, x->method);
   return code;
 }
 
@@ -440,7 +451,9 @@ CURLcode exchange_configure(exchange *x, CURL *easy, double timeout) {
   if (code == CURLE_OK)
     code = configure_connection(x, easy);
   if (code == CURLE_OK)
-    code = configure_request(x, easy);
+    code = configure_verb(x, easy);
+  if (code == CURLE_OK)
+    code = configure_body(x, easy);
   if (timeout < HUGE_VAL)
     SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
   return code;

@@ -45,6 +45,10 @@ typedef struct transfer_options {
   size_t max_response_bytes; /* of the body after decompression */
 } transfer_options;
 
+/* What matters of a method. All but the last do no harm twice, however they are meant (RFC 9110
+   section 9.2.2); PUT is not among them, for the callers' is not always what HTTP takes it for. */
+typedef enum verb { VERB_GET, VERB_HEAD, VERB_DELETE, VERB_OTHER } verb;
+
 typedef struct exchange {
   /* the request */
   char *method, *url, *proxy, *ca_file;
@@ -54,6 +58,7 @@ typedef struct exchange {
   size_t max_response_bytes;
   connections *connections; /* of the multi that the attempt is made in */
   unsigned generation;      /* takes a connection of this one only */
+  verb verb;
   bool has_body, verify, repeatable;
   /* Takes a new connection. What may not be repeated does, unless its owner can find out what became of it:
      on a kept connection it may meet the server's closing of it, and then whether the server has acted is not

@@ -25,6 +25,7 @@ void lua_decode_open(lua_State *L);
 void lua_encode_open(lua_State *L);
 void lua_shown_open(lua_State *L);
 void lua_headers_open(lua_State *L);
+void lua_loop_open(lua_State *L);
 void lua_page_open(lua_State *L);
 void lua_redact_open(lua_State *L);
 void lua_request_open(lua_State *L);

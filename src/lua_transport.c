@@ -1,12 +1,12 @@
 /* Lua's view of transport, transfer and timer: arguments in, results out.
 
-   A transport is a userdata whose uservalue is a weak-valued table: address of a token -> its handle. A
-   token is a handle: a userdata that owns the C token and whose uservalue keeps the transport alive. The
-   transport never keeps a handle, so one that nobody holds is collected, which cancels it. */
-#include "lua_core.h"
+   A transport is a userdata whose uservalue is a weak-valued table: address of a token -> its handle. A token is
+   the transport's; its handle is a userdata that refers to it, and whose uservalue keeps the transport alive. The
+   transport never keeps a handle, so one that nobody holds is collected, which cancels and frees the token. */
+#include "lua_transport.h"
+
 #include "lua_request.h"
 #include "poller.h"
-#include "transport.h"
 
 #include <math.h>
 #include <time.h>
@@ -15,33 +15,32 @@
 #define TRANSFER "llama_cloud.transfer"
 #define TIMER "llama_cloud.timer"
 
-typedef struct lua_transport {
-  transport *transport; /* NULL: closed, or not made yet */
-} lua_transport;
-
-typedef struct lua_token {
-  token *token;    /* NULL: closed, or not made yet */
-  unsigned pinned; /* how many calls read its result right now */
-  bool closing;    /* closed while it was pinned */
-} lua_token;
 
 /* ---- transport ---- */
 
-/* The open transport at stack index 1, which in a forked process becomes that process's own at its first use.
-   Raises for a closed one, and if there is nothing left to make it one's own of. */
-static transport *check_transport(lua_State *L) {
-  lua_transport *h = luaL_checkudata(L, 1, TRANSPORT);
-  if (h->transport == NULL)
+transport *lua_open_transport(lua_State *L, lua_transport *h) {
+  if (h->closed)
     luaL_error(L, "attempt to use a closed transport");
-  if (!transport_own(h->transport))
+  if (h->transport == NULL) {
+    h->transport = transport_new();
+    if (h->transport == NULL)
+      luaL_error(L, "cannot make a transport: no memory or no file descriptor left");
+    transport_serve(h->transport, h->attended, h->root);
+  } else if (!transport_own(h->transport)) {
     luaL_error(L, "cannot make a transport after fork: no memory or no file descriptor left");
+  }
   return h->transport;
 }
 
-/* core.transport() -> transport. Raises when there is no memory or no descriptor left. */
-static int core_transport(lua_State *L) {
+/* The open transport at stack index 1, which in a forked process becomes that process's own at its first use.
+   Raises for a closed one, and if there is nothing left to make it, or to make it one's own, of. */
+static transport *check_transport(lua_State *L) {
+  return lua_open_transport(L, luaL_checkudata(L, 1, TRANSPORT));
+}
+
+lua_transport *lua_push_transport(lua_State *L) {
   lua_transport *h = lua_newuserdatauv(L, sizeof *h, 1);
-  h->transport = NULL;
+  *h = (lua_transport){0};
   luaL_setmetatable(L, TRANSPORT);
   lua_newtable(L);
   lua_createtable(L, 0, 1);
@@ -49,24 +48,28 @@ static int core_transport(lua_State *L) {
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   lua_setiuservalue(L, -2, 1);
-  h->transport = transport_new();
-  if (h->transport == NULL)
-    return luaL_error(L, "cannot make a transport: no memory or no file descriptor left");
+  return h;
+}
+
+/* core.transport() -> transport. Raises when there is no memory or no descriptor left. */
+static int core_transport(lua_State *L) {
+  lua_open_transport(L, lua_push_transport(L));
   return 1;
 }
 
-/* transport:close(), __gc, __close: idempotent; cancels what is under way without notice. */
+/* transport:close(), __gc, __close: idempotent; cancels what is under way. */
 static int transport_close(lua_State *L) {
   lua_transport *h = luaL_checkudata(L, 1, TRANSPORT);
   transport *t = h->transport;
   h->transport = NULL;
+  h->closed = true;
   transport_free(t);
   return 0;
 }
 
 static int transport_tostring(lua_State *L) {
   lua_transport *h = luaL_checkudata(L, 1, TRANSPORT);
-  if (h->transport == NULL)
+  if (h->closed)
     lua_pushfstring(L, "%s (closed)", TRANSPORT);
   else
     lua_pushfstring(L, "%s (%p)", TRANSPORT, (void *)h->transport);
@@ -135,27 +138,27 @@ static int transport_l_max_concurrency(lua_State *L) {
 /* ---- making tokens ---- */
 
 /* Pushes a handle that has no token yet, with the transport at index 1 as its uservalue. */
-static lua_token *push_handle(lua_State *L, const char *metatable) {
-  lua_token *h = lua_newuserdatauv(L, sizeof *h, 1);
-  h->token = NULL;
-  h->pinned = 0;
-  h->closing = false;
+static token_handle *push_handle(lua_State *L, const char *metatable) {
+  token_handle *h = lua_newuserdatauv(L, sizeof *h, 1);
+  *h = (token_handle){0};
   luaL_setmetatable(L, metatable);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   return h;
 }
 
-/* Starts the token of the handle on top of the stack, and lets the transport at index 1 find the handle by
-   it. The transport is looked at only now: whatever allocated memory before may have run a finalizer that
-   closed it. Raises when it is closed and when there is no memory; the handle's finalizer then frees the
-   token. */
-static void start_handle(lua_State *L, lua_token *h) {
+/* Makes the token on top of the stack, a handle, one of the transport at index 1, which finds the handle by it.
+   `k` is freed if that fails. The transport is looked at only now: whatever allocated memory before may have run a
+   finalizer that closed it. Raises when it is closed and when there is no memory. */
+static void start_handle(lua_State *L, token_handle *h, token *k) {
+  if (k == NULL)
+    lua_out_of_memory(L);
+  h->token = k; /* the handle's finalizer frees it if this raises */
   lua_getiuservalue(L, 1, 1);
   lua_pushvalue(L, -2);
-  lua_rawsetp(L, -2, h->token);
+  lua_rawsetp(L, -2, k);
   lua_pop(L, 1);
-  if (!transport_start(check_transport(L), h->token))
+  if (!transport_start(check_transport(L), k, h))
     lua_out_of_memory(L);
 }
 
@@ -163,45 +166,43 @@ static void start_handle(lua_State *L, lua_token *h) {
    and when there is no memory. */
 static int transport_l_start(lua_State *L) {
   transfer_options options;
-  lua_token *h;
+  token_handle *h;
   check_transport(L);
   lua_settop(L, 1 + LUA_REQUEST_ARGUMENTS);
   h = push_handle(L, TRANSFER);
   lua_read_request(L, 2, &options);
-  h->token = transfer_new(&options);
-  if (h->token == NULL)
-    return lua_out_of_memory(L);
+  token *k = transfer_new(&options);
   lua_settop(L, 2 + LUA_REQUEST_ARGUMENTS);
-  start_handle(L, h);
+  start_handle(L, h, k);
   return 1;
 }
 
 /* transport:timer(seconds) -> timer: a token that ends after that time. */
 static int transport_l_timer(lua_State *L) {
   lua_Number seconds = luaL_checknumber(L, 2);
-  lua_token *h;
+  token_handle *h;
   check_transport(L);
   luaL_argcheck(L, !isnan(seconds), 2, "NaN");
   lua_settop(L, 2);
   h = push_handle(L, TIMER);
-  h->token = timer_new(seconds);
-  if (h->token == NULL)
-    return lua_out_of_memory(L);
-  start_handle(L, h);
+  start_handle(L, h, timer_new(seconds));
   return 1;
 }
 
 /* ---- tokens ---- */
 
-/* The handle at index 1, of either kind. */
-static lua_token *check_handle(lua_State *L) {
-  lua_token *h = luaL_testudata(L, 1, TRANSFER);
-  return h != NULL ? h : luaL_checkudata(L, 1, TIMER);
+token_handle *lua_check_token(lua_State *L, int index) {
+  token_handle *h = luaL_testudata(L, index, TRANSFER);
+  return h != NULL ? h : luaL_checkudata(L, index, TIMER);
+}
+
+bool lua_token_has_ended(const token_handle *h) {
+  return h->token == NULL || token_get_state(h->token) >= TOKEN_FINISHED;
 }
 
 /* The transfer at index 1; raises for a closed one, and for one that has not ended. */
 static token *check_ended(lua_State *L) {
-  lua_token *h = luaL_checkudata(L, 1, TRANSFER);
+  token_handle *h = luaL_checkudata(L, 1, TRANSFER);
   if (h->token == NULL)
     luaL_error(L, "attempt to use a closed transfer");
   if (token_get_state(h->token) < TOKEN_FINISHED)
@@ -209,44 +210,44 @@ static token *check_ended(lua_State *L) {
   return h->token;
 }
 
-/* __gc: frees the token. Whatever pinned it was unwound by an error. */
+/* __gc: ends and frees the token. Whatever pinned it was unwound by an error. */
 static int token_gc(lua_State *L) {
-  lua_token *h = check_handle(L);
+  token_handle *h = lua_check_token(L, 1);
   token *k = h->token;
   h->token = NULL;
   token_free(k);
   return 0;
 }
 
-/* token:close(), __close: idempotent; cancels without notice and frees. While a call reads the result (a
+/* token:close(), __close: idempotent; ends the token and frees it. While a call reads the result (a
    finalizer that runs meanwhile may call this) the memory stays until that call is done. */
 static int token_close(lua_State *L) {
-  lua_token *h = check_handle(L);
+  token_handle *h = lua_check_token(L, 1);
   if (h->pinned == 0)
     return token_gc(L);
   h->closing = true;
   return 0;
 }
 
-/* Keeps the result of the transfer at index 1 in place, whatever finalizers run, until unpin. An error that
+/* The result of the transfer at index 1, which stays in place, whatever finalizers run, until unpin. An error that
    unwinds leaves it pinned: then only __gc frees it. */
-static token *pin(lua_State *L) {
+static exchange *pin(lua_State *L) {
   token *k = check_ended(L);
-  lua_token *h = lua_touserdata(L, 1);
+  token_handle *h = lua_touserdata(L, 1);
   h->pinned++;
-  return k;
+  return transfer_result(k);
 }
 
 /* Ends what pin began, and does the closing that was asked for meanwhile. */
 static void unpin(lua_State *L) {
-  lua_token *h = lua_touserdata(L, 1);
+  token_handle *h = lua_touserdata(L, 1);
   if (--h->pinned == 0 && h->closing)
     token_gc(L);
 }
 
 /* token:cancel(): ends it now, as cancelled, so that its owner wakes; no effect on one that has ended. */
 static int token_l_cancel(lua_State *L) {
-  lua_token *h = check_handle(L);
+  token_handle *h = lua_check_token(L, 1);
   if (h->token != NULL)
     token_cancel(h->token);
   return 0;
@@ -254,14 +255,14 @@ static int token_l_cancel(lua_State *L) {
 
 /* token:done() -> boolean: whether it has ended. */
 static int token_l_done(lua_State *L) {
-  lua_token *h = check_handle(L);
-  lua_pushboolean(L, h->token == NULL || token_get_state(h->token) >= TOKEN_FINISHED);
+  token_handle *h = lua_check_token(L, 1);
+  lua_pushboolean(L, lua_token_has_ended(h));
   return 1;
 }
 
 static int token_tostring(lua_State *L) {
   static const char *const names[] = {"idle", "queued", "active", "finished", "taken"};
-  lua_token *h = check_handle(L);
+  token_handle *h = lua_check_token(L, 1);
   const char *kind = luaL_testudata(L, 1, TRANSFER) != NULL ? TRANSFER : TIMER;
   lua_pushfstring(L, "%s (%s)", kind, h->token == NULL ? "closed" : names[token_get_state(h->token)]);
   return 1;
@@ -282,35 +283,34 @@ static int token_tostring(lua_State *L) {
 static int transfer_l_outcome(lua_State *L) {
   static const char *const names[] = {"response",  "connection", "refused",  "timeout",
                                       "too_large", "encoding",   "cancelled"};
-  const token *k = pin(L);
-  outcome o = transfer_outcome(k);
-  if (o == OUTCOME_NO_MEMORY) {
+  const exchange *x = pin(L);
+  if (x->result == OUTCOME_NO_MEMORY) {
     unpin(L);
     return lua_out_of_memory(L);
   }
-  lua_pushstring(L, names[o]);
-  lua_pushstring(L, transfer_message(k));
-  lua_pushstring(L, transfer_about(k)); /* nil for NULL */
-  lua_pushstring(L, transfer_variable(k));
+  lua_pushstring(L, names[x->result]);
+  lua_pushstring(L, x->message);
+  lua_pushstring(L, x->about); /* nil for NULL */
+  lua_pushstring(L, x->variable);
   unpin(L);
   return 4;
 }
 
 /* transfer:status() -> integer: the HTTP status, 0 when none arrived. */
 static int transfer_l_status(lua_State *L) {
-  lua_pushinteger(L, transfer_status(check_ended(L)));
+  lua_pushinteger(L, transfer_result(check_ended(L))->status);
   return 1;
 }
 
 /* transfer:sent() -> boolean: whether the server may have seen the whole request. */
 static int transfer_l_sent(lua_State *L) {
-  lua_pushboolean(L, transfer_sent(check_ended(L)));
+  lua_pushboolean(L, transfer_result(check_ended(L))->sent);
   return 1;
 }
 
 /* transfer:body([most]) -> string: what arrived of the body, decompressed; at most so many bytes of it. */
 static int transfer_l_body(lua_State *L) {
-  const buffer *body = transfer_body(check_ended(L));
+  const buffer *body = &transfer_result(check_ended(L))->body;
   lua_Integer most = luaL_optinteger(L, 2, LUA_MAXINTEGER);
   size_t length = body->length;
   luaL_argcheck(L, most >= 0, 2, "negative");
@@ -330,7 +330,7 @@ static int transfer_l_decode(lua_State *L) {
   lua_settop(L, 4);
   how.decoder = lua_given_decoder(L, 2);
   how.names = lua_wanted_fields(L, 4);
-  body = transfer_body(pin(L));
+  body = &pin(L)->body;
   n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, NULL, &how);
   unpin(L);
   return n;
@@ -342,7 +342,7 @@ static int transfer_l_decode(lua_State *L) {
    these names are decoded: an array that must stay as it is. */
 static int transfer_l_page(lua_State *L) {
   int n;
-  lua_token *h;
+  token_handle *h;
   lua_Number seconds = luaL_optnumber(L, 3, HUGE_VAL);
   lua_Number each = luaL_optnumber(L, 4, HUGE_VAL);
   lua_settop(L, 5);
@@ -352,7 +352,7 @@ static int transfer_l_page(lua_State *L) {
   h = lua_touserdata(L, 1);
   if (h->pinned > 0)
     return luaL_error(L, "attempt to take the body of a transfer while it is read");
-  n = lua_page_push(L, transfer_take_body(pin(L)), seconds, each, decoder, names);
+  n = lua_page_push(L, &pin(L)->body, seconds, each, decoder, names);
   unpin(L);
   return n;
 }
@@ -360,7 +360,7 @@ static int transfer_l_page(lua_State *L) {
 /* transfer:headers() -> table: the response's headers, as lua_push_headers gives them. Trailers are not among
    them. */
 static int transfer_l_headers(lua_State *L) {
-  const buffer *lines = transfer_headers(pin(L));
+  const buffer *lines = &pin(L)->header_lines;
   lua_push_headers(L, lines->length > 0 ? lines->data : "", lines->length);
   unpin(L);
   return 1;

@@ -1,4 +1,4 @@
-/* Lua's view of URLs: text in, a table of parts out; and the escaping of parts. */
+/* Lua's view of URLs: text in, a table of parts out; the escaping of parts, and what none may hold. */
 #include "lua_core.h"
 #include "url.h"
 
@@ -92,6 +92,14 @@ static int core_escape(lua_State *L) {
   return 1;
 }
 
+/* core.breaks_line(text) -> boolean: whether there is a line break in it, or NUL, at which C's texts end. */
+static int core_breaks_line(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  lua_pushboolean(L, strlen(text) != length || strpbrk(text, "\r\n") != NULL);
+  return 1;
+}
+
 /* As lua_core.h says. */
 void lua_url_open(lua_State *L) {
   luaL_newmetatable(L, URL);
@@ -102,4 +110,6 @@ void lua_url_open(lua_State *L) {
   lua_setfield(L, -2, "url");
   lua_pushcfunction(L, core_escape);
   lua_setfield(L, -2, "escape");
+  lua_pushcfunction(L, core_breaks_line);
+  lua_setfield(L, -2, "breaks_line");
 }

@@ -8,7 +8,7 @@
 #include "handle_pool.h"
 #include "poller.h"
 #include "timers.h"
-#include "token_list.h"
+#include "token.h"
 
 #include <curl/curl.h>
 #include <limits.h>
@@ -45,11 +45,14 @@ struct transport {
   bool failed;         /* libcurl or the poller could not get memory: some transfer may never end */
   bool ended;          /* libcurl is done with some transfer */
   bool added;          /* libcurl has not begun with the transfer that was added last */
-  token_list queue, active, finished;
+  bool blocked;        /* somebody waits in transport_block */
+  chain all;           /* the tokens that were started and not freed */
+  chain queue, active, finished;
   size_t pending, running, limit;
   timers timers; /* the tokens that are timers, and queued transfers with a deadline */
   connections connections;
   handle_pool pool;
+  const run_queue *attended, *root; /* see transport_serve; NULL: none */
   transport *next_kept; /* in the list `kept` */
 };
 
@@ -88,13 +91,21 @@ static int64_t due_in(double seconds) {
   return now + (int64_t)(seconds * NANOSECONDS);
 }
 
-/* The descriptor's one timer: libcurl's, ours, and "something has ended". */
+/* Whether a queue holds what only somebody who looks at the descriptor will run. */
+static bool is_wanted(const transport *t) {
+  const run_queue *root = t->root;
+  if (t->attended != NULL && run_queue_is_ready(t->attended))
+    return true;
+  return root != NULL && !t->blocked && run_queue_is_ready(root) && root->drivers.first == NULL;
+}
+
+/* The descriptor's one timer: libcurl's, ours, and "something has ended" or is ready to be run. */
 static void rearm(transport *t) {
   int64_t due = t->curl_due;
   timed *first = timers_first(&t->timers);
   if (first != NULL && first->due < due)
     due = first->due;
-  if (t->finished.first != NULL || t->failed || t->ended)
+  if (t->finished.first != NULL || t->failed || t->ended || is_wanted(t))
     due = 0;
   poller_arm(t->poller, due);
 }
@@ -129,10 +140,16 @@ static int on_timer(CURLM *multi, long ms, void *data) {
 
 /* ---- the life of a token ---- */
 
-/* Puts an ended token where transport_next finds it. */
+/* Makes ready who waits for an ended token; where nobody does, puts it where transport_next finds it. */
 static void finish(transport *t, token *k) {
-  k->state = TOKEN_FINISHED;
-  list_append(&t->finished, k);
+  if (k->end.waiting.first != NULL) {
+    k->state = TOKEN_TAKEN;
+    t->pending--;
+    event_happen(&k->end);
+  } else {
+    k->state = TOKEN_FINISHED;
+    chain_append(&t->finished, &k->place);
+  }
 }
 
 /* The same for a transfer that ends by our own decision. */
@@ -144,7 +161,7 @@ static void finish_transfer(transport *t, transfer *x, outcome result, const cha
 /* Takes a transfer out of the multi and keeps what libcurl knows of it. In a forked process libcurl is left
    alone: what it holds, and would say goodbye to, is the parent's. */
 static void leave_multi(transport *t, transfer *x) {
-  list_remove(&t->active, &x->base);
+  chain_remove(&x->base.place);
   t->running--;
   if (!is_parents(t)) {
     exchange_collect(&x->exchange, x->easy);
@@ -154,24 +171,12 @@ static void leave_multi(transport *t, transfer *x) {
   x->easy = NULL;
 }
 
-/* Takes a token out of wherever it is, with no notice to its owner. */
+/* Takes a token that has not been taken yet out of wherever it is. */
 static void detach(token *k) {
-  transport *t = k->owner;
-  switch (k->state) {
-  case TOKEN_QUEUED:
-    list_remove(&t->queue, k);
-    break;
-  case TOKEN_ACTIVE:
-    if (k->is_transfer)
-      leave_multi(t, (transfer *)k);
-    break;
-  case TOKEN_FINISHED:
-    list_remove(&t->finished, k);
-    break;
-  default:
-    return;
-  }
-  timers_remove(&t->timers, &k->timed);
+  if (k->state == TOKEN_ACTIVE && k->is_transfer)
+    leave_multi(k->owner, (transfer *)k);
+  chain_remove(&k->place);
+  timers_remove(&k->owner->timers, &k->timed);
 }
 
 /* Ends a transfer that libcurl is done with, or could not begin with. */
@@ -187,7 +192,7 @@ static void queue_again(transport *t, transfer *x) {
     return;
   }
   x->base.state = TOKEN_QUEUED;
-  list_prepend(&t->queue, &x->base);
+  chain_prepend(&t->queue, &x->base.place);
 }
 
 /* The deadline of a transfer has passed before it was sent. */
@@ -217,11 +222,11 @@ static void admit(transport *t) {
       act(t, CURL_SOCKET_TIMEOUT, 0);
       continue;
     }
-    transfer *x = (transfer *)t->queue.first;
+    transfer *x = chain_first(&t->queue);
     double timeout = x->exchange.timeout;
     CURL *easy;
     CURLcode code = CURLE_OUT_OF_MEMORY;
-    list_remove(&t->queue, &x->base);
+    chain_remove(&x->base.place);
     timers_remove(&t->timers, &x->base.timed);
     if (x->base.timed.due != POLLER_NEVER) {
       double left = (double)(x->base.timed.due - poller_now()) / NANOSECONDS;
@@ -248,7 +253,7 @@ static void admit(transport *t) {
     }
     x->easy = easy;
     x->base.state = TOKEN_ACTIVE;
-    list_append(&t->active, &x->base);
+    chain_append(&t->active, &x->base.place);
     t->running++;
     t->added = true;
   }
@@ -280,13 +285,13 @@ static bool renew_multi(transport *t) {
    Without memory for another one, what is queued ends too. */
 static void recover(transport *t) {
   while (t->active.first != NULL) {
-    transfer *x = (transfer *)t->active.first;
+    transfer *x = chain_first(&t->active);
     leave_multi(t, x);
     finish_transfer(t, x, OUTCOME_NO_MEMORY, NULL);
   }
   t->failed = !renew_multi(t);
   while (t->failed && t->queue.first != NULL) {
-    transfer *x = (transfer *)t->queue.first;
+    transfer *x = chain_first(&t->queue);
     detach(&x->base);
     finish_transfer(t, x, OUTCOME_NO_MEMORY, NULL);
   }
@@ -313,28 +318,35 @@ transport *transport_new(void) {
   return t;
 }
 
-/* Lets go of a token, for its owner to free. */
-static void abandon(token *k) {
-  detach(k);
+/* Frees a token of a transport that is being freed, and takes it from its handle; one whose result is being read it leaves
+   to the handle, as cancelled. */
+static void abandon(transport *t, token *k) {
+  token_handle *handle = k->handle;
+  if (handle == NULL || handle->pinned == 0) {
+    if (handle != NULL)
+      handle->token = NULL;
+    token_free(k);
+    return;
+  }
+  if (k->state < TOKEN_TAKEN) {
+    detach(k);
+    t->pending--;
+  }
+  chain_remove(&k->all);
+  event_happen(&k->end);
   k->state = TOKEN_TAKEN;
   k->owner = NULL;
-  if (k->is_transfer)
-    exchange_end(&((transfer *)k)->exchange, OUTCOME_CANCELLED, "cancelled");
-}
-
-static void abandon_list(token_list *list) {
-  while (list->first != NULL)
-    abandon(list->first);
+  k->handle = NULL;
+  handle->closing = true;
 }
 
 void transport_free(transport *t) {
   if (t == NULL)
     return;
-  abandon_list(&t->queue);
-  abandon_list(&t->active);
-  abandon_list(&t->finished);
-  for (timed *left; (left = timers_last(&t->timers)) != NULL;)
-    abandon((token *)left);
+  t->attended = t->root = NULL;
+  t->limit = 0; /* nothing that is queued begins any more */
+  for (token *k; (k = chain_first(&t->all)) != NULL;)
+    abandon(t, k);
   handle_pool_free(&t->pool);
   connections_free(&t->connections);
   timers_free(&t->timers);
@@ -377,10 +389,10 @@ bool transport_own(transport *t) {
   parents->multi = multi;
   parents->next_kept = kept;
   kept = parents;
-  while (t->active.first != NULL)
-    disown(t, t->active.first);
-  while (t->queue.first != NULL)
-    disown(t, t->queue.first);
+  for (token *k; (k = chain_first(&t->active)) != NULL;)
+    disown(t, k);
+  for (token *k; (k = chain_first(&t->queue)) != NULL;)
+    disown(t, k);
   for (timed *left; (left = timers_last(&t->timers)) != NULL;)
     disown(t, (token *)left);
   connections_free(&t->connections);
@@ -395,8 +407,8 @@ int transport_fd(transport *t) { return poller_fd(t->poller); }
 /* Whether a transfer of the transport goes on upon a connection with this local port. */
 static bool is_port_used(const void *user, int port) {
   const transport *t = user;
-  for (const token *k = t->active.first; k != NULL; k = k->next)
-    if (((const transfer *)k)->exchange.port == port)
+  for (const chain_link *link = t->active.first; link != NULL; link = link->next)
+    if (((const transfer *)link->of)->exchange.port == port)
       return true;
   return false;
 }
@@ -405,8 +417,8 @@ static bool is_port_used(const void *user, int port) {
    on, but leaves none behind. */
 static void abandon_connections(transport *t) {
   connections_renew(&t->connections, is_port_used, t);
-  for (token *k = t->active.first; k != NULL; k = k->next)
-    exchange_abandon_connection(&((transfer *)k)->exchange);
+  for (chain_link *link = t->active.first; link != NULL; link = link->next)
+    exchange_abandon_connection(&((transfer *)link->of)->exchange);
 }
 
 /* Takes the transfers that libcurl is done with out of the multi. */
@@ -454,7 +466,7 @@ void transport_step(transport *t) {
     token *k = (token *)first;
     timers_remove(&t->timers, &k->timed);
     if (k->is_transfer) {
-      list_remove(&t->queue, k);
+      chain_remove(&k->place);
       expire(t, (transfer *)k);
     } else {
       finish(t, k);
@@ -466,13 +478,23 @@ void transport_step(transport *t) {
   rearm(t);
 }
 
+void transport_serve(transport *t, const run_queue *attended, const run_queue *root) {
+  t->attended = attended;
+  t->root = root;
+  rearm(t);
+}
+
+void transport_refresh(transport *t) {
+  if (!is_parents(t))
+    rearm(t);
+}
+
 token *transport_next(transport *t) {
-  token *k = t->finished.first;
+  token *k = chain_first(&t->finished);
   if (k == NULL)
     return NULL;
-  list_remove(&t->finished, k);
+  chain_remove(&k->place);
   k->state = TOKEN_TAKEN;
-  k->owner = NULL;
   t->pending--;
   if (t->finished.first == NULL)
     rearm(t);
@@ -482,6 +504,16 @@ token *transport_next(transport *t) {
 bool transport_has_finished(const transport *t) { return t->finished.first != NULL; }
 
 int transport_wait(const transport *t, double seconds) { return poller_wait(t->poller, due_in(seconds)); }
+
+int transport_block(transport *t) {
+  int result;
+  t->blocked = true;
+  rearm(t);
+  result = transport_wait(t, HUGE_VAL);
+  t->blocked = false;
+  rearm(t);
+  return result;
+}
 
 void transport_set_concurrency(transport *t, size_t limit) {
   t->limit = limit;
@@ -499,12 +531,17 @@ size_t transport_active(const transport *t) { return t->running; }
 
 /* ---- tokens ---- */
 
+static void token_init(token *k, bool is_transfer) {
+  k->is_transfer = is_transfer;
+  k->timed.index = TIMED_NOWHERE;
+  k->all.of = k->place.of = k;
+}
+
 token *transfer_new(const transfer_options *options) {
   transfer *x = calloc(1, sizeof *x);
   if (x == NULL)
     return NULL;
-  x->base.is_transfer = true;
-  x->base.timed.index = TIMED_NOWHERE;
+  token_init(&x->base, true);
   x->deadline = options->deadline;
   if (exchange_init(&x->exchange, options))
     return &x->base;
@@ -516,12 +553,12 @@ token *timer_new(double seconds) {
   timer *m = calloc(1, sizeof *m);
   if (m == NULL)
     return NULL;
-  m->base.timed.index = TIMED_NOWHERE;
+  token_init(&m->base, false);
   m->seconds = seconds;
   return &m->base;
 }
 
-bool transport_start(transport *t, token *k) {
+bool transport_start(transport *t, token *k, token_handle *handle) {
   double seconds = k->is_transfer ? ((transfer *)k)->deadline : ((timer *)k)->seconds;
   k->timed.due = seconds < HUGE_VAL ? due_in(seconds) : POLLER_NEVER;
   if (k->timed.due != POLLER_NEVER || !k->is_transfer) {
@@ -529,10 +566,12 @@ bool transport_start(transport *t, token *k) {
       return false;
   }
   k->owner = t;
+  k->handle = handle;
+  chain_append(&t->all, &k->all);
   t->pending++;
   if (k->is_transfer) {
     k->state = TOKEN_QUEUED;
-    list_append(&t->queue, k);
+    chain_append(&t->queue, &k->place);
     admit(t);
   } else {
     k->state = TOKEN_ACTIVE;
@@ -543,7 +582,7 @@ bool transport_start(transport *t, token *k) {
 
 void token_cancel(token *k) {
   transport *t = k->owner;
-  if (t == NULL || !transport_own(t) || k->state == TOKEN_FINISHED)
+  if (t == NULL || k->state >= TOKEN_FINISHED || !transport_own(t) || k->state >= TOKEN_FINISHED)
     return;
   detach(k);
   if (k->is_transfer)
@@ -560,9 +599,14 @@ void token_free(token *k) {
     return;
   t = k->owner;
   if (t != NULL) {
-    detach(k);
-    t->pending--;
-    if (!is_parents(t)) {
+    bool under_way = k->state < TOKEN_TAKEN;
+    chain_remove(&k->all);
+    if (under_way) {
+      detach(k);
+      t->pending--;
+    }
+    event_happen(&k->end);
+    if (under_way && !is_parents(t)) {
       admit(t);
       rearm(t);
     }
@@ -576,20 +620,6 @@ bool token_is_transfer(const token *k) { return k->is_transfer; }
 
 token_state token_get_state(const token *k) { return k->state; }
 
-outcome transfer_outcome(const token *k) { return ((const transfer *)k)->exchange.result; }
+event *token_end(token *k) { return &k->end; }
 
-const char *transfer_message(const token *k) { return ((const transfer *)k)->exchange.message; }
-
-const char *transfer_about(const token *k) { return ((const transfer *)k)->exchange.about; }
-
-const char *transfer_variable(const token *k) { return ((const transfer *)k)->exchange.variable; }
-
-long transfer_status(const token *k) { return ((const transfer *)k)->exchange.status; }
-
-bool transfer_sent(const token *k) { return ((const transfer *)k)->exchange.sent; }
-
-const buffer *transfer_body(const token *k) { return &((const transfer *)k)->exchange.body; }
-
-buffer *transfer_take_body(token *k) { return &((transfer *)k)->exchange.body; }
-
-const buffer *transfer_headers(const token *k) { return &((const transfer *)k)->exchange.header_lines; }
+exchange *transfer_result(token *k) { return &((transfer *)k)->exchange; }

@@ -1,14 +1,15 @@
 /* The engine: a curl multi handle with a queue before it, a pool of easy handles, and timers, behind one
    descriptor. Knows no Lua. Everything here runs on one thread and never blocks, except transport_wait.
 
-   A token is something that ends once: a transfer or a timer. Whoever made a token owns its memory
-   (token_free); the transport only refers to it, from transport_start until it ends, is freed, or the
-   transport is freed. */
+   A token is something that ends once: a transfer or a timer. Once it is started it is the transport's, which frees
+   it when it is itself freed; a handle refers to it, and is told. When a token ends, whoever waits for it is made ready
+   by the same call. */
 #ifndef LLAMA_CLOUD_TRANSPORT_H
 #define LLAMA_CLOUD_TRANSPORT_H
 
 #include "buffer.h"
 #include "exchange.h"
+#include "waiting.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,8 +23,15 @@ typedef enum token_state {
   TOKEN_QUEUED,   /* a transfer that waits for a place in the multi */
   TOKEN_ACTIVE,   /* a transfer inside the multi, or a timer that runs */
   TOKEN_FINISHED, /* ended, and not yet handed out by transport_next */
-  TOKEN_TAKEN     /* ended, and handed out or detached from a transport that was freed */
+  TOKEN_TAKEN     /* ended; its waiter was made ready, or it was handed out, or its transport was freed */
 } token_state;
+
+/* A reference to a token. */
+typedef struct token_handle {
+  token *token;    /* NULL: closed, freed with its transport, or not made yet */
+  unsigned pinned; /* how many calls read its result right now: it is not to be freed meanwhile */
+  bool closing;    /* to be freed when none does */
+} token_handle;
 
 /* Makes a transport; NULL when there is no memory or no descriptor left. */
 transport *transport_new(void);
@@ -32,9 +40,9 @@ transport *transport_new(void);
    number was begun by an ancestor. */
 unsigned transport_process(void);
 
-/* Frees the transport; its tokens stay with their owners, cancelled. In a process forked after
-   transport_new nothing of the parent's is touched: only memory and descriptors of this process are given
-   back. NULL is allowed. */
+/* Frees the transport and its tokens, and takes them from their handles; what a call reads right now is left to its
+   handle. Who waits for a token is made ready. In a process forked after transport_new nothing of the parent's is
+   touched: only memory and descriptors of this process are given back. NULL is allowed. */
 void transport_free(transport *t);
 
 /* Makes the transport of a parent process one of this process's, with the same descriptor; no effect if it is
@@ -48,7 +56,16 @@ int transport_fd(transport *t);
 /* Does whatever can be done without waiting. */
 void transport_step(transport *t);
 
-/* Takes one ended token out of the transport, in the order in which they ended; NULL when there is none. */
+/* Names two queues that make the descriptor readable too, while something is ready in them: `attended`, always; `root`,
+   while it has no driver, except for transport_block. To be followed by
+   transport_refresh whenever something else than a token's end has changed them. NULL: no more. */
+void transport_serve(transport *t, const run_queue *attended, const run_queue *root);
+
+/* Looks whether the descriptor has to be readable. */
+void transport_refresh(transport *t);
+
+/* Takes one ended token out of the transport, in the order in which they ended, of those for which nobody waited; NULL
+   when there is none. */
 token *transport_next(transport *t);
 
 /* Whether transport_next would return a token. */
@@ -57,11 +74,14 @@ bool transport_has_finished(const transport *t);
 /* Blocks until there is something to do: 1; until seconds have passed: 0; until a signal arrives: -1. */
 int transport_wait(const transport *t, double seconds);
 
+/* The same for one who would not run the root: blocks for as long as it takes, unless a signal arrives. */
+int transport_block(transport *t);
+
 /* How many transfers may be inside the multi at once; at least 1. The connection cache has the same size. */
 void transport_set_concurrency(transport *t, size_t limit);
 size_t transport_concurrency(const transport *t);
 
-/* How many tokens were started and not handed out yet, and how many transfers are inside the multi. */
+/* How many tokens were started and have neither been handed out nor made somebody ready, and how many transfers are inside the multi. */
 size_t transport_pending(const transport *t);
 size_t transport_active(const transport *t);
 
@@ -72,32 +92,24 @@ token *transfer_new(const transfer_options *options);
    memory. */
 token *timer_new(double seconds);
 
-/* Starts an idle token; a timer's seconds count from here. False: no memory, and the token is still idle. */
-bool transport_start(transport *t, token *k);
+/* Starts an idle token, which `handle` refers to from then on; a timer's seconds count from here. False: no memory, and
+   the token is still idle and its maker's. */
+bool transport_start(transport *t, token *k, token_handle *handle);
 
-/* Ends a token now, as cancelled; it comes out of transport_next like any other. No effect on one that
-   ended. */
+/* Ends a token now, as cancelled; who waits for it is made ready. No effect on one that ended. */
 void token_cancel(token *k);
 
-/* Cancels without further notice, if needed, and frees. NULL is allowed. */
+/* Ends it, if needed, and frees it. NULL is allowed. */
 void token_free(token *k);
 
 bool token_is_transfer(const token *k);
 token_state token_get_state(const token *k);
 
-/* What a transfer came to; meaningful once it has ended. */
-outcome transfer_outcome(const token *transfer);
-const char *transfer_message(const token *transfer); /* why there is no response; "" for OUTCOME_RESPONSE */
-const char *
-transfer_about(const token *transfer); /* what that is about, see verdict.h; NULL: nothing that one chooses */
-const char *
-transfer_variable(const token *transfer);    /* the environment variable that it comes from, or NULL */
-long transfer_status(const token *transfer); /* HTTP status; 0 when none arrived */
-bool transfer_sent(const token *transfer);   /* whether the server may have seen the request whole */
-const buffer *transfer_body(const token *transfer);
-buffer *transfer_take_body(token *transfer); /* the same, for one who may move the bytes away */
-const buffer *
-transfer_headers(const token *transfer); /* status line and header lines of the last response, raw */
+/* What is waited for. */
+event *token_end(token *k);
+
+/* What a transfer came to; to be read once it has ended. The exchange stays the transfer's. */
+exchange *transfer_result(token *transfer);
 
 /* "7.88.1": the libcurl in use. */
 const char *transport_version(void);

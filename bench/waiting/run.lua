@@ -1,5 +1,5 @@
 --- Figures about waiting; see bench/README.md. One line for each.
----   scripts/lua bench/waiting/run.lua [PART...]     parts: concurrency cpu memory step
+---   scripts/lua bench/waiting/run.lua [PART...]     parts: concurrency cpu memory shapes step
 ---
 --- The service is a local sandbox in a process of its own, which ends with this one. Each figure is measured in a fresh
 --- process.
@@ -46,13 +46,18 @@ function parts.memory(s)
   run(s, "memory")
 end
 
+function parts.shapes(s)
+  print("CPU time of tasks that wait for one another: 2,500 of them, 10,000, and the ratio; ideal: 4")
+  run(s, "shapes")
+end
+
 function parts.step(s)
   print("llama_cloud.step")
   run(s, "step")
 end
 
 local s <close> = sandbox.start { batches = 1000, jobs = 0 }
-for _, name in ipairs(#arg > 0 and arg or { "concurrency", "cpu", "memory", "step" }) do
+for _, name in ipairs(#arg > 0 and arg or { "concurrency", "cpu", "memory", "shapes", "step" }) do
   local part = parts[name] or error("there is no part '" .. name .. "'", 0)
   part(s)
 end

@@ -2,6 +2,7 @@
 
 local core = require("llama_cloud.core")
 local llama_cloud = require("llama_cloud")
+local group = require("llama_cloud.loop.group")
 local loop = require("llama_cloud.loop")
 local support = require("spec.support.client")
 
@@ -239,8 +240,9 @@ describe("a task outside of run", function()
 
   it("that waits for nothing that could come raises instead of hanging", function()
     local task = spawn(function()
-      local waiter <close> = loop.waiter()
-      loop.suspend(waiter)
+      group.new():drive(function()
+        return false
+      end)
     end)
     local ok, err = pcall(task.result, task)
     assert.is_false(ok)

@@ -26,4 +26,14 @@ function collector.hurry()
   end
 end
 
+--- Makes each step of the collector a whole cycle, so that what is garbage is finalized where a step comes.
+function collector.at_once()
+  if _VERSION == "Lua 5.4" then
+    collectgarbage("incremental", 200, 400, 100) -- the last one is a logarithm: no limit
+  else
+    collectgarbage("incremental")
+    collectgarbage("param", "stepmul", 0) -- no limit
+  end
+end
+
 return collector

@@ -46,6 +46,13 @@ function process.fork()
   return open()
 end
 
+--- The module `probe` of spec/support/probe.c.
+---@return table
+function process.probe()
+  local open = assert(package.loadlib(process.library("probe"), "luaopen_probe"))
+  return open()
+end
+
 --- Runs a chunk of Lua in a process that loads modules as this one does. `options`: `environment` (a table; false unsets),
 --- `preload` (a path), `args` (strings: the chunk's `...`), `before` (shell text that runs first; `$$` is the process).
 ---@param chunk string

@@ -6,6 +6,8 @@ local sandbox = require("spec.support.sandbox")
 local BATCHES = 100000
 local JOBS = 20000
 local MOST = 2048 -- KiB more than a program that has sent one request
+local TASKS = 100000
+local MOST_FOR_TASKS = 250e6 / 1024 -- KiB, of so many tasks in one group
 
 -- Prints the peak of the resident memory, in KiB, when one request was sent, and again after what `%s` does. The first
 -- one makes libcurl and OpenSSL resident, which is up to 3 MiB of code, and more with each version.
@@ -96,5 +98,19 @@ describe("the memory of a program", function()
       end]])
     assert.equal(JOBS, count)
     assert.is_true(kib <= MOST)
+  end)
+
+  it("is no more than 2.5 kB for each of 100,000 tasks that sleep in one group", function()
+    local kib, count = growth(([[
+      llama_cloud.run(function()
+        for _ = 1, %d do
+          llama_cloud.spawn(function()
+            llama_cloud.sleep(0)
+            count = count + 1
+          end)
+        end
+      end)]]):format(TASKS))
+    assert.equal(TASKS, count)
+    assert.is_true(kib <= MOST_FOR_TASKS)
   end)
 end)

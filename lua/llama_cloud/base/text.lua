@@ -7,8 +7,6 @@ local core = require("llama_cloud.core")
 
 local text = {}
 
-local find = string.find
-
 local lower, upper = {}, {}
 for code = 65, 90 do
   local capital, small = string.char(code), string.char(code + 32)
@@ -40,8 +38,7 @@ end
 ---@param s string
 ---@return boolean
 function text.breaks_line(s)
-  -- a pattern would look at each character of an id
-  return (find(s, "\n", 1, true) or find(s, "\r", 1, true) or find(s, "\0", 1, true)) ~= nil
+  return core.breaks_line(s)
 end
 
 --- Whether a text has blanks or control characters in it, which no URL may have.

@@ -298,8 +298,7 @@ local left_mt = {
       return
     end
     local plan = mark.plan
-    local task = loop.tasks[coroutine.running()]
-    err = err or task and task.error -- that of a task which is being cancelled
+    err = err or loop.cancellation()
     if errors.is_error(err) then
       err.batch = err.batch or plan.last
     end

@@ -56,6 +56,7 @@ local function deliver(many, entry, batch, err)
     if many.fields and seen then
       many.fields:see(seen)
     end
+    many.group:notify()
   end
 end
 
@@ -290,7 +291,7 @@ local function take(self)
     self.missed = true
   end
   local held_up = self.group:drive(function()
-    return self.queue[self.first] or self.count == 0 or self.group.failure or self.group.live == 0
+    return self.queue[self.first] or self.count == 0 or self.group:failed() or self.group:live() == 0
   end)
   self.left_at = loop.now()
   request.tell_block(self.state, held_up)
@@ -304,7 +305,7 @@ local function take(self)
   if self.fields then
     self.fields:tell()
   end
-  group.raise_failure(self.group)
+  self.group:raise()
 end
 
 ---@class LlamaCloud.CrowdHandle what the caller has of it; when nobody has it any more, the waiting ends

@@ -98,16 +98,16 @@ function Gate:rate(now)
   return rate < enough and rate or math.huge
 end
 
--- Forgets the counts that are older than a second.
+-- Forgets the counts that are older than a second. The slot of now.
 local function move_on(self, now)
   local slot = now * SLOTS // 1 | 0
-  if slot == self.slot then
-    return
+  if slot ~= self.slot then
+    for i = math.max(self.slot, slot - SLOTS) + 1, slot do
+      self.counts[i % SLOTS + 1] = 0
+    end
+    self.slot = slot
   end
-  for i = math.max(self.slot, slot - SLOTS) + 1, slot do
-    self.counts[i % SLOTS + 1] = 0
-  end
-  self.slot = slot
+  return slot
 end
 
 -- How many calls were answered in the last second.
@@ -143,9 +143,8 @@ function Gate:pass(now)
     end
     self.credit = self.credit - 1
   end
-  local rate = self:rate(now)
-  if rate < math.huge then
-    self.next_at = math.max(self.next_at, now - LATE) + 1 / rate
+  if self.base < math.huge then
+    self.next_at = math.max(self.next_at, now - LATE) + 1 / self:rate(now) -- 1 / math.huge is nothing
   end
 end
 
@@ -203,9 +202,8 @@ end
 --- A call has been answered, not with 429.
 ---@param now number seconds
 function Gate:accept(now)
-  move_on(self, now)
-  local i = self.slot % SLOTS + 1
-  self.counts[i] = self.counts[i] + 1
+  local counts, i = self.counts, move_on(self, now) % SLOTS + 1
+  counts[i] = counts[i] + 1
   self.since = self.since + 1
   if self.credit < math.huge then
     self.answers = self.answers + 1

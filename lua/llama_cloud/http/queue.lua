@@ -39,7 +39,7 @@ local function set_alarm(self, due)
   end
   self.alarm, self.due = nil, due
   if old then
-    loop.drop_alarm(old)
+    old:close()
   end
   if due < math.huge then
     self.alarm = loop.alarm(math.max(0, due - loop.now()), function()

@@ -6,6 +6,7 @@
 
 local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
+local errors = later.require("llama_cloud.base.errors")
 local trace = later.require("llama_cloud.base.trace")
 
 local modules, require = package.loaded, require -- here, for an application may take them away later
@@ -20,20 +21,12 @@ local loop = {}
 ---@field spawn? fun(f: fun()): any starts a coroutine that it can park; false if it cannot now
 ---@field running? fun(): boolean whether its loop is running this code, parkable or not
 
----@class LlamaCloud.Waiter
----@field ready boolean
----@field token? table what it waits for, unless it waits for a group or a task
----@field task? table where it is parked
----@field host? LlamaCloud.Host where it is parked
+---@class LlamaCloud.ParkingPlace where a coroutine is parked, or what is called when a timer ends
+---@field host? LlamaCloud.Host
 ---@field handle? any
----@field parked? boolean
----@field watch? table the watch that it counts for
----@field group? LlamaCloud.Group whose tasks may run here if this thread blocks
----@field done? fun(): boolean what the waiter waits for, if it has a group
+---@field watch? { count: integer, unwatch: (fun())?, alive: (fun(): boolean)? }
 ---@field call? fun() of an alarm
 
-local transport -- one for the whole Lua state, made at first use
-local waiters = {} -- token -> waiter; keeps both alive until the token ends
 local weak_keys = { __mode = "k" }
 local wrapped = setmetatable({}, weak_keys) -- coroutine of loop.wrap -> true while it runs
 local watches = setmetatable({}, weak_keys) -- scope -> { count, unwatch, alive }
@@ -41,104 +34,47 @@ local chosen -- the host of use_loop
 local recognisable = { "cqueues", "copas" } -- these say themselves which coroutines are theirs
 local recognised = {} -- those of them that the application has loaded
 
---- Coroutine of a group -> its task; filled by group.lua.
-loop.tasks = setmetatable({}, weak_keys)
+local PARK = {} -- what a generator yields to wait
 
---- Called when a thread that was blocked goes on; set by group.lua.
-function loop.on_unblocked() end
-
---- Whether there are tasks that stand still while the running one blocks the thread; set by group.lua.
----@return boolean
-function loop.holds_up_tasks()
-  return false
-end
-
-local PARK = {} -- what is yielded to park
+local engine, transport, root -- see core.loop
 
 --- The transport that all clients share.
 ---@return table
 function loop.transport()
-  if not transport then
-    transport = core.transport()
-  end
   return transport
 end
 
 --- Seconds of the monotonic clock.
 ---@return number
-function loop.now()
-  return core.now()
-end
+loop.now = core.now
 
--- A waiter that waits no longer does not count for its watch; with the last one, the watch ends, so that the host's own
--- loop can end.
-local function leave(waiter)
-  local watch = waiter.watch
-  if not watch then
-    return
-  end
-  waiter.watch = nil
-  watch.count = watch.count - 1
-  if watch.count == 0 then
-    local unwatch = watch.unwatch
+-- Ends a watch that counts nobody any more, so that the host's own loop can end. Bears to be done twice.
+local function unwatch(watch)
+  if watch and watch.count == 0 and watch.unwatch then
+    watch.unwatch()
     watch.unwatch = nil
-    unwatch()
   end
 end
 
-local waiter_mt = {
-  __close = function(waiter)
-    leave(waiter)
-    if waiter.token and waiters[waiter.token] == waiter then
-      waiters[waiter.token] = nil
+-- Sees to what has become ready of hosts and alarms. Each stays the first until it has been seen to: whatever goes wrong
+-- here, the next dispatch goes on with it.
+local function attend()
+  local place = engine:first()
+  while place do
+    if place.call then
+      place.call()
+    else
+      place.host.wake(place.handle)
     end
-    waiter.ready = true -- nobody is to wake it any more
-  end,
-}
-
---- Makes a waiter; to be declared `<close>`.
----@return LlamaCloud.Waiter
-function loop.waiter()
-  return setmetatable({ ready = false }, waiter_mt)
+    engine:pass(place)
+    unwatch(place.watch)
+    place = engine:first()
+  end
 end
 
---- Marks a waiter as ready, wherever it is parked. Runs nothing.
----@param waiter LlamaCloud.Waiter
-function loop.signal(waiter)
-  if waiter.ready then
-    return
-  end
-  waiter.ready = true
-  if waiter.task then
-    waiter.task:make_ready()
-  elseif waiter.call then
-    waiter.call()
-  elseif waiter.parked then
-    waiter.parked = false
-    waiter.host.wake(waiter.handle)
-  end
-  leave(waiter) -- last: it calls into the host, and whatever goes wrong there, the waiter must wake
-end
-
---- Steps the transport and signals the waiters of everything that has ended.
+--- Steps the transport; who waits for what has ended can go on. Runs nobody.
 function loop.dispatch()
-  if not transport or not transport:step() then
-    return
-  end
-  for token in transport.next, transport do
-    local waiter = waiters[token]
-    if waiter then
-      waiters[token] = nil
-      loop.signal(waiter)
-    end
-  end
-end
-
---- Whether what a coroutine has yielded is a wait of this module's.
----@param value any
----@return boolean
-function loop.is_park(value)
-  return value == PARK
+  engine:dispatch()
 end
 
 -- The hosts that recognise their coroutines. A host is one of them from when the application has loaded its library.
@@ -178,20 +114,9 @@ local function watch_in(host, scope)
     watches[scope] = watch
   end
   if not watch.unwatch or watch.alive and not watch.alive() then
-    watch.unwatch, watch.alive = host.watch(loop.transport():fd(), loop.dispatch, scope)
+    watch.unwatch, watch.alive = host.watch(transport:fd(), loop.dispatch, scope)
   end
   return watch
-end
-
-local function park_in_host(waiter, host, handle, scope)
-  local watch = watch_in(host, scope or host)
-  watch.count = watch.count + 1
-  waiter.host, waiter.handle, waiter.watch = host, handle, watch
-  while not waiter.ready do
-    waiter.parked = true
-    host.park(handle)
-    waiter.parked = false
-  end
 end
 
 -- Whether some event loop is held up if this thread blocks now.
@@ -207,97 +132,49 @@ local function under_host()
   return false
 end
 
--- Blocks this thread until the waiter is ready. What ends meanwhile is handed to its waiters, who run when their hosts
--- get control. Only the tasks of the group that the waiter waits for can run here. What is held up, if anything is.
-local function block(waiter)
-  local held_up = under_host() and "the event loop" or loop.holds_up_tasks() and "other tasks" or nil
-  local owner = waiter.group
-  if owner then
-    owner:readmit()
-  end
-  while not waiter.ready do
-    if owner and owner:is_ready() then
-      owner:turn()
-      owner:readmit()
-      loop.dispatch() -- tasks that yield by themselves can always go on
-      waiter.ready = waiter.ready or waiter.done()
-    elseif loop.transport():count() == 0 then
-      error("deadlock: every task waits for another, and no request or timer is under way", 0)
-    else
-      transport:wait()
-      loop.dispatch()
+-- Where the running coroutine, which is no task, can be suspended: a place in a host, or true in a generator, whose caller
+-- waits for it. Otherwise nil, and what stands still while the thread is blocked.
+local function place(yieldable)
+  if yieldable then
+    local co = coroutine.running()
+    if wrapped[co] then
+      return true
+    end
+    local host, handle, scope = find_host(co)
+    if host then
+      return { host = host, handle = handle, watch = watch_in(host, scope or host) }
     end
   end
-  loop.on_unblocked()
-  return held_up
-end
-
---- Suspends the caller until its waiter is signalled.
----@param waiter LlamaCloud.Waiter
----@return string? held_up what stood still meanwhile, because the caller could not be suspended: "the event loop", "other tasks"
-function loop.suspend(waiter)
-  if not coroutine.isyieldable() then
-    return block(waiter)
-  end
-  local co = coroutine.running()
-  if wrapped[co] then
-    local held_up
-    while not waiter.ready do
-      held_up = coroutine.yield(PARK, waiter) -- whoever has called the generator waits in its place
-    end
-    return held_up
-  end
-  local task = loop.tasks[co]
-  if task then
-    waiter.task = task
-    while not waiter.ready do
-      coroutine.yield(PARK)
-    end
-    return
-  end
-  local host, handle, scope = find_host(co)
-  if host then
-    return park_in_host(waiter, host, handle, scope)
-  end
-  return block(waiter)
+  return nil, under_host() and "the event loop" or engine:holds_up() and "other tasks" or nil
 end
 
 --- Waits until a token has ended.
 ---@param token table
 ---@return string? held_up what stood still meanwhile, because the caller could not be suspended: "the event loop", "other tasks"
 function loop.await(token)
-  if token:done() then
-    return
-  end
-  local waiter <close> = loop.waiter()
-  waiter.token = token
-  waiters[token] = waiter
-  return loop.suspend(waiter)
+  return engine:await(token)
 end
 
 --- Waits for a time.
 ---@param seconds number
 function loop.sleep(seconds)
-  local timer <close> = loop.transport():timer(seconds)
-  loop.await(timer)
+  local timer <close> = transport:timer(seconds)
+  engine:await(timer)
 end
 
 --- Calls f when a time has passed, from whatever steps the transport then. f does bookkeeping: it may end tokens, but never
---- waits, and runs nothing of the application's.
+--- waits, and runs nothing of the application's. If it raises, it is called again.
 ---@param seconds number
 ---@param f fun()
----@return table alarm
+---@return table alarm alarm:close() drops it; alarm:done() tells whether its time has come
 function loop.alarm(seconds, f)
-  local alarm = loop.transport():timer(seconds)
-  waiters[alarm] = { ready = false, call = f }
-  return alarm
+  return engine:alarm(transport:timer(seconds), f)
 end
 
---- Ends an alarm; it is not called.
----@param alarm table
-function loop.drop_alarm(alarm)
-  waiters[alarm] = nil
-  alarm:close()
+--- Why the task is being cancelled whose to-be-closed variables are being closed; nil elsewhere.
+---@return LlamaCloud.Error?
+function loop.cancellation()
+  return engine:ending((coroutine.running()))
 end
 
 -- What a generator leaves however the caller does: one that is closed while the generator waits closes that too.
@@ -321,7 +198,7 @@ function loop.wrap(f)
   local co = coroutine.create(f)
   local guard = setmetatable({ co = co, waiting = false }, guard_mt)
   local function continue(ok, ...)
-    local first, waiter = ...
+    local first, what, group = ...
     if not ok then
       local frames = trace.of(co, first)
       local closed, err = coroutine.close(co)
@@ -331,7 +208,7 @@ function loop.wrap(f)
       trace.raise(err, frames)
     elseif first == PARK then
       guard.waiting = true
-      local held_up = loop.suspend(waiter)
+      local held_up = engine:wait_ready(what, group)
       guard.waiting = false
       return continue(coroutine.resume(co, held_up))
     end
@@ -395,5 +272,41 @@ function loop.spawn_in_host(f)
   end
   return false
 end
+
+local starting = setmetatable({}, { __mode = "v" }) -- [1]: what is about to drive the root in a host, unless that drops it
+
+--- Sees to it that the tasks outside of every group run: by a coroutine of the host; without one, step() runs them.
+function loop.drive_root()
+  if root:driven() or starting[1] then
+    return
+  end
+  local function start()
+    loop.sleep(0) -- a task begins after spawn has returned
+    starting[1] = nil
+    root:drive()
+    root:raise()
+  end
+  if loop.spawn_in_host(start) then
+    starting[1] = start
+  end
+end
+
+engine, transport, root = core.loop(PARK, {
+  attend = attend,
+  place = place,
+  unwatch = unwatch,
+  root_left = loop.drive_root,
+  cancelled = function()
+    return errors.new { kind = "cancelled", message = "the task was cancelled", cause = false }
+  end,
+  trace_of = function(co, err)
+    return trace.of(co, err)
+  end,
+  trace_raise = function(err, frames)
+    trace.raise(err, frames)
+  end,
+  close = coroutine.close,
+})
+loop.engine, loop.root = engine, root
 
 return loop

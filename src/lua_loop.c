@@ -1,0 +1,588 @@
+/* Waiting in Lua: a coroutine is suspended where it lives, as a task of a group, in somebody's event loop, or in a generator
+   whose caller waits in its place; where none of this can be, the thread is blocked. */
+#include "lua_loop.h"
+
+#include "poller.h"
+
+#include <math.h>
+
+#define LOOP "llama_cloud.loop"
+#define MARK "llama_cloud.mark"
+
+/* Nanoseconds after which tasks that never wait let whoever drives them wait, so that requests and an event loop's other
+   coroutines get their turn. */
+#define SLICE 5000000
+
+/* Stands for one that waits, is no task, and can leave at any time: to-be-closed where it waits, and collected where an event
+   loop drops it. Its uservalues keep what it is linked to: what it waits for, the group, and the task. */
+typedef struct mark {
+  waiter own;     /* of a coroutine in an event loop, of a blocked thread, of an alarm */
+  waiter *waiter; /* its own, or that of a task which drives a group */
+  lua_loop *loop;
+  lua_group *drives; /* NULL: none */
+  bool counted;      /* its place's watch counts it */
+  bool left;
+} mark;
+
+void lua_push_kept(lua_State *L, const lua_loop *loop, int which) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, loop);
+  lua_rawgeti(L, -1, which);
+  lua_remove(L, -2);
+}
+
+lua_loop *lua_check_loop(lua_State *L, int index) { return luaL_checkudata(L, index, LOOP); }
+
+void lua_loop_refresh(const lua_loop *loop) {
+  if (loop->transport->transport != NULL)
+    transport_refresh(loop->transport->transport);
+}
+
+void lua_dispatch(lua_State *L, lua_loop *loop) {
+  if (loop->transport->transport != NULL) {
+    transport *t = lua_open_transport(L, loop->transport);
+    transport_step(t);
+    while (transport_next(t) != NULL) {
+      /* nobody has waited for it */
+    }
+  }
+  if (run_queue_is_ready(&loop->attended)) {
+    lua_push_kept(L, loop, KEPT_ATTEND);
+    lua_call(L, 0, 0);
+  }
+}
+
+/* ---- places in event loops ---- */
+
+/* Adds to the count of the watch of the place at a stack index, a table; returns the new count, 0 where there is none. The
+   stack is left as before. Needs no memory. */
+static lua_Integer count_watch(lua_State *L, int place, lua_Integer more) {
+  lua_Integer count = 0;
+  if (lua_getfield(L, place, "watch") == LUA_TTABLE) {
+    lua_getfield(L, -1, "count");
+    count = lua_tointeger(L, -1) + more;
+    lua_pop(L, 1);
+    lua_pushinteger(L, count);
+    lua_setfield(L, -2, "count");
+  }
+  lua_pop(L, 1);
+  return count;
+}
+
+/* Pushes the place of a waiter that Lua is to see to, or nil. */
+static int push_place(lua_State *L, const lua_loop *loop, const waiter *w) {
+  int type;
+  lua_push_kept(L, loop, KEPT_PARKED);
+  type = lua_rawgetp(L, -1, w);
+  lua_remove(L, -2);
+  return type;
+}
+
+/* Forgets the place of a waiter. Needs no memory. */
+static void forget_place(lua_State *L, const lua_loop *loop, const waiter *w) {
+  lua_push_kept(L, loop, KEPT_PARKED);
+  if (lua_rawgetp(L, -1, w) != LUA_TNIL) {
+    lua_pushnil(L);
+    lua_rawsetp(L, -3, w);
+  }
+  lua_pop(L, 2);
+}
+
+/* loop:first() -> place | nil: the first of those that Lua is to see to: it wakes what is parked there, or calls an alarm. */
+static int loop_first(lua_State *L) {
+  lua_loop *loop = lua_check_loop(L, 1);
+  waiter *w;
+  while ((w = chain_first(&loop->attended.ready)) != NULL) {
+    if (push_place(L, loop, w) == LUA_TTABLE)
+      return 1;
+    lua_pop(L, 1);
+    chain_remove(&w->ready);
+  }
+  lua_loop_refresh(loop);
+  return 0;
+}
+
+/* loop:pass(place): this one has been seen to. Until then `first` names it again. */
+static int loop_pass(lua_State *L) {
+  lua_loop *loop = lua_check_loop(L, 1);
+  waiter *w = chain_first(&loop->attended.ready);
+  if (w == NULL)
+    return 0;
+  lua_settop(L, 2);
+  push_place(L, loop, w);
+  if (!lua_rawequal(L, 2, 3))
+    return 0; /* what was called has seen to it itself */
+  mark *m = (mark *)(void *)w;
+  chain_remove(&w->ready);
+  if (m->counted) {
+    m->counted = false;
+    count_watch(L, 3, -1);
+  }
+  forget_place(L, loop, w);
+  return 0;
+}
+
+/* ---- marks ---- */
+
+/* Pushes a mark that waits for nothing. */
+static mark *push_mark(lua_State *L, lua_loop *loop) {
+  mark *m = lua_newuserdatauv(L, sizeof *m, 3);
+  *m = (mark){.loop = loop};
+  waiter_init(&m->own, &loop->attended);
+  m->waiter = &m->own;
+  luaL_setmetatable(L, MARK);
+  return m;
+}
+
+/* __close and __gc of a mark: takes it out of everything. Idempotent. Its place's watch ends with the last that it counts; the
+   root is driven by somebody else. */
+static int mark_leave(lua_State *L) {
+  mark *m = luaL_checkudata(L, 1, MARK);
+  lua_loop *loop = m->loop;
+  bool counted = m->counted;
+  if (m->left)
+    return 0;
+  m->left = true;
+  m->counted = false;
+  if (m->waiter == &m->own)
+    waiter_leave(m->waiter);
+  else
+    waiter_resign(m->waiter);
+  lua_loop_refresh(loop);
+  if (push_place(L, loop, &m->own) == LUA_TTABLE) {
+    int place = lua_gettop(L);
+    if (counted)
+      count_watch(L, place, -1);
+    forget_place(L, loop, &m->own);
+    lua_push_kept(L, loop, KEPT_UNWATCH);
+    lua_getfield(L, place, "watch");
+    lua_call(L, 1, 0);
+  }
+  if (m->drives == loop->root && m->drives != NULL && m->drives->live > 0 && m->drives->queue.drivers.first == NULL) {
+    lua_push_kept(L, loop, KEPT_ROOT_LEFT);
+    lua_call(L, 0, 0);
+  }
+  return 0;
+}
+
+/* Puts a mark into SLOT_MARK, to be closed. */
+static mark *enter(lua_State *L, lua_loop *loop) {
+  mark *m = push_mark(L, loop);
+  lua_pushvalue(L, SLOT_WHAT);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, SLOT_GROUP);
+  lua_setiuservalue(L, -2, 2);
+  lua_replace(L, SLOT_MARK);
+  lua_toclose(L, SLOT_MARK);
+  return m;
+}
+
+int lua_drive(lua_State *L) {
+  lua_loop *loop = lua_touserdata(L, SLOT_LOOP);
+  lua_group *group = lua_touserdata(L, SLOT_GROUP);
+  mark *m;
+  lua_task *task;
+  if (lua_is_inside(loop, group))
+    return WAIT_INSIDE;
+  m = enter(L, loop);
+  task = lua_task_of(L, loop);
+  m->drives = group;
+  if (task != NULL && lua_isyieldable(L)) {
+    lua_push_kept(L, loop, KEPT_TASKS);
+    lua_pushthread(L);
+    lua_rawget(L, -2);
+    lua_setiuservalue(L, SLOT_MARK, 3);
+    lua_pop(L, 1);
+    m->waiter = &task->waiter;
+  }
+  waiter_drive(m->waiter, &group->queue);
+  return 0;
+}
+
+/* loop:alarm(timer, f) -> alarm: has f called when the timer has ended, from whatever dispatches then. f does bookkeeping: it
+   may end tokens, but never waits, and runs nothing of the application's. alarm:close() drops it; alarm:done() tells whether
+   it has been called, or will be at once. */
+static int loop_alarm(lua_State *L) {
+  lua_loop *loop = lua_check_loop(L, 1);
+  token_handle *timer = lua_check_token(L, 2);
+  mark *m;
+  lua_settop(L, 3);
+  m = push_mark(L, loop);
+  lua_push_kept(L, loop, KEPT_PARKED);
+  lua_createtable(L, 0, 3);
+  lua_pushvalue(L, 3);
+  lua_setfield(L, -2, "call");
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "timer");
+  lua_pushvalue(L, 4);
+  lua_setfield(L, -2, "mark");
+  lua_rawsetp(L, 5, &m->own);
+  lua_settop(L, 4);
+  if (lua_token_has_ended(timer))
+    waiter_wake(&m->own);
+  else
+    waiter_wait(&m->own, token_end(timer->token));
+  lua_loop_refresh(loop);
+  return 1;
+}
+
+static int alarm_done(lua_State *L) {
+  const mark *m = luaL_checkudata(L, 1, MARK);
+  lua_pushboolean(L, m->own.waits.in == NULL);
+  return 1;
+}
+
+/* ---- waiting ---- */
+
+/* Whether what is waited for has come. A function in SLOT_DONE may raise. */
+static bool has_ended(lua_State *L, int how) {
+  const void *what = lua_touserdata(L, SLOT_WHAT);
+  const lua_group *group = what;
+  switch (how & WAIT_KIND) {
+  case WAIT_FOR_TOKEN:
+    return lua_token_has_ended(what);
+  case WAIT_FOR_TASK:
+    return ((const lua_task *)what)->state != TASK_PENDING;
+  default:
+    if (!lua_isnil(L, SLOT_DONE)) {
+      bool done;
+      lua_pushvalue(L, SLOT_DONE);
+      lua_call(L, 0, 1);
+      done = lua_toboolean(L, -1);
+      lua_pop(L, 1);
+      return done;
+    }
+    return group->live == 0 || (group == group->loop->root && group->failed.first != NULL);
+  }
+}
+
+/* The event that it waits for; there is one, as it has not ended. */
+static event *event_of(lua_State *L, int how) {
+  void *what = lua_touserdata(L, SLOT_WHAT);
+  switch (how & WAIT_KIND) {
+  case WAIT_FOR_TOKEN:
+    return token_end(((token_handle *)what)->token);
+  case WAIT_FOR_TASK:
+    return &((lua_task *)what)->end;
+  default:
+    return &((lua_group *)what)->news;
+  }
+}
+
+/* Makes a waiter wait; one that drives a group in which something is still ready goes on after the others. */
+static void wait_or_go_on(lua_State *L, waiter *w, const lua_group *group, int how) {
+  if (group != NULL && w->drives.in != NULL && run_queue_is_ready(&group->queue))
+    waiter_wake(w);
+  else
+    waiter_wait(w, event_of(L, how));
+}
+
+/* Blocks the thread until what is waited for has come, or the group can be driven. What ends meanwhile makes its waiters
+   ready, who run when their event loops get control. A signal lets Lua run, so that a hook set by its handler is called. */
+static void block(lua_State *L, lua_loop *loop, lua_group *group, int how) {
+  for (;;) {
+    transport *t = lua_open_transport(L, loop->transport);
+    lua_dispatch(L, loop);
+    if (has_ended(L, how))
+      return;
+    if (group != NULL) {
+      run_queue_readmit(&group->queue, &group->later); /* tasks that yield by themselves can always go on */
+      if (run_queue_is_ready(&group->queue))
+        return;
+    }
+    t = lua_open_transport(L, loop->transport);
+    if (transport_pending(t) == 0 && !run_queue_is_ready(&loop->attended)) {
+      lua_pushliteral(L, "deadlock: every task waits for another, and no request or timer is under way");
+      lua_error(L);
+    }
+    if (transport_block(t) < 0) {
+      lua_push_kept(L, loop, KEPT_ATTEND);
+      lua_call(L, 0, 0);
+    }
+  }
+}
+
+static int go_on(lua_State *L, int status, lua_KContext context);
+
+/* Parks the coroutine in the event loop of the place on top of the stack. */
+static int park_in_host(lua_State *L, lua_loop *loop, const lua_group *group, int how) {
+  mark *m;
+  lua_replace(L, SLOT_PLACE);
+  m = lua_touserdata(L, SLOT_MARK);
+  if (m == NULL)
+    m = enter(L, loop);
+  if (m->drives == NULL) {
+    /* whom the event loop drops meanwhile is woken, in vain, when the token ends, and no longer counted then */
+    lua_pushvalue(L, SLOT_MARK);
+    lua_setfield(L, SLOT_PLACE, "mark");
+  }
+  lua_push_kept(L, loop, KEPT_PARKED);
+  lua_pushvalue(L, SLOT_PLACE);
+  lua_rawsetp(L, -2, &m->own);
+  lua_getfield(L, SLOT_PLACE, "host");
+  lua_getfield(L, -1, "park");
+  lua_getfield(L, SLOT_PLACE, "handle");
+  if (has_ended(L, how)) { /* allocating may have run finalizers */
+    lua_settop(L, SLOT_TOP);
+    return -1;
+  }
+  m->counted = true;
+  count_watch(L, SLOT_PLACE, 1);
+  wait_or_go_on(L, &m->own, group, how);
+  lua_loop_refresh(loop);
+  lua_callk(L, 1, 0, how, go_on);
+  return -1;
+}
+
+/* Suspends the caller, or blocks. Returns -1 when it can go on at once. */
+static int suspend(lua_State *L, lua_loop *loop, lua_group *group, int how) {
+  if (lua_isyieldable(L)) {
+    lua_task *task = lua_task_of(L, loop);
+    if (task != NULL) {
+      void *what = lua_touserdata(L, SLOT_WHAT);
+      wait_or_go_on(L, &task->waiter, group, how);
+      task->awaits_task = (how & WAIT_KIND) == WAIT_FOR_TASK ? what : NULL;
+      task->awaits_group = (how & WAIT_KIND) == WAIT_FOR_GROUP ? what : NULL;
+      task->parked = true;
+      return lua_yieldk(L, 0, how, go_on);
+    }
+  }
+  lua_push_kept(L, loop, KEPT_PLACE);
+  lua_pushboolean(L, lua_isyieldable(L));
+  lua_call(L, 1, 2);
+  if (lua_istable(L, -2)) {
+    lua_pop(L, 1);
+    return park_in_host(L, loop, group, how);
+  } else if (lua_toboolean(L, -2)) {
+    lua_settop(L, SLOT_TOP);
+    lua_push_kept(L, loop, KEPT_PARK);
+    lua_pushvalue(L, SLOT_WHAT);
+    if (how & WAIT_INSIDE)
+      lua_pushnil(L);
+    else
+      lua_pushvalue(L, SLOT_GROUP);
+    return lua_yieldk(L, 3, how, go_on);
+  }
+  if (lua_isstring(L, -1))
+    lua_replace(L, SLOT_HELD_UP);
+  lua_settop(L, SLOT_TOP);
+  block(L, loop, group, how);
+  if ((how & WAIT_INSIDE) && !has_ended(L, how))
+    lua_group_turn(L, SLOT_GROUP, poller_now() + SLICE);
+  return -1;
+}
+
+/* What a function that has waited returns. */
+static int give(lua_State *L, int how) {
+  switch (how & RETURN_KIND) {
+  case RETURN_RESULT:
+    return lua_push_result(L, SLOT_WHAT);
+  case RETURN_RUN:
+    lua_group_raise(L, SLOT_GROUP);
+    return lua_push_result(L, SLOT_EXTRA);
+  default:
+    lua_pushvalue(L, SLOT_HELD_UP);
+    return 1;
+  }
+}
+
+/* Notes that the coroutine runs again. */
+static void come_back(lua_State *L, lua_loop *loop) {
+  lua_task *task = lua_task_of(L, loop);
+  mark *m = lua_touserdata(L, SLOT_MARK);
+  if (task != NULL) {
+    task->awaits_task = NULL;
+    task->awaits_group = NULL;
+    task->parked = false;
+    chain_remove(&task->waiter.waits);
+    task->waiter.awake = true;
+  }
+  if (lua_gettop(L) > SLOT_TOP && lua_isstring(L, SLOT_TOP + 1)) { /* whoever waited in the generator's place says so */
+    lua_pushvalue(L, SLOT_TOP + 1);
+    lua_replace(L, SLOT_HELD_UP);
+  }
+  lua_settop(L, SLOT_TOP);
+  if (m != NULL && m->counted) { /* the event loop has resumed it without having been told to */
+    m->counted = false;
+    count_watch(L, SLOT_PLACE, -1);
+  }
+}
+
+/* The loop of every wait; also the continuation after a suspension. */
+static int go_on(lua_State *L, int status, lua_KContext context) {
+  int how = (int)context;
+  lua_loop *loop = lua_touserdata(L, SLOT_LOOP);
+  lua_group *group = lua_touserdata(L, SLOT_GROUP);
+  if (status != LUA_OK)
+    come_back(L, loop);
+  for (;;) {
+    bool drives = group != NULL && (how & WAIT_INSIDE) == 0;
+    int64_t deadline = drives ? poller_now() + SLICE : 0;
+    if (has_ended(L, how))
+      return give(L, how);
+    if (drives && (how & WAIT_READY) != 0) {
+      if (run_queue_is_ready(&group->queue))
+        return give(L, how);
+    } else if (drives) {
+      do {
+        lua_group_turn(L, SLOT_GROUP, deadline);
+        if (has_ended(L, how))
+          return give(L, how);
+        run_queue_readmit(&group->queue, &group->later);
+      } while (run_queue_is_ready(&group->queue) && poller_now() < deadline);
+    }
+    int returned = suspend(L, loop, group, how);
+    if (returned >= 0)
+      return returned;
+    come_back(L, loop);
+  }
+}
+
+int lua_wait(lua_State *L, int how) { return go_on(L, LUA_OK, how); }
+
+/* loop:await(token) -> held_up: waits until a token has ended. held_up: what stood still meanwhile, because the caller could
+   not be suspended; nil: nothing. */
+static int loop_await(lua_State *L) {
+  lua_check_loop(L, 1);
+  if (lua_token_has_ended(lua_check_token(L, 2)))
+    return 0;
+  lua_settop(L, 2);
+  lua_settop(L, SLOT_TOP);
+  return lua_wait(L, WAIT_FOR_TOKEN | RETURN_HELD_UP);
+}
+
+/* loop:wait_ready(what, group) -> held_up: waits until a token, task or group has ended, or the group, if there is one, can be
+   driven: what the caller of a generator does in its place. */
+static int loop_wait_ready(lua_State *L) {
+  int how = WAIT_READY | RETURN_HELD_UP;
+  lua_check_loop(L, 1);
+  lua_settop(L, 3);
+  lua_settop(L, SLOT_TOP);
+  if (luaL_testudata(L, SLOT_WHAT, LUA_TASK) != NULL)
+    how |= WAIT_FOR_TASK;
+  else if (luaL_testudata(L, SLOT_WHAT, LUA_GROUP) != NULL)
+    how |= WAIT_FOR_GROUP;
+  else
+    lua_check_token(L, SLOT_WHAT);
+  if (!lua_isnil(L, SLOT_GROUP)) {
+    luaL_checkudata(L, SLOT_GROUP, LUA_GROUP);
+    how |= lua_drive(L);
+  }
+  return lua_wait(L, how);
+}
+
+/* loop:dispatch(): steps the transport; who waited for what has ended is made ready. Runs no coroutine. */
+static int loop_dispatch(lua_State *L) {
+  lua_dispatch(L, lua_check_loop(L, 1));
+  return 0;
+}
+
+/* loop:step([budget]) -> live: does what can be done without waiting, for at most `budget` seconds, for the tasks of the root,
+   unless somebody drives them. Raises what the first of them that has failed has raised. */
+static int loop_step(lua_State *L) {
+  lua_loop *loop = lua_check_loop(L, 1);
+  lua_group *root = loop->root;
+  lua_Number budget = luaL_optnumber(L, 2, HUGE_VAL);
+  int64_t deadline = budget < 1e9 ? poller_now() + (int64_t)(budget * 1e9) : POLLER_NEVER;
+  lua_settop(L, 1);
+  lua_push_kept(L, loop, KEPT_ROOT);
+  do {
+    lua_dispatch(L, loop);
+    if (root->queue.drivers.first != NULL)
+      break;
+    lua_group_turn(L, 2, deadline);
+  } while (run_queue_is_ready(&root->queue) && poller_now() < deadline);
+  run_queue_readmit(&root->queue, &root->later);
+  lua_loop_refresh(loop);
+  lua_group_raise(L, 2);
+  lua_pushinteger(L, (lua_Integer)root->live);
+  return 1;
+}
+
+/* ---- registration ---- */
+
+static const luaL_Reg loop_methods[] = {{"await", loop_await},
+                                        {"wait_ready", loop_wait_ready},
+                                        {"dispatch", loop_dispatch},
+                                        {"alarm", loop_alarm},
+                                        {"first", loop_first},
+                                        {"pass", loop_pass},
+                                        {"step", loop_step},
+                                        {NULL, NULL}};
+
+static const luaL_Reg mark_methods[] = {{"close", mark_leave}, {"done", alarm_done}, {NULL, NULL}};
+
+static const luaL_Reg mark_metamethods[] = {{"__close", mark_leave}, {"__gc", mark_leave}, {NULL, NULL}};
+
+/* core.loop(park, functions) -> loop, transport, root, tasks: makes the loop of a Lua state. park: what a generator yields for
+   its caller to wait. functions, by name:
+
+     attend()            sees to what loop:first names
+     place(yieldable)    where the running coroutine, which can be suspended or not, is parked: a table { host, handle,
+                         watch }; true in a generator; nil, and what stands still while the thread is blocked
+     unwatch(watch)      ends a watch that counts nobody
+     root_left()         nobody drives the root any more
+     cancelled()         a new error object for a cancelled task
+     trace_of(co, err)   where a coroutine has failed
+     trace_raise(err, frames)
+     close(co)           coroutine.close
+
+   Returns the transport that is made at its first use, the group that step() drives, and a weak table: coroutine -> task. */
+static int core_loop(lua_State *L) {
+  static const char *const names[] = {"attend",    "place",    "unwatch",     "root_left",
+                                      "cancelled", "trace_of", "trace_raise", "close"};
+  lua_loop *loop;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  loop = lua_newuserdatauv(L, sizeof *loop, 0);
+  *loop = (lua_loop){0};
+  luaL_setmetatable(L, LOOP);
+  lua_createtable(L, KEPT_CLOSE_COROUTINE, 0); /* 4 */
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, 4, KEPT_LOOP);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, 4, KEPT_PARK);
+  loop->transport = lua_push_transport(L);
+  lua_rawseti(L, 4, KEPT_TRANSPORT);
+  loop->root = lua_push_group(L, loop);
+  lua_rawseti(L, 4, KEPT_ROOT);
+  loop->transport->attended = &loop->attended;
+  loop->transport->root = &loop->root->queue;
+  lua_newtable(L);
+  lua_rawseti(L, 4, KEPT_PARKED);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawseti(L, 4, KEPT_TASKS);
+  for (int i = 0; i < (int)(sizeof names / sizeof names[0]); i++) {
+    if (lua_getfield(L, 2, names[i]) != LUA_TFUNCTION)
+      return luaL_error(L, "a loop needs the function '%s'", names[i]);
+    lua_rawseti(L, 4, KEPT_ATTEND + i);
+  }
+  lua_pushvalue(L, 4);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, loop);
+  lua_pushvalue(L, 3);
+  lua_rawgeti(L, 4, KEPT_TRANSPORT);
+  lua_rawgeti(L, 4, KEPT_ROOT);
+  lua_rawgeti(L, 4, KEPT_TASKS);
+  return 4;
+}
+
+void lua_loop_open(lua_State *L) {
+  luaL_newmetatable(L, LOOP);
+  lua_newtable(L);
+  luaL_setfuncs(L, loop_methods, 0);
+  luaL_setfuncs(L, lua_group_of_loop, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  luaL_newmetatable(L, MARK);
+  luaL_setfuncs(L, mark_metamethods, 0);
+  lua_newtable(L);
+  luaL_setfuncs(L, mark_methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_group_open(L);
+  lua_pushcfunction(L, core_loop);
+  lua_setfield(L, -2, "loop");
+}
