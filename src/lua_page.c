@@ -409,9 +409,8 @@ static int core_page(lua_State *L) {
   int decoder = lua_given_decoder(L, 4);
   int names = lua_wanted_fields(L, 5);
   lua_page *holder = new_page(L, 0, 0); /* frees the copy if it is not taken */
-  if (!buffer_append(&holder->text, bytes, length)) {
+  if (!buffer_append(&holder->text, bytes, length))
     return lua_out_of_memory(L);
-  }
   return lua_page_push(L, &holder->text, seconds, each, decoder, names);
 }
 

@@ -77,7 +77,7 @@ local regions = {
 ---@class LlamaCloud.Shared what copies by with_options share
 ---@field created table the ids of the batches they created last (reconcile.remember)
 ---@field told table<string, true> names of fields that nothing had (fields.lua)
----@field decoders table<any, userdata> of each endpoint (endpoint.decoder)
+---@field decoders table<any, userdata> of each endpoint (endpoint/call.lua)
 
 ---@class LlamaCloud.State what a client's calls need; kept apart from the client object, for it holds the API key
 ---@field options table with every default filled in

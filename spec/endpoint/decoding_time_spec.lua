@@ -2,7 +2,6 @@
 
 local client_support = require("spec.support.client")
 local core = require("llama_cloud.core")
-local loop = require("llama_cloud.loop")
 local pagination = require("llama_cloud.endpoint.list")
 
 -- So many values that the clock is looked at more than once.
@@ -60,8 +59,8 @@ describe("the time for decoding", function()
   end)
 
   it("is what is left of total_timeout", function()
-    local real, skew = loop.now, 0
-    loop.now = function() -- luacheck: ignore 122
+    local real, skew = core.now, 0
+    core.now = function() -- luacheck: ignore 122
       return real() + skew
     end
     local function late(level)
@@ -100,7 +99,7 @@ describe("the time for decoding", function()
         assert.equal(3, s:count())
       end
     end)
-    loop.now = real -- luacheck: ignore 122
+    core.now = real -- luacheck: ignore 122
     assert(ok, problem)
   end)
 

@@ -220,6 +220,13 @@ local function write_body(declared, params, extra)
   return json, "application/json", problem
 end
 
+-- What decodes the answers of one endpoint to one client, and to those that with_options has made of it.
+local function decoder_of(declared, state)
+  local decoders, key = state.shared.decoders, declared.anywhere and "any path" or declared
+  decoders[key] = decoders[key] or core.decoder()
+  return decoders[key]
+end
+
 -- What the calls of a client by one declaration have in common, as a metatable: so a call that waits holds little more than
 -- its URL. After the first call of nothing but ids there are also its headers and, beside __index, its query.
 local function common(declared, state)
@@ -234,6 +241,7 @@ local function common(declared, state)
         returns = declared.returns,
         decoder = decoders[declared],
         log = state.log,
+        decoder = decoder_of(declared, state),
         timeout = state.options.timeout,
         total_timeout = state.options.total_timeout,
         max_retries = state.options.max_retries,

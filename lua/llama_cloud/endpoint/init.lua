@@ -84,7 +84,7 @@ local function preparation(declared, members)
     local function run()
       return request.perform(state, made)
     end
-    local watch = fields.watch(made.fields, state)
+    local watch = made.fields and fields.watch(made.fields, state)
     if watch then
       return watched(run, watch)
     end

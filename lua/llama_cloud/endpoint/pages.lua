@@ -53,8 +53,7 @@ function pages.list(declared, state, ids, params, given)
   limit = math.tointeger(tonumber(limit)) or scheme.default_limit -- options.query may hold anything
   values[name] = nil
   local base = url.with_query(made.url, url.query(values, declared.order))
-  made.returns = "page"
-  made.decoder = core.decoder()
+  made.returns, made.decoder = "page", core.decoder()
   local prefix = url.with_query(base, name .. "=")
   local latest -- a page asked for ahead is fetched by the same call
   local function page_call(at)
@@ -82,7 +81,9 @@ function pages.list(declared, state, ids, params, given)
       return request.start_ahead(state, page_call(at))
     end,
   })
-  object:watch(fields.watch(made.fields, state))
+  if made.fields then
+    object:watch(fields.watch(made.fields, state))
+  end
   return object
 end
 
