@@ -112,7 +112,7 @@ set(HOST_OPTIONS --helper=spec/support/hosts.lua)
 set(CLIENT_SPECS ${SPEC_FILES})
 list(FILTER CLIENT_SPECS INCLUDE REGEX "/spec/(client|resources|endpoint|http|loop)/")
 list(FILTER CLIENT_SPECS EXCLUDE REGEX
-  "/(endpoint/options|http/(date|fork|gate|headers|http2|log|retry|url)|loop/(blocking|fork|hosts|step|wrap))_spec[.]lua$")
+  "/(endpoint/options|http/(date|fork|gate|headers|http2|log|retry|url)|loop/(blocking|fork|hooks|hosts|readable|shapes|step|wrap))_spec[.]lua$")
 foreach(host group wrap cqueues luv)
   foreach(file IN LISTS CLIENT_SPECS)
     spec_name("${file}" name)
