@@ -11,6 +11,56 @@ int lua_out_of_memory(lua_State *L) {
   return lua_error(L);
 }
 
+/* ---- what is released when the Lua state is closed ---- */
+
+typedef struct owner {
+  chain owned;
+  bool closed;
+} owner;
+
+static const char owner_key = 0; /* its address is the owner's key in the registry */
+
+static int owner_gc(lua_State *L) {
+  owner *o = lua_touserdata(L, 1);
+  lua_owned *part;
+  o->closed = true;
+  while (o->owned.first != NULL) {
+    void *userdata = chain_first(&o->owned);
+    part = (lua_owned *)(void *)o->owned.first; /* `link` is its first field */
+    chain_remove(&part->link);
+    part->release(userdata);
+  }
+  return 0;
+}
+
+/* Makes the owner of this Lua state, unless it has one. What is finalized after it was made before it. */
+static void open_owner(lua_State *L) {
+  owner *o;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &owner_key) != LUA_TUSERDATA) {
+    o = lua_newuserdatauv(L, sizeof *o, 0);
+    *o = (owner){0};
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, owner_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &owner_key);
+  }
+  lua_pop(L, 1);
+}
+
+void lua_own(lua_State *L, lua_owned *part, void *userdata, void (*release)(void *userdata)) {
+  owner *o;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &owner_key);
+  o = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (o->closed)
+    luaL_error(L, "the Lua state is being closed");
+  *part = (lua_owned){.link = {.of = userdata}, .release = release};
+  chain_append(&o->owned, &part->link);
+}
+
+void lua_disown(lua_owned *part) { chain_remove(&part->link); }
+
 /* Marks a table as an array, so that it is encoded as `[]` and not as `{}` when it is empty.
 
    ---@generic T: table
@@ -54,6 +104,7 @@ int luaopen_llama_cloud_core(lua_State *L) {
         L, "llama_cloud.core was built for Lua %d.%d, and this is Lua %d.%d: build it for this one",
         LUA_VERSION_NUM / 100, LUA_VERSION_NUM % 100, version / 100, version % 100);
   luaL_checkversion(L);
+  open_owner(L);
   lua_newtable(L);
   lua_pushlightuserdata(L, NULL); /* the same value as cjson.null */
   lua_setfield(L, -2, "null");

@@ -5,6 +5,7 @@
 #define LLAMA_CLOUD_LUA_CORE_H
 
 #include "buffer.h"
+#include "chain.h"
 #include "header_set.h"
 
 #include <stdbool.h>
@@ -20,6 +21,19 @@
 
 /* Raises what Lua raises when it runs out of memory itself. Does not return. */
 int lua_out_of_memory(lua_State *L);
+
+/* Part of a userdata that owns memory which is not Lua's. What is made while the Lua state is closed is never
+   finalized; so whatever is still owned is released with the last of the core's finalizers. */
+typedef struct lua_owned {
+  chain_link link;
+  void (*release)(void *userdata); /* idempotent; raises nothing */
+} lua_owned;
+
+/* Begins that, before the userdata owns anything. Raises when the core's last finalizer has run. */
+void lua_own(lua_State *L, lua_owned *part, void *userdata, void (*release)(void *userdata));
+
+/* Ends it: the userdata is finalized. No effect where it had not begun. */
+void lua_disown(lua_owned *part);
 
 void lua_decode_open(lua_State *L);
 void lua_encode_open(lua_State *L);

@@ -234,7 +234,6 @@ static bool fail(lua_State *L, int index) {
   const lua_loop *loop = task->group->loop;
   int err = lua_gettop(L);
   bool interrupted;
-  task->ending = true;
   lua_push_kept(L, loop, KEPT_TRACE_OF);
   lua_getiuservalue(L, index, TASK_COROUTINE);
   lua_pushvalue(L, err);
@@ -271,6 +270,7 @@ static void take_note(lua_State *L, lua_task *task, int status, int n) {
     }
     return;
   }
+  task->ending = true; /* whatever finalizers do from here on, it ends as it did */
   if (status == LUA_OK) {
     if (keep_values(L, index, n)) {
       finish(L, index, TASK_DONE);
@@ -430,6 +430,13 @@ static int loop_current(lua_State *L) {
     push_task(L, loop, loop->current);
     lua_getiuservalue(L, -1, TASK_GROUP);
   }
+  return 1;
+}
+
+/* loop:stranded() -> boolean: whether tasks of the root can go on, and nobody drives them. */
+static int loop_stranded(lua_State *L) {
+  const lua_loop *loop = lua_check_loop(L, 1);
+  lua_pushboolean(L, run_queue_is_ready(&loop->root->queue) && loop->root->queue.drivers.first == NULL);
   return 1;
 }
 
@@ -644,6 +651,8 @@ void lua_group_open(lua_State *L) {
   lua_newtable(L);
   luaL_setfuncs(L, group_methods, 0);
   lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable"); /* finalizers are the collector's alone */
   lua_pop(L, 1);
   luaL_newmetatable(L, LUA_TASK);
   lua_pushcfunction(L, task_gc);
@@ -653,5 +662,7 @@ void lua_group_open(lua_State *L) {
   lua_newtable(L);
   luaL_setfuncs(L, task_methods, 0);
   lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable"); /* finalizers are the collector's alone */
   lua_pop(L, 1);
 }

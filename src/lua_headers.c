@@ -9,8 +9,15 @@
 #define HEADERS "llama_cloud.headers"
 
 typedef struct lua_headers {
-  header_set *set; /* NULL: not made yet */
+  lua_owned owned;
+  header_set *set; /* NULL: not made yet, or released */
 } lua_headers;
+
+static void release(void *userdata) {
+  lua_headers *h = userdata;
+  header_set_release(h->set);
+  h->set = NULL;
+}
 
 /* A header's name or value at that index: whatever the caller does, of one line, and a name without a colon.
    Raises for what is none. */
@@ -30,8 +37,9 @@ static const char *check_line(lua_State *L, int index, bool is_name) {
    userdata owns the set before anything is added, so nothing leaks when what follows raises. */
 static header_set *push_set(lua_State *L, int list) {
   lua_headers *h = lua_newuserdatauv(L, sizeof *h, 0);
-  h->set = NULL;
+  *h = (lua_headers){0};
   luaL_setmetatable(L, HEADERS);
+  lua_own(L, &h->owned, h, release);
   h->set = header_set_new();
   if (h->set == NULL)
     lua_out_of_memory(L);
@@ -81,8 +89,8 @@ static int core_headers(lua_State *L) {
 
 static int headers_gc(lua_State *L) {
   lua_headers *h = luaL_checkudata(L, 1, HEADERS);
-  header_set_release(h->set);
-  h->set = NULL;
+  lua_disown(&h->owned);
+  release(h);
   return 0;
 }
 

@@ -585,6 +585,8 @@ void lua_loop_open(lua_State *L) {
   lua_newtable(L);
   luaL_setfuncs(L, mark_methods, 0);
   lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable"); /* __gc is the collector's alone */
   lua_pop(L, 1);
   lua_group_open(L);
   lua_pushcfunction(L, core_loop);

@@ -26,6 +26,7 @@ typedef struct envelope {
 
 /* Its uservalues are the decoder of its items, and the names of their wanted fields. */
 typedef struct lua_page {
+  lua_owned owned;
   buffer text;
   envelope envelope;
   double each;      /* how many seconds decoding an item, or the whole, may take */
@@ -121,12 +122,15 @@ static int push_fault(lua_State *L, const json_scan *scan) {
   return 3;
 }
 
+static void release(void *userdata) { buffer_free(&((lua_page *)userdata)->text); }
+
 /* Pushes a page without a text, whose decoder is at a stack index, and the names of wanted fields at another;
    0: it gets a decoder of its own; all are wanted. */
 static lua_page *new_page(lua_State *L, int decoder, int names) {
   lua_page *page = lua_newuserdatauv(L, sizeof *page, 2);
   *page = (lua_page){0};
   luaL_setmetatable(L, PAGE);
+  lua_own(L, &page->owned, page, release);
   if (decoder != 0)
     lua_pushvalue(L, decoder);
   else
@@ -387,7 +391,8 @@ static int page_close(lua_State *L) {
 /* __gc: whatever pinned it was unwound by an error. */
 static int page_gc(lua_State *L) {
   lua_page *page = check_page(L);
-  buffer_free(&page->text);
+  lua_disown(&page->owned);
+  release(page);
   return 0;
 }
 

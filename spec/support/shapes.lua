@@ -245,8 +245,8 @@ left("a group that is closed, its tasks asleep", function()
 end)
 
 shapes.all["results one after another from outside, while others stand by"] = function(n)
-  local gate, open = nil, false
-  gate = spawn(function()
+  local open = false
+  local gate = spawn(function()
     repeat
       sleep(0.001)
     until open

@@ -232,14 +232,11 @@ end
 local function common(declared, state)
   local meta = state.common[declared]
   if not meta then
-    local decoders = state.shared.decoders
-    decoders[declared] = decoders[declared] or core.decoder()
     meta = {
       __index = {
         method = declared.method,
         repeatable = declared.repeatable,
         returns = declared.returns,
-        decoder = decoders[declared],
         log = state.log,
         decoder = decoder_of(declared, state),
         timeout = state.options.timeout,

@@ -51,7 +51,8 @@ local function deliver(many, entry, batch, err)
   if many.entries[entry.id] then
     many.entries[entry.id] = nil
     many.count = many.count - 1
-    many.queue[#many.queue + 1] = { entry.id, batch, err }
+    local delivery = { entry.id, batch, err } -- first: where it is made, a finalizer may deliver another
+    many.queue[#many.queue + 1] = delivery
     local seen = batch or err.batch
     if many.fields and seen then
       many.fields:see(seen)

@@ -40,15 +40,20 @@ function host.wake(handle)
 end
 
 -- Calls on_readable while the descriptor is readable, until the watcher is stopped, or nobody waits: whoever wanted it may
--- have been left by an error before he could wait, or stop it.
-local function attend(watcher, fd)
+-- have been left by an error before he could wait, or stop it. What on_readable raises comes out of the controller's loop,
+-- and the watcher goes on.
+local function attend(watcher, fd, controller)
   local readable = { pollfd = fd, events = "r" }
   while not watcher.stopped and watcher.wanted() do
     cqueues.poll(readable, watcher.changed)
     if not watcher.stopped then
-      watcher.on_readable()
+      local ok, err = pcall(watcher.on_readable)
+      if not ok then
+        controller:wrap(error, err, 0)
+      end
     end
   end
+  watcher.stopped = true
 end
 
 -- A watcher that is stopped and wanted again before it has run goes on: stopping and starting in one turn is common.
@@ -59,20 +64,14 @@ function host.watch(fd, on_readable, controller, wanted)
     watchers[controller] = of_controller
   end
   local watcher = of_controller[fd]
-  if watcher then
+  if watcher and coroutine.status(watcher.co) ~= "dead" then
     watcher.stopped, watcher.on_readable, watcher.wanted = false, on_readable, wanted
   else
     watcher = { stopped = false, changed = condition.new(), on_readable = on_readable, wanted = wanted }
-    controller:wrap(function()
-      local ok, err = pcall(attend, watcher, fd)
-      if of_controller[fd] == watcher then
-        of_controller[fd] = nil
-      end
-      watcher.stopped = true
-      if not ok then
-        error(err, 0) -- comes out of the controller's loop
-      end
+    watcher.co = coroutine.create(function()
+      attend(watcher, fd, controller)
     end)
+    controller:attach(watcher.co)
     of_controller[fd] = watcher -- once there is a coroutine for it
   end
   return function()
@@ -82,7 +81,7 @@ function host.watch(fd, on_readable, controller, wanted)
       watcher.changed:signal()
     end
   end, function()
-    return not watcher.stopped
+    return not watcher.stopped and coroutine.status(watcher.co) ~= "dead"
   end
 end
 

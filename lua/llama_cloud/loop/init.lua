@@ -71,6 +71,9 @@ local function attend()
     unwatch(place.watch)
     place = engine:first()
   end
+  if engine:stranded() then
+    loop.drive_root() -- whoever was to has been left by an error
+  end
 end
 
 --- Steps the transport; who waits for what has ended can go on. Runs nobody.
@@ -279,21 +282,23 @@ function loop.spawn_in_host(f)
   return false
 end
 
-local starting = setmetatable({}, { __mode = "v" }) -- [1]: what is about to drive the root in a host, unless that drops it
+local PATIENCE = 1 -- seconds for a host to begin with a coroutine; then it is given another
+local started_at = -math.huge -- when it was given one that is to drive the root and has not begun
 
 --- Sees to it that the tasks outside of every group run: by a coroutine of the host; without one, step() runs them.
 function loop.drive_root()
-  if root:driven() or starting[1] then
+  local now = core.now()
+  if root:driven() or now - started_at < PATIENCE then
     return
   end
   local function start()
     loop.sleep(0) -- a task begins after spawn has returned
-    starting[1] = nil
+    started_at = -math.huge
     root:drive()
     root:raise()
   end
   if loop.spawn_in_host(start) then
-    starting[1] = start
+    started_at = now
   end
 end
 
