@@ -641,7 +641,7 @@ static const luaL_Reg task_methods[] = {
     {"result", task_result}, {"cancel", task_cancel}, {"status", task_status}, {NULL, NULL}};
 
 const luaL_Reg lua_group_of_loop[] = {{"run", loop_run},         {"group", loop_group},
-                                      {"current", loop_current}, {"holds_up", loop_holds_up},
+                                      {"current", loop_current}, {"holds_up", loop_holds_up}, {"stranded", loop_stranded},
                                       {"ending", loop_ending},   {NULL, NULL}};
 
 void lua_group_open(lua_State *L) {
