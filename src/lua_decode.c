@@ -562,14 +562,6 @@ int lua_wanted_fields(lua_State *L, int index) {
   return index;
 }
 
-/* As lua_core.h says. */
-int lua_given_decoder(lua_State *L, int index) {
-  if (lua_isnoneornil(L, index))
-    return 0;
-  decoder_check(L, index);
-  return index;
-}
-
 /* Makes the memory know which fields are wanted. What it has decided stays where the names are the array that
    they were for the item before. */
 static void narrow(decoder *d, bool is_item) {
@@ -676,14 +668,6 @@ static int decoder_decode(lua_State *L) {
   return lua_decode_text(L, text, length, NULL, &options);
 }
 
-/* core.decoder() -> decoder: what remembers, from one text to the next, how those of its owner look: of a
-   list, of an endpoint, of who else decodes texts that are alike. Only speed depends on it. It may be used
-   for any text, and by a finalizer while it decodes. */
-static int core_decoder(lua_State *L) {
-  decoder_new(L);
-  return 1;
-}
-
 static const luaL_Reg decoder_methods[] = {
     {"decode", decoder_decode}, {"forget", decoder_forget}, {NULL, NULL}};
 
@@ -697,7 +681,7 @@ void lua_decode_open(lua_State *L) {
   decoder_new(L);
   lua_pushcclosure(L, core_decode, 1);
   lua_setfield(L, -2, "decode");
-  lua_pushcfunction(L, core_decoder);
+  lua_pushcfunction(L, decoder_make);
   lua_setfield(L, -2, "decoder");
   lua_pushstring(L, json_overdue);
   lua_setfield(L, -2, "overdue");

@@ -100,6 +100,19 @@ void decoder_new(lua_State *L) {
 
 void decoder_check(lua_State *L, int index) { luaL_checkudata(L, index, DECODER); }
 
+/* As lua_core.h says. */
+int lua_given_decoder(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index))
+    return 0;
+  decoder_check(L, index);
+  return index;
+}
+
+int decoder_make(lua_State *L) {
+  decoder_new(L);
+  return 1;
+}
+
 int decoder_forget(lua_State *L) {
   decoder_handle *decoder = luaL_checkudata(L, 1, DECODER);
   drop_state(decoder);

@@ -54,6 +54,11 @@ void decoder_new(lua_State *L);
 /* Raises unless a decoder is at the stack index. */
 void decoder_check(lua_State *L, int index);
 
+/* core.decoder() -> decoder: what remembers, from one text to the next, how those of its owner look: of a
+   list, of an endpoint, of who else decodes texts that are alike. Only speed depends on it. It may be used
+   for any text, and by a finalizer while it decodes. */
+int decoder_make(lua_State *L);
+
 /* decoder:forget(): gives back what it remembers. Idempotent; it decodes as before, and begins to remember
    anew. */
 int decoder_forget(lua_State *L);

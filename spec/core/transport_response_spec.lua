@@ -499,7 +499,11 @@ describe("a response", function()
       assert.same({ id = "bat-1", n = 12, list = {}, big = 9007199254740993 }, value)
       assert.equal("integer", math.type(value.n))
       assert.equal(core.array, getmetatable(value.list))
-      assert.equal(core.null, transfer:decode({ null = true }).none)
+      local decoder = core.decoder()
+      for _ = 1, 2 do
+        assert.same({ none = value.none, id = value.id }, transfer:decode(decoder, math.huge, { "none", "id" }))
+        assert.same(value, transfer:decode(decoder))
+      end
     end)
 
     it("with a message and a place if it is no JSON", function()
