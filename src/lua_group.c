@@ -252,7 +252,7 @@ static bool fail(lua_State *L, int index) {
 }
 
 /* Notes what came of running the task on top of the stack: it waits, lets others go first, or has ended. */
-static void take_note(lua_State *L, lua_task *task, int status, int n) {
+static bool take_note(lua_State *L, lua_task *task, int status, int n) {
   int index = lua_gettop(L);
   if (status == LUA_YIELD) {
     lua_pop(task->co, n);
@@ -268,22 +268,21 @@ static void take_note(lua_State *L, lua_task *task, int status, int n) {
     } else if (!task->parked && task->waiter.ready.in == NULL) {
       chain_append(&task->group->later, &task->waiter.ready);
     }
-    return;
+    return true;
   }
   task->ending = true; /* whatever finalizers do from here on, it ends as it did */
   if (status == LUA_OK) {
     if (keep_values(L, index, n)) {
       finish(L, index, TASK_DONE);
-      return;
+      return true;
     }
   } else if (lua_checkstack(L, 1)) {
     lua_xmove(task->co, L, 1);
   }
-  if (fail(L, index))
-    lua_error(L);
+  return !fail(L, index);
 }
 
-void lua_group_turn(lua_State *L, int index, int64_t deadline) {
+bool lua_group_turn(lua_State *L, int index, int64_t deadline) {
   lua_group *group = lua_touserdata(L, index);
   lua_loop *loop = group->loop;
   unsigned long till = group->queue.made;
@@ -305,12 +304,14 @@ void lua_group_turn(lua_State *L, int index, int64_t deadline) {
       loop->current = task;
       status = lua_resume(task->co, L, arguments, &n);
       loop->current = before;
-      take_note(L, task, status, n);
+      if (!take_note(L, task, status, n))
+        return false;
     }
     lua_settop(L, top);
     if (poller_now() >= deadline)
       break;
   }
+  return true;
 }
 
 /* group:close(), __close: cancels the tasks that have not ended; one that runs ends when it waits next. */

@@ -182,11 +182,14 @@ static mark *enter(lua_State *L, lua_loop *loop) {
 int lua_drive(lua_State *L) {
   lua_loop *loop = lua_touserdata(L, SLOT_LOOP);
   lua_group *group = lua_touserdata(L, SLOT_GROUP);
-  mark *m;
+  mark *m = lua_touserdata(L, SLOT_MARK);
   lua_task *task;
+  if (m != NULL && m->drives != NULL)
+    return 0;
   if (lua_is_inside(loop, group))
     return WAIT_INSIDE;
-  m = enter(L, loop);
+  if (m == NULL)
+    m = enter(L, loop);
   task = lua_task_of(L, loop);
   m->drives = group;
   if (task != NULL && lua_isyieldable(L)) {
@@ -273,7 +276,7 @@ static event *event_of(lua_State *L, int how) {
 
 /* Makes a waiter wait; one that drives a group in which something is still ready goes on after the others. */
 static void wait_or_go_on(lua_State *L, waiter *w, const lua_group *group, int how) {
-  if (group != NULL && w->drives.in != NULL && run_queue_is_ready(&group->queue))
+  if ((how & WAIT_LATER) != 0 || (group != NULL && w->drives.in != NULL && run_queue_is_ready(&group->queue)))
     waiter_wake(w);
   else
     waiter_wait(w, event_of(L, how));
@@ -307,6 +310,18 @@ static void block(lua_State *L, lua_loop *loop, lua_group *group, int how) {
 
 static int go_on(lua_State *L, int status, lua_KContext context);
 
+/* Raises the error on top of the stack. Whoever waited waits no more, at once: an event loop may drop a coroutine that an
+   error has ended without closing it, and a driver that is gone would be woken in vain. */
+static int leave_with_error(lua_State *L) {
+  if (!lua_isnil(L, SLOT_MARK)) {
+    lua_pushcfunction(L, mark_leave);
+    lua_pushvalue(L, SLOT_MARK);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+      lua_pop(L, 1);
+  }
+  return lua_error(L);
+}
+
 /* Parks the coroutine in the event loop of the place on top of the stack. */
 static int park_in_host(lua_State *L, lua_loop *loop, const lua_group *group, int how) {
   mark *m;
@@ -326,7 +341,7 @@ static int park_in_host(lua_State *L, lua_loop *loop, const lua_group *group, in
   lua_getfield(L, SLOT_PLACE, "host");
   lua_getfield(L, -1, "park");
   lua_getfield(L, SLOT_PLACE, "handle");
-  if (has_ended(L, how)) { /* allocating may have run finalizers */
+  if (!(how & WAIT_LATER) && has_ended(L, how)) { /* allocating may have run finalizers */
     lua_settop(L, SLOT_TOP);
     return -1;
   }
@@ -334,7 +349,8 @@ static int park_in_host(lua_State *L, lua_loop *loop, const lua_group *group, in
   count_watch(L, SLOT_PLACE, 1);
   wait_or_go_on(L, &m->own, group, how);
   lua_loop_refresh(loop);
-  lua_callk(L, 1, 0, how, go_on);
+  if (lua_pcallk(L, 1, 0, 0, how, go_on) != LUA_OK)
+    return leave_with_error(L);
   return -1;
 }
 
@@ -353,7 +369,8 @@ static int suspend(lua_State *L, lua_loop *loop, lua_group *group, int how) {
   }
   lua_push_kept(L, loop, KEPT_PLACE);
   lua_pushboolean(L, lua_isyieldable(L));
-  lua_call(L, 1, 2);
+  if (lua_pcall(L, 1, 2, 0) != LUA_OK)
+    return leave_with_error(L);
   if (lua_istable(L, -2)) {
     lua_pop(L, 1);
     return park_in_host(L, loop, group, how);
@@ -370,9 +387,11 @@ static int suspend(lua_State *L, lua_loop *loop, lua_group *group, int how) {
   if (lua_isstring(L, -1))
     lua_replace(L, SLOT_HELD_UP);
   lua_settop(L, SLOT_TOP);
+  if (how & WAIT_LATER)
+    return -1;
   block(L, loop, group, how);
-  if ((how & WAIT_INSIDE) && !has_ended(L, how))
-    lua_group_turn(L, SLOT_GROUP, poller_now() + SLICE);
+  if ((how & WAIT_INSIDE) && !has_ended(L, how) && !lua_group_turn(L, SLOT_GROUP, poller_now() + SLICE))
+    return leave_with_error(L);
   return -1;
 }
 
@@ -381,6 +400,14 @@ static int give(lua_State *L, int how) {
   switch (how & RETURN_KIND) {
   case RETURN_RESULT:
     return lua_push_result(L, SLOT_WHAT);
+  case RETURN_NOTHING:
+    if (!lua_isnil(L, SLOT_MARK)) {
+      lua_pushcfunction(L, mark_leave); /* first, as in leave_with_error */
+      lua_pushvalue(L, SLOT_MARK);
+      lua_call(L, 1, 0);
+    }
+    lua_group_raise(L, SLOT_GROUP);
+    return 0;
   case RETURN_RUN:
     lua_group_raise(L, SLOT_GROUP);
     return lua_push_result(L, SLOT_EXTRA);
@@ -418,8 +445,19 @@ static int go_on(lua_State *L, int status, lua_KContext context) {
   int how = (int)context;
   lua_loop *loop = lua_touserdata(L, SLOT_LOOP);
   lua_group *group = lua_touserdata(L, SLOT_GROUP);
+  if (status != LUA_OK && status != LUA_YIELD)
+    return leave_with_error(L); /* the event loop has raised it where the coroutine was parked */
   if (status != LUA_OK)
     come_back(L, loop);
+  if (how & WAIT_LATER) {
+    if (status == LUA_OK) {
+      int returned = suspend(L, loop, group, how);
+      if (returned >= 0)
+        return returned;
+      come_back(L, loop);
+    }
+    how = (how & ~WAIT_LATER) | lua_drive(L);
+  }
   for (;;) {
     bool drives = group != NULL && (how & WAIT_INSIDE) == 0;
     int64_t deadline = drives ? poller_now() + SLICE : 0;
@@ -430,7 +468,8 @@ static int go_on(lua_State *L, int status, lua_KContext context) {
         return give(L, how);
     } else if (drives) {
       do {
-        lua_group_turn(L, SLOT_GROUP, deadline);
+        if (!lua_group_turn(L, SLOT_GROUP, deadline))
+          return leave_with_error(L);
         if (has_ended(L, how))
           return give(L, how);
         run_queue_readmit(&group->queue, &group->later);
@@ -476,6 +515,35 @@ static int loop_wait_ready(lua_State *L) {
   return lua_wait(L, how);
 }
 
+/* What an event loop runs in a coroutine of its own: drives the root until it has no task left, or one has failed, and raises
+   what that has raised. A task begins after spawn has returned, so the coroutine lets others go first. */
+static int drive_root(lua_State *L) {
+  lua_loop *loop;
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  loop = lua_touserdata(L, SLOT_LOOP);
+  loop->begun++;
+  lua_push_kept(L, loop, KEPT_ROOT);
+  lua_pushvalue(L, SLOT_WHAT);
+  lua_settop(L, SLOT_TOP);
+  lua_drive(L); /* if a task of the root has started this, whoever runs that drives the root as yet */
+  return lua_wait(L, WAIT_LATER | WAIT_FOR_GROUP | RETURN_NOTHING);
+}
+
+/* loop:begun() -> integer: how many such coroutines have begun. */
+static int loop_begun(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)lua_check_loop(L, 1)->begun);
+  return 1;
+}
+
+/* loop:root_driver() -> function, for event loops. */
+static int loop_root_driver(lua_State *L) {
+  lua_check_loop(L, 1);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, drive_root, 1);
+  return 1;
+}
+
 /* loop:dispatch(): steps the transport; who waited for what has ended is made ready. Runs no coroutine. */
 static int loop_dispatch(lua_State *L) {
   lua_dispatch(L, lua_check_loop(L, 1));
@@ -496,7 +564,8 @@ static int loop_step(lua_State *L) {
     lua_dispatch(L, loop);
     if (root->queue.drivers.first != NULL)
       break;
-    lua_group_turn(L, 2, deadline);
+    if (!lua_group_turn(L, 2, deadline))
+      return lua_error(L);
   } while (run_queue_is_ready(&root->queue) && poller_now() < deadline);
   run_queue_readmit(&root->queue, &root->later);
   lua_loop_refresh(loop);
@@ -508,7 +577,7 @@ static int loop_step(lua_State *L) {
 /* ---- registration ---- */
 
 static const luaL_Reg loop_methods[] = {{"await", loop_await},       {"wait_ready", loop_wait_ready},
-                                        {"dispatch", loop_dispatch}, {"alarm", loop_alarm},
+                                        {"dispatch", loop_dispatch}, {"alarm", loop_alarm}, {"root_driver", loop_root_driver}, {"begun", loop_begun},
                                         {"first", loop_first},       {"pass", loop_pass},
                                         {"step", loop_step},         {NULL, NULL}};
 

@@ -26,6 +26,7 @@ struct lua_loop {
   lua_group *root;    /* the group that step() drives */
   lua_task *current;  /* the task that is running; NULL outside of all */
   lua_transport *transport;
+  unsigned begun;  /* how many coroutines of event loops have begun to drive the root */
   unsigned search; /* the number of the last search of lua_group.c */
 };
 
@@ -113,7 +114,9 @@ enum {
   RETURN_HELD_UP = 0, /* what it returns in the end */
   RETURN_RESULT = 16,
   RETURN_RUN = 32,
-  RETURN_KIND = 48
+  RETURN_NOTHING = 48,
+  RETURN_KIND = 48,
+  WAIT_LATER = 64 /* lets others go first; then drives the group */
 };
 
 /* Waits, to be called as `return lua_wait(L, how)`: it may yield, and returns what `how` says to the
@@ -139,9 +142,10 @@ extern const luaL_Reg lua_group_of_loop[];
 /* Pushes a new group. */
 lua_group *lua_push_group(lua_State *L, lua_loop *loop);
 
-/* Runs the tasks that can go on of the group at a stack index, each once, until a time is past. Raises what a
-   debug hook has raised where a failed task's traceback was taken, when that task has ended. */
-void lua_group_turn(lua_State *L, int index, int64_t deadline);
+/* Runs the tasks that can go on of the group at a stack index, each once, until a time is past. False: a debug
+   hook has raised the error on top of the stack where a failed task's traceback was taken; that task has
+   ended. */
+bool lua_group_turn(lua_State *L, int index, int64_t deadline);
 
 /* The task whose coroutine L is, or NULL. */
 lua_task *lua_task_of(lua_State *L, const lua_loop *loop);

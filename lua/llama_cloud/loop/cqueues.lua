@@ -7,6 +7,7 @@ local cqueues = require("cqueues")
 local host = {}
 
 local weak_keys = { __mode = "k" }
+local weak_values = { __mode = "v" }
 local conditions = setmetatable({}, weak_keys) -- coroutine -> its condition
 local watchers = setmetatable({}, weak_keys) -- controller -> descriptor -> watcher
 
@@ -56,6 +57,12 @@ local function attend(watcher, fd, controller)
   watcher.stopped = true
 end
 
+-- Whether a watcher's coroutine still goes on.
+local function is_alive(watcher)
+  local co = watcher.coroutine[1]
+  return co ~= nil and coroutine.status(co) ~= "dead"
+end
+
 -- A watcher that is stopped and wanted again before it has run goes on: stopping and starting in one turn is common.
 function host.watch(fd, on_readable, controller, wanted)
   local of_controller = watchers[controller]
@@ -64,14 +71,15 @@ function host.watch(fd, on_readable, controller, wanted)
     watchers[controller] = of_controller
   end
   local watcher = of_controller[fd]
-  if watcher and coroutine.status(watcher.co) ~= "dead" then
+  if watcher and is_alive(watcher) then
     watcher.stopped, watcher.on_readable, watcher.wanted = false, on_readable, wanted
   else
     watcher = { stopped = false, changed = condition.new(), on_readable = on_readable, wanted = wanted }
-    watcher.co = coroutine.create(function()
+    local co = coroutine.create(function()
       attend(watcher, fd, controller)
     end)
-    controller:attach(watcher.co)
+    watcher.coroutine = setmetatable({ co }, weak_values) -- it holds the controller, which the application may drop
+    controller:attach(co)
     of_controller[fd] = watcher -- once there is a coroutine for it
   end
   return function()
@@ -81,7 +89,7 @@ function host.watch(fd, on_readable, controller, wanted)
       watcher.changed:signal()
     end
   end, function()
-    return not watcher.stopped and coroutine.status(watcher.co) ~= "dead"
+    return not watcher.stopped and is_alive(watcher)
   end
 end
 

@@ -37,7 +37,7 @@ local recognised = {} -- those of them that the application has loaded
 
 local PARK = {} -- what a generator yields to wait
 
-local engine, transport, root -- see core.loop
+local engine, transport, root, root_driver -- see core.loop
 
 --- The transport that all clients share.
 ---@return table
@@ -283,22 +283,16 @@ function loop.spawn_in_host(f)
 end
 
 local PATIENCE = 1 -- seconds for a host to begin with a coroutine; then it is given another
-local started_at = -math.huge -- when it was given one that is to drive the root and has not begun
+local given_at, begun_then = -math.huge, 0 -- when it was last given one to drive the root, and how many had begun
 
 --- Sees to it that the tasks outside of every group run: by a coroutine of the host; without one, step() runs them.
 function loop.drive_root()
-  local now = core.now()
-  if root:driven() or now - started_at < PATIENCE then
+  local now, begun = core.now(), engine:begun()
+  if root:driven() or begun == begun_then and now - given_at < PATIENCE then
     return
   end
-  local function start()
-    loop.sleep(0) -- a task begins after spawn has returned
-    started_at = -math.huge
-    root:drive()
-    root:raise()
-  end
-  if loop.spawn_in_host(start) then
-    started_at = now
+  if loop.spawn_in_host(root_driver) then
+    given_at, begun_then = now, begun
   end
 end
 
@@ -318,6 +312,7 @@ engine, transport, root = core.loop(PARK, {
   end,
   close = coroutine.close,
 })
+root_driver = engine:root_driver()
 loop.engine, loop.root = engine, root
 
 return loop
