@@ -310,8 +310,8 @@ static void block(lua_State *L, lua_loop *loop, lua_group *group, int how) {
 
 static int go_on(lua_State *L, int status, lua_KContext context);
 
-/* Raises the error on top of the stack. Whoever waited waits no more, at once: an event loop may drop a coroutine that an
-   error has ended without closing it, and a driver that is gone would be woken in vain. */
+/* Raises the error on top of the stack. Whoever waited waits no more, at once: an event loop may drop a
+   coroutine that an error has ended without closing it, and a driver that is gone would be woken in vain. */
 static int leave_with_error(lua_State *L) {
   if (!lua_isnil(L, SLOT_MARK)) {
     lua_pushcfunction(L, mark_leave);
@@ -515,8 +515,9 @@ static int loop_wait_ready(lua_State *L) {
   return lua_wait(L, how);
 }
 
-/* What an event loop runs in a coroutine of its own: drives the root until it has no task left, or one has failed, and raises
-   what that has raised. A task begins after spawn has returned, so the coroutine lets others go first. */
+/* What an event loop runs in a coroutine of its own: drives the root until it has no task left, or one has
+   failed, and raises what that has raised. A task begins after spawn has returned, so the coroutine lets
+   others go first. */
 static int drive_root(lua_State *L) {
   lua_loop *loop;
   lua_settop(L, 0);
@@ -576,10 +577,16 @@ static int loop_step(lua_State *L) {
 
 /* ---- registration ---- */
 
-static const luaL_Reg loop_methods[] = {{"await", loop_await},       {"wait_ready", loop_wait_ready},
-                                        {"dispatch", loop_dispatch}, {"alarm", loop_alarm}, {"root_driver", loop_root_driver}, {"begun", loop_begun},
-                                        {"first", loop_first},       {"pass", loop_pass},
-                                        {"step", loop_step},         {NULL, NULL}};
+static const luaL_Reg loop_methods[] = {{"await", loop_await},
+                                        {"wait_ready", loop_wait_ready},
+                                        {"dispatch", loop_dispatch},
+                                        {"alarm", loop_alarm},
+                                        {"root_driver", loop_root_driver},
+                                        {"begun", loop_begun},
+                                        {"first", loop_first},
+                                        {"pass", loop_pass},
+                                        {"step", loop_step},
+                                        {NULL, NULL}};
 
 static const luaL_Reg mark_methods[] = {{"close", mark_leave}, {"done", alarm_done}, {NULL, NULL}};
 
@@ -658,6 +665,7 @@ void lua_loop_open(lua_State *L) {
   lua_setfield(L, -2, "__metatable"); /* __gc is the collector's alone */
   lua_pop(L, 1);
   lua_group_open(L);
+  lua_task_open(L);
   lua_pushcfunction(L, core_loop);
   lua_setfield(L, -2, "loop");
 }

@@ -133,7 +133,7 @@ int lua_drive(lua_State *L);
 #define LUA_GROUP "llama_cloud.group"
 #define LUA_TASK "llama_cloud.task"
 
-/* Registers the classes. */
+/* Registers the class of groups. */
 void lua_group_open(lua_State *L);
 
 /* The methods of a loop that are about groups. */
@@ -142,9 +142,9 @@ extern const luaL_Reg lua_group_of_loop[];
 /* Pushes a new group. */
 lua_group *lua_push_group(lua_State *L, lua_loop *loop);
 
-/* Runs the tasks that can go on of the group at a stack index, each once, until a time is past. False: a debug
-   hook has raised the error on top of the stack where a failed task's traceback was taken; that task has
-   ended. */
+/* Runs the tasks that can go on of the group at a stack index, each once, until a time is past. False: a
+   debug hook has raised the error on top of the stack where a failed task's traceback was taken; that task
+   has ended. */
 bool lua_group_turn(lua_State *L, int index, int64_t deadline);
 
 /* The task whose coroutine L is, or NULL. */
@@ -153,6 +153,31 @@ lua_task *lua_task_of(lua_State *L, const lua_loop *loop);
 /* Whether the task that runs goes on only if the group is driven: it is one of the group's, or of a group
    that such a one drives. */
 bool lua_is_inside(const lua_loop *loop, const lua_group *group);
+
+/* Ends the task at index 1, which is suspended, as cancelled. Raises when there is no memory for the error;
+   the task then goes on. */
+int lua_task_cancel(lua_State *L);
+
+/* Somebody has asked for the result of the task at a stack index. Needs no memory. */
+void lua_task_observe(lua_State *L, int index);
+
+/* Whether the coroutine of a task runs, or has resumed one that does. */
+bool lua_task_is_running(const lua_task *task);
+
+/* ---- lua_task.c ---- */
+
+/* The uservalues of a task. */
+enum {
+  TASK_COROUTINE = 1,
+  TASK_GROUP,
+  TASK_VALUE, /* what its function has returned: one value, or an array of them; or what it has raised */
+  TASK_FRAMES /* where it has failed */
+};
+
+#define LUA_TASK_MANY (-1) /* as `arguments` of a task that is done: its values are in an array */
+
+/* Registers the class of tasks. */
+void lua_task_open(lua_State *L);
 
 /* Pushes what task:result() returns of a task that has ended, at a stack index; returns how many values. */
 int lua_push_result(lua_State *L, int index);
