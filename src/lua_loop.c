@@ -1,29 +1,17 @@
 /* Waiting in Lua: a coroutine is suspended where it lives, as a task of a group, in somebody's event loop, or
    in a generator whose caller waits in its place; where none of this can be, the thread is blocked. */
 #include "lua_loop.h"
+#include "lua_mark.h"
 
 #include "poller.h"
 
 #include <math.h>
 
 #define LOOP "llama_cloud.loop"
-#define MARK "llama_cloud.mark"
 
 /* Nanoseconds after which tasks that never wait let whoever drives them wait, so that requests and an event
    loop's other coroutines get their turn. */
 #define SLICE 5000000
-
-/* Stands for one that waits, is no task, and can leave at any time: to-be-closed where it waits, and
-   collected where an event loop drops it. Its uservalues keep what it is linked to: what it waits for, the
-   group, and the task. */
-typedef struct mark {
-  waiter own;     /* of a coroutine in an event loop, of a blocked thread, of an alarm */
-  waiter *waiter; /* its own, or that of a task which drives a group */
-  lua_loop *loop;
-  lua_group *drives; /* NULL: none */
-  bool counted;      /* its place's watch counts it */
-  bool left;
-} mark;
 
 void lua_push_kept(lua_State *L, const lua_loop *loop, int which) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, loop);
@@ -52,132 +40,7 @@ void lua_dispatch(lua_State *L, lua_loop *loop) {
   }
 }
 
-/* ---- places in event loops ---- */
-
-/* Adds to the count of the watch of the place at a stack index, a table; returns the new count, 0 where there
-   is none. The stack is left as before. Needs no memory. */
-static lua_Integer count_watch(lua_State *L, int place, lua_Integer more) {
-  lua_Integer count = 0;
-  if (lua_getfield(L, place, "watch") == LUA_TTABLE) {
-    lua_getfield(L, -1, "count");
-    count = lua_tointeger(L, -1) + more;
-    lua_pop(L, 1);
-    lua_pushinteger(L, count);
-    lua_setfield(L, -2, "count");
-  }
-  lua_pop(L, 1);
-  return count;
-}
-
-/* Pushes the place of a waiter that Lua is to see to, or nil. */
-static int push_place(lua_State *L, const lua_loop *loop, const waiter *w) {
-  int type;
-  lua_push_kept(L, loop, KEPT_PARKED);
-  type = lua_rawgetp(L, -1, w);
-  lua_remove(L, -2);
-  return type;
-}
-
-/* Forgets the place of a waiter. Needs no memory. */
-static void forget_place(lua_State *L, const lua_loop *loop, const waiter *w) {
-  lua_push_kept(L, loop, KEPT_PARKED);
-  if (lua_rawgetp(L, -1, w) != LUA_TNIL) {
-    lua_pushnil(L);
-    lua_rawsetp(L, -3, w);
-  }
-  lua_pop(L, 2);
-}
-
-/* loop:first() -> place | nil: the first of those that Lua is to see to: it wakes what is parked there, or
- * calls an alarm. */
-static int loop_first(lua_State *L) {
-  lua_loop *loop = lua_check_loop(L, 1);
-  waiter *w;
-  while ((w = chain_first(&loop->attended.ready)) != NULL) {
-    if (push_place(L, loop, w) == LUA_TTABLE)
-      return 1;
-    lua_pop(L, 1);
-    chain_remove(&w->ready);
-  }
-  lua_loop_refresh(loop);
-  return 0;
-}
-
-/* loop:pass(place): this one has been seen to. Until then `first` names it again. */
-static int loop_pass(lua_State *L) {
-  lua_loop *loop = lua_check_loop(L, 1);
-  waiter *w = chain_first(&loop->attended.ready);
-  if (w == NULL)
-    return 0;
-  lua_settop(L, 2);
-  push_place(L, loop, w);
-  if (!lua_rawequal(L, 2, 3))
-    return 0; /* what was called has seen to it itself */
-  mark *m = (mark *)(void *)w;
-  chain_remove(&w->ready);
-  if (m->counted) {
-    m->counted = false;
-    count_watch(L, 3, -1);
-  }
-  forget_place(L, loop, w);
-  return 0;
-}
-
-/* ---- marks ---- */
-
-/* Pushes a mark that waits for nothing. */
-static mark *push_mark(lua_State *L, lua_loop *loop) {
-  mark *m = lua_newuserdatauv(L, sizeof *m, 3);
-  *m = (mark){.loop = loop};
-  waiter_init(&m->own, &loop->attended);
-  m->waiter = &m->own;
-  luaL_setmetatable(L, MARK);
-  return m;
-}
-
-/* __close and __gc of a mark: takes it out of everything. Idempotent. Its place's watch ends with the last
-   that it counts; the root is driven by somebody else. */
-static int mark_leave(lua_State *L) {
-  mark *m = luaL_checkudata(L, 1, MARK);
-  lua_loop *loop = m->loop;
-  bool counted = m->counted;
-  if (m->left)
-    return 0;
-  m->left = true;
-  m->counted = false;
-  if (m->waiter == &m->own)
-    waiter_leave(m->waiter);
-  else
-    waiter_resign(m->waiter);
-  lua_loop_refresh(loop);
-  if (push_place(L, loop, &m->own) == LUA_TTABLE) {
-    int place = lua_gettop(L);
-    if (counted)
-      count_watch(L, place, -1);
-    forget_place(L, loop, &m->own);
-    lua_push_kept(L, loop, KEPT_UNWATCH);
-    lua_getfield(L, place, "watch");
-    lua_call(L, 1, 0);
-  }
-  if (m->drives == loop->root && m->drives != NULL && m->drives->live > 0 &&
-      m->drives->queue.drivers.first == NULL) {
-    lua_push_kept(L, loop, KEPT_ROOT_LEFT);
-    lua_call(L, 0, 0);
-  }
-  return 0;
-}
-
-/* Puts a mark into SLOT_MARK, to be closed. */
-static mark *enter(lua_State *L, lua_loop *loop) {
-  mark *m = push_mark(L, loop);
-  lua_pushvalue(L, SLOT_WHAT);
-  lua_setiuservalue(L, -2, 1);
-  lua_pushvalue(L, SLOT_GROUP);
-  lua_setiuservalue(L, -2, 2);
-  lua_replace(L, SLOT_MARK);
-  lua_toclose(L, SLOT_MARK);
-  return m;
-}
+/* ---- waiting ---- */
 
 int lua_drive(lua_State *L) {
   lua_loop *loop = lua_touserdata(L, SLOT_LOOP);
@@ -189,7 +52,7 @@ int lua_drive(lua_State *L) {
   if (lua_is_inside(loop, group))
     return WAIT_INSIDE;
   if (m == NULL)
-    m = enter(L, loop);
+    m = lua_mark_enter(L, loop);
   task = lua_task_of(L, loop);
   m->drives = group;
   if (task != NULL && lua_isyieldable(L)) {
@@ -203,41 +66,6 @@ int lua_drive(lua_State *L) {
   waiter_drive(m->waiter, &group->queue);
   return 0;
 }
-
-/* loop:alarm(timer, f) -> alarm: has f called when the timer has ended, from whatever dispatches then. f does
-   bookkeeping: it may end tokens, but never waits, and runs nothing of the application's. alarm:close() drops
-   it; alarm:done() tells whether it has been called, or will be at once. */
-static int loop_alarm(lua_State *L) {
-  lua_loop *loop = lua_check_loop(L, 1);
-  token_handle *timer = lua_check_token(L, 2);
-  mark *m;
-  lua_settop(L, 3);
-  m = push_mark(L, loop);
-  lua_push_kept(L, loop, KEPT_PARKED);
-  lua_createtable(L, 0, 3);
-  lua_pushvalue(L, 3);
-  lua_setfield(L, -2, "call");
-  lua_pushvalue(L, 2);
-  lua_setfield(L, -2, "timer");
-  lua_pushvalue(L, 4);
-  lua_setfield(L, -2, "mark");
-  lua_rawsetp(L, 5, &m->own);
-  lua_settop(L, 4);
-  if (lua_token_has_ended(timer))
-    waiter_wake(&m->own);
-  else
-    waiter_wait(&m->own, token_end(timer->token));
-  lua_loop_refresh(loop);
-  return 1;
-}
-
-static int alarm_done(lua_State *L) {
-  const mark *m = luaL_checkudata(L, 1, MARK);
-  lua_pushboolean(L, m->own.waits.in == NULL);
-  return 1;
-}
-
-/* ---- waiting ---- */
 
 /* Whether what is waited for has come. A function in SLOT_DONE may raise. */
 static bool has_ended(lua_State *L, int how) {
@@ -314,7 +142,7 @@ static int go_on(lua_State *L, int status, lua_KContext context);
    coroutine that an error has ended without closing it, and a driver that is gone would be woken in vain. */
 static int leave_with_error(lua_State *L) {
   if (!lua_isnil(L, SLOT_MARK)) {
-    lua_pushcfunction(L, mark_leave);
+    lua_pushcfunction(L, lua_mark_leave);
     lua_pushvalue(L, SLOT_MARK);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK)
       lua_pop(L, 1);
@@ -328,7 +156,7 @@ static int park_in_host(lua_State *L, lua_loop *loop, const lua_group *group, in
   lua_replace(L, SLOT_PLACE);
   m = lua_touserdata(L, SLOT_MARK);
   if (m == NULL)
-    m = enter(L, loop);
+    m = lua_mark_enter(L, loop);
   if (m->drives == NULL) {
     /* whom the event loop drops meanwhile is woken, in vain, when the token ends, and no longer counted then
      */
@@ -346,7 +174,7 @@ static int park_in_host(lua_State *L, lua_loop *loop, const lua_group *group, in
     return -1;
   }
   m->counted = true;
-  count_watch(L, SLOT_PLACE, 1);
+  lua_mark_count(L, SLOT_PLACE, 1);
   wait_or_go_on(L, &m->own, group, how);
   lua_loop_refresh(loop);
   if (lua_pcallk(L, 1, 0, 0, how, go_on) != LUA_OK)
@@ -402,7 +230,7 @@ static int give(lua_State *L, int how) {
     return lua_push_result(L, SLOT_WHAT);
   case RETURN_NOTHING:
     if (!lua_isnil(L, SLOT_MARK)) {
-      lua_pushcfunction(L, mark_leave); /* first, as in leave_with_error */
+      lua_pushcfunction(L, lua_mark_leave); /* first, as in leave_with_error */
       lua_pushvalue(L, SLOT_MARK);
       lua_call(L, 1, 0);
     }
@@ -436,7 +264,7 @@ static void come_back(lua_State *L, lua_loop *loop) {
   lua_settop(L, SLOT_TOP);
   if (m != NULL && m->counted) { /* the event loop has resumed it without having been told to */
     m->counted = false;
-    count_watch(L, SLOT_PLACE, -1);
+    lua_mark_count(L, SLOT_PLACE, -1);
   }
 }
 
@@ -580,17 +408,10 @@ static int loop_step(lua_State *L) {
 static const luaL_Reg loop_methods[] = {{"await", loop_await},
                                         {"wait_ready", loop_wait_ready},
                                         {"dispatch", loop_dispatch},
-                                        {"alarm", loop_alarm},
                                         {"root_driver", loop_root_driver},
                                         {"begun", loop_begun},
-                                        {"first", loop_first},
-                                        {"pass", loop_pass},
                                         {"step", loop_step},
                                         {NULL, NULL}};
-
-static const luaL_Reg mark_methods[] = {{"close", mark_leave}, {"done", alarm_done}, {NULL, NULL}};
-
-static const luaL_Reg mark_metamethods[] = {{"__close", mark_leave}, {"__gc", mark_leave}, {NULL, NULL}};
 
 /* core.loop(park, functions) -> loop, transport, root, tasks: makes the loop of a Lua state. park: what a
    generator yields for its caller to wait. functions, by name:
@@ -653,17 +474,11 @@ void lua_loop_open(lua_State *L) {
   luaL_newmetatable(L, LOOP);
   lua_newtable(L);
   luaL_setfuncs(L, loop_methods, 0);
+  luaL_setfuncs(L, lua_mark_of_loop, 0);
   luaL_setfuncs(L, lua_group_of_loop, 0);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
-  luaL_newmetatable(L, MARK);
-  luaL_setfuncs(L, mark_metamethods, 0);
-  lua_newtable(L);
-  luaL_setfuncs(L, mark_methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable"); /* __gc is the collector's alone */
-  lua_pop(L, 1);
+  lua_mark_open(L);
   lua_group_open(L);
   lua_task_open(L);
   lua_pushcfunction(L, core_loop);
