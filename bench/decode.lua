@@ -1,6 +1,7 @@
 --- How fast JSON becomes Lua tables, against lua-cjson, and against dkjson where it is installed.
 ---   decode.lua [ROUNDS]
----   decode.lua once DOCUMENT DECODER COUNT    for callgrind: COUNT decodes and nothing else
+---   decode.lua once DOCUMENT DECODER COUNT [TABLES]    for callgrind: COUNT decodes and nothing else; beside so many tables, for
+---                                                      how the heap lies varies a count by some percent
 
 local cjson = require("cjson")
 local core = require("llama_cloud.core")
@@ -60,6 +61,10 @@ local further = {
 }
 
 if arg[1] == "once" then
+  local beside = {}
+  for i = 1, tonumber(arg[5] or 0) do
+    beside[i] = { i }
+  end
   local text, chosen
   for _, document in ipairs(all) do
     if document[1] == arg[2] then

@@ -38,11 +38,16 @@ end
 
 local file = results.open("instructions")
 
--- Adds the difference of two programs, for each of so many times that one does it more often than the other.
+-- Adds the difference of two programs, for each of so many times that one does it more often than the other. They may depend
+-- on the round.
 local function add(what, name, times, more, less)
   local counts = {}
   for round = 1, ROUNDS do
-    counts[round] = (run(table.unpack(more)) - run(table.unpack(less))) // times
+    local long, short = more, less
+    if type(more) == "function" then
+      long, short = more(round), less(round)
+    end
+    counts[round] = (run(table.unpack(long)) - run(table.unpack(short))) // times
   end
   file:add { what = what, name = name, round = 1, instructions = statistics.median(counts) }
   io.stderr:write(("instructions: %s, %s\n"):format(what, name))
@@ -50,7 +55,9 @@ end
 
 local function add_decode(what, name)
   local function program(decodes)
-    return { "bench/decode.lua", "once", what, name, decodes }
+    return function(round)
+      return { "bench/decode.lua", "once", what, name, decodes, (round - 1) * 700 }
+    end
   end
   add(what, name, 200, program(220), program(20)) -- many, for how much garbage a run collects varies
 end
