@@ -16,7 +16,7 @@ local LEAVES = { version = true } -- hold a value; anybody may require them
 local PARTS = {
   { "core.c", "lua_*" },
   { "transport.*", "token.*" },
-  { "exchange.*", "verdict.*", "handle_pool.*" },
+  { "exchange.*", "verdict.*", "handle_pool.*", "multi.*" },
   {
     "chain.*",
     "waiting.*",

@@ -110,7 +110,7 @@ int luaopen_llama_cloud_core(lua_State *L) {
   lua_setfield(L, -2, "null");
   open_array(L);
   lua_shown_open(L);
-  lua_decode_open(L);
+  lua_decoder_open(L);
   lua_encode_open(L);
   lua_headers_open(L);
   lua_loop_open(L);

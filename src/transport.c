@@ -1,29 +1,20 @@
 /* The engine: a curl multi handle with a queue before it, a pool of easy handles, and timers, behind one
-   descriptor.
-
-   libcurl is driven by its socket interface (curl_multi_socket_action(3)). Its callbacks touch malloc'd
-   memory only and report by their return codes; nothing here knows Lua, so no Lua error can cross libcurl. */
+   descriptor. */
 #include "transport.h"
 
 #include "handle_pool.h"
+#include "multi.h"
 #include "poller.h"
 #include "timers.h"
 #include "token.h"
 
 #include <curl/curl.h>
-#include <limits.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #define NANOSECONDS 1e9
 #define DEFAULT_CONCURRENCY 128
-
-/* CURLMOPT_RESOLVE_THREADS_MAX and CURLMOPT_QUICK_EXIT, which the headers name since 8.20; libcurl before
-   that says that it does not know them. */
-#define RESOLVE_THREADS_MAX ((CURLMoption)20)
-#define QUICK_EXIT ((CURLMoption)21)
-#define MOST_LOOKUPS 1000L
 
 typedef struct transfer {
   token base;
@@ -38,17 +29,13 @@ typedef struct timer {
 } timer;
 
 struct transport {
-  CURLM *multi;
+  multi multi;
   poller *poller;
   unsigned generation; /* fork_generation when it was made */
-  int64_t curl_due;    /* when libcurl wants to be called */
-  bool failed;         /* libcurl or the poller could not get memory: some transfer may never end */
-  bool ended;          /* libcurl is done with some transfer */
-  bool added;          /* libcurl has not begun with the transfer that was added last */
   bool blocked;        /* somebody waits in transport_block */
   chain all;           /* the tokens that were started and not freed */
   chain queue, active, finished;
-  size_t pending, running, limit;
+  size_t pending, limit;
   timers timers; /* the tokens that are timers, and queued transfers with a deadline */
   connections connections;
   handle_pool pool;
@@ -101,41 +88,13 @@ static bool is_wanted(const transport *t) {
 
 /* The descriptor's one timer: libcurl's, ours, and "something has ended" or is ready to be run. */
 static void rearm(transport *t) {
-  int64_t due = t->curl_due;
+  int64_t due = t->multi.due;
   timed *first = timers_first(&t->timers);
   if (first != NULL && first->due < due)
     due = first->due;
-  if (t->finished.first != NULL || t->failed || t->ended || is_wanted(t))
+  if (t->finished.first != NULL || t->multi.failed || t->multi.ended || is_wanted(t))
     due = 0;
   poller_arm(t->poller, due);
-}
-
-/* ---- libcurl's callbacks ---- */
-
-/* CURLMOPT_SOCKETFUNCTION. A failure is noted rather than returned: returning it would make the whole multi
-   unusable. */
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data) {
-  transport *t = data;
-  unsigned interest = 0;
-  (void)easy;
-  (void)socket_data;
-  if (what != CURL_POLL_REMOVE) {
-    if (what & CURL_POLL_IN)
-      interest |= POLLER_READ;
-    if (what & CURL_POLL_OUT)
-      interest |= POLLER_WRITE;
-  }
-  if (poller_watch(t->poller, fd, interest) != 0)
-    t->failed = true;
-  return 0;
-}
-
-/* CURLMOPT_TIMERFUNCTION. Only notes the time: acting here would re-enter libcurl. */
-static int on_timer(CURLM *multi, long ms, void *data) {
-  transport *t = data;
-  (void)multi;
-  t->curl_due = ms < 0 ? POLLER_NEVER : poller_now() + (int64_t)ms * 1000000;
-  return 0;
 }
 
 /* ---- the life of a token ---- */
@@ -162,10 +121,11 @@ static void finish_transfer(transport *t, transfer *x, outcome result, const cha
    alone: what it holds, and would say goodbye to, is the parent's. */
 static void leave_multi(transport *t, transfer *x) {
   chain_remove(&x->base.place);
-  t->running--;
-  if (!is_parents(t)) {
+  if (is_parents(t)) {
+    t->multi.running--;
+  } else {
     exchange_collect(&x->exchange, x->easy);
-    curl_multi_remove_handle(t->multi, x->easy);
+    multi_remove(&t->multi, x->easy);
     handle_pool_give(&t->pool, x->easy);
   }
   x->easy = NULL;
@@ -200,26 +160,13 @@ static void expire(transport *t, transfer *x) {
   finish_transfer(t, x, OUTCOME_TIMEOUT, "total_timeout passed while the request was queued");
 }
 
-/* Lets libcurl act on one socket, or on its timer. */
-static void act(transport *t, curl_socket_t fd, int flags) {
-  int running = 0;
-  if (fd == CURL_SOCKET_TIMEOUT) {
-    t->curl_due = POLLER_NEVER;
-    t->added = false;
-  }
-  if (curl_multi_socket_action(t->multi, fd, flags, &running) != CURLM_OK)
-    t->failed = true;
-  if ((size_t)running < t->running)
-    t->ended = true;
-}
-
 /* Lets queued transfers into the multi while there is room; not into one that has failed. Each begins before
    the next one is added: when several begin in one call, libcurl 8.21 and later return the last one's lack of
    memory only, and never come back to the others. */
 static void admit(transport *t) {
-  while (!t->failed && t->running < t->limit && t->queue.first != NULL) {
-    if (t->added) {
-      act(t, CURL_SOCKET_TIMEOUT, 0);
+  while (!t->multi.failed && t->multi.running < t->limit && t->queue.first != NULL) {
+    if (t->multi.added) {
+      multi_begin(&t->multi);
       continue;
     }
     transfer *x = chain_first(&t->queue);
@@ -243,7 +190,7 @@ static void admit(transport *t) {
       code = exchange_configure(&x->exchange, easy, timeout);
     if (code == CURLE_OK)
       code = curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
-    if (code == CURLE_OK && curl_multi_add_handle(t->multi, easy) != CURLM_OK)
+    if (code == CURLE_OK && !multi_add(&t->multi, easy))
       code = CURLE_OUT_OF_MEMORY;
     if (code != CURLE_OK) {
       if (easy != NULL)
@@ -254,30 +201,7 @@ static void admit(transport *t) {
     x->easy = easy;
     x->base.state = TOKEN_ACTIVE;
     chain_append(&t->active, &x->base.place);
-    t->running++;
-    t->added = true;
   }
-}
-
-/* Makes an empty multi in place of the old one, if there is one. False: no memory, and the old one stays. */
-static bool renew_multi(transport *t) {
-  CURLM *multi = curl_multi_init();
-  if (multi == NULL)
-    return false;
-  if (t->multi != NULL)
-    curl_multi_cleanup(t->multi); /* calls on_socket */
-  t->multi = multi;
-  t->curl_due = POLLER_NEVER;
-  curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-  curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, t);
-  curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
-  curl_multi_setopt(multi, CURLMOPT_TIMERDATA, t);
-  curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, t->limit > LONG_MAX ? LONG_MAX : (long)t->limit);
-  /* From 8.20 on the threads that look up names are the multi's: it would wait for them when it is freed, and
-     have 20 of them at most, two for each name, so that ten names that hang would hold up all others. */
-  curl_multi_setopt(multi, QUICK_EXIT, 1L);
-  curl_multi_setopt(multi, RESOLVE_THREADS_MAX, MOST_LOOKUPS);
-  return true;
 }
 
 /* Ends every transfer inside the multi, for which of them would never end is not known, and the multi with
@@ -289,8 +213,8 @@ static void recover(transport *t) {
     leave_multi(t, x);
     finish_transfer(t, x, OUTCOME_NO_MEMORY, NULL);
   }
-  t->failed = !renew_multi(t);
-  while (t->failed && t->queue.first != NULL) {
+  t->multi.failed = !multi_renew(&t->multi, t->limit);
+  while (t->multi.failed && t->queue.first != NULL) {
     transfer *x = chain_first(&t->queue);
     detach(&x->base);
     finish_transfer(t, x, OUTCOME_NO_MEMORY, NULL);
@@ -308,9 +232,8 @@ transport *transport_new(void) {
   if (t == NULL)
     return NULL;
   t->generation = fork_generation;
-  t->curl_due = POLLER_NEVER;
-  t->poller = poller_new();
-  if (t->poller == NULL || !renew_multi(t)) {
+  t->poller = t->multi.poller = poller_new();
+  if (t->poller == NULL || !multi_renew(&t->multi, t->limit)) {
     transport_free(t);
     return NULL;
   }
@@ -356,8 +279,7 @@ void transport_free(transport *t) {
     kept = t;
     return;
   }
-  if (t->multi != NULL)
-    curl_multi_cleanup(t->multi); /* calls on_socket */
+  multi_free(&t->multi);
   poller_free(t->poller);
   free(t);
 }
@@ -374,19 +296,18 @@ static void disown(transport *t, token *k) {
 
 bool transport_own(transport *t) {
   transport *parents;
-  CURLM *multi = t->multi;
+  CURLM *curl = t->multi.curl;
   if (!is_parents(t))
     return true;
   parents = calloc(1, sizeof *parents);
-  t->multi = NULL;
-  if (parents == NULL || !renew_multi(t) || poller_renew(t->poller) != 0) {
-    if (t->multi != NULL)
-      curl_multi_cleanup(t->multi);
-    t->multi = multi;
+  t->multi.curl = NULL;
+  if (parents == NULL || !multi_renew(&t->multi, t->limit) || poller_renew(t->poller) != 0) {
+    multi_free(&t->multi);
+    t->multi.curl = curl;
     free(parents);
     return false;
   }
-  parents->multi = multi;
+  parents->multi.curl = curl;
   parents->next_kept = kept;
   kept = parents;
   for (token *k; (k = chain_first(&t->active)) != NULL;)
@@ -396,7 +317,7 @@ bool transport_own(transport *t) {
   for (timed *left; (left = timers_last(&t->timers)) != NULL;)
     disown(t, (token *)left);
   connections_free(&t->connections);
-  t->failed = t->ended = t->added = false;
+  t->multi.failed = t->multi.ended = t->multi.added = false;
   t->generation = fork_generation;
   rearm(t);
   return true;
@@ -423,15 +344,10 @@ static void abandon_connections(transport *t) {
 
 /* Takes the transfers that libcurl is done with out of the multi. */
 static void take_ended(transport *t) {
-  CURLMsg *message;
-  int left;
-  t->ended = false;
-  while ((message = curl_multi_info_read(t->multi, &left)) != NULL) {
+  CURLcode code;
+  for (CURL *easy; (easy = multi_next(&t->multi, &code)) != NULL;) {
     transfer *x = NULL;
-    CURLcode code = message->data.result; /* the message does not outlive the handle's stay in the multi */
-    if (message->msg != CURLMSG_DONE)
-      continue;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&x);
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&x);
     leave_multi(t, x);
     if (exchange_suspects(&x->exchange, code))
       abandon_connections(t);
@@ -443,24 +359,7 @@ static void take_ended(transport *t) {
 }
 
 void transport_step(transport *t) {
-  enum { BATCH = 64 };
-  poller_event events[BATCH];
-  int64_t now;
-  int n = poller_take(t->poller, events, BATCH);
-  for (int i = 0; i < n && !t->failed; i++) {
-    int flags = 0;
-    if (events[i].ready & POLLER_READ)
-      flags |= CURL_CSELECT_IN;
-    if (events[i].ready & POLLER_WRITE)
-      flags |= CURL_CSELECT_OUT;
-    if (events[i].ready & POLLER_ERROR)
-      flags |= CURL_CSELECT_ERR;
-    act(t, events[i].fd, flags);
-  }
-  now = poller_now();
-  if (t->curl_due <= now && !t->failed) {
-    act(t, CURL_SOCKET_TIMEOUT, 0);
-  }
+  int64_t now = multi_step(&t->multi);
   take_ended(t);
   for (timed *first; (first = timers_first(&t->timers)) != NULL && first->due <= now;) {
     token *k = (token *)first;
@@ -472,7 +371,7 @@ void transport_step(transport *t) {
       finish(t, k);
     }
   }
-  if (t->failed)
+  if (t->multi.failed)
     recover(t);
   admit(t);
   rearm(t);
@@ -518,7 +417,7 @@ int transport_block(transport *t) {
 void transport_set_concurrency(transport *t, size_t limit) {
   t->limit = limit;
   handle_pool_resize(&t->pool, limit);
-  curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, limit > LONG_MAX ? LONG_MAX : (long)limit);
+  multi_set_limit(&t->multi, limit);
   admit(t);
   rearm(t);
 }
@@ -527,7 +426,7 @@ size_t transport_concurrency(const transport *t) { return t->limit; }
 
 size_t transport_pending(const transport *t) { return t->pending; }
 
-size_t transport_active(const transport *t) { return t->running; }
+size_t transport_active(const transport *t) { return t->multi.running; }
 
 /* ---- tokens ---- */
 

@@ -13,7 +13,7 @@ static void die(const char *what) {
 /* Starts one more request. */
 static void send_next(transport *t, const transfer_options *options) {
   token *k = transfer_new(options);
-  if (k == NULL || !transport_start(t, k))
+  if (k == NULL || !transport_start(t, k, NULL))
     die("not enough memory");
 }
 
@@ -22,7 +22,7 @@ int main(int argc, char **argv) {
     die("usage: core URL REQUESTS TASKS [CA_FILE]");
   long requests = atol(argv[2]), tasks = atol(argv[3]), left = requests, answered = 0;
   header_set *headers = header_set_new();
-  if (headers == NULL || !header_set_add(headers, "Authorization", "Bearer key"))
+  if (headers == NULL || !header_set_add(headers, "Authorization", "Bearer key") || !header_set_complete(headers))
     die("not enough memory");
   const transfer_options options = {.method = "GET",
                                     .url = argv[1],
@@ -47,8 +47,9 @@ int main(int argc, char **argv) {
       die("nothing happened for a minute");
     transport_step(t);
     while ((k = transport_next(t)) != NULL) {
-      if (transfer_outcome(k) != OUTCOME_RESPONSE || transfer_status(k) != 200)
-        die(transfer_message(k));
+      const exchange *x = transfer_result(k);
+      if (x->result != OUTCOME_RESPONSE || x->status != 200)
+        die(x->message);
       token_free(k);
       answered++;
       if (left > 0) {
