@@ -61,7 +61,7 @@ local further = {
 }
 
 if arg[1] == "once" then
-  local beside = {}
+  local beside = {} -- luacheck: ignore beside
   for i = 1, tonumber(arg[5] or 0) do
     beside[i] = { i }
   end
