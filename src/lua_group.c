@@ -313,6 +313,10 @@ bool lua_group_turn(lua_State *L, int index, int64_t deadline) {
 static int group_close(lua_State *L) {
   lua_group *group = check_group(L, 1);
   lua_task *task;
+  if (group->run) {
+    group->run = false;
+    group->parent->runs = group->outer;
+  }
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, GROUP_TASKS);
   while ((task = chain_first(&group->members)) != NULL) {
@@ -398,10 +402,16 @@ static int group_drive(lua_State *L) {
    returns what f has returned, or raises what the first failed task has raised. */
 static int loop_run(lua_State *L) {
   lua_loop *loop = lua_check_loop(L, 1);
+  lua_group *group;
   luaL_checkany(L, 2);
-  lua_push_group(L, loop);
+  group = lua_push_group(L, loop);
   lua_insert(L, SLOT_WHAT);
   lua_toclose(L, SLOT_WHAT);
+  if (group->parent != NULL) {
+    group->run = true;
+    group->outer = group->parent->runs;
+    group->parent->runs = group;
+  }
   spawn(L, SLOT_WHAT, lua_gettop(L) - SLOT_WHAT);
   lua_settop(L, SLOT_TOP);
   lua_pushvalue(L, 3);

@@ -190,7 +190,6 @@ static int suspend(lua_State *L, lua_loop *loop, lua_group *group, int how) {
       void *what = lua_touserdata(L, SLOT_WHAT);
       wait_or_go_on(L, &task->waiter, group, how);
       task->awaits_task = (how & WAIT_KIND) == WAIT_FOR_TASK ? what : NULL;
-      task->awaits_group = (how & WAIT_KIND) == WAIT_FOR_GROUP ? what : NULL;
       task->parked = true;
       return lua_yieldk(L, 0, how, go_on);
     }
@@ -251,7 +250,6 @@ static void come_back(lua_State *L, lua_loop *loop) {
   mark *m = lua_touserdata(L, SLOT_MARK);
   if (task != NULL) {
     task->awaits_task = NULL;
-    task->awaits_group = NULL;
     task->parked = false;
     chain_remove(&task->waiter.waits);
     task->waiter.awake = true;

@@ -39,6 +39,8 @@ struct lua_group {
   size_t live;     /* how many have not ended */
   lua_loop *loop;
   lua_task *parent; /* the task that has made it, and drives it; NULL: none */
+  lua_group *outer; /* of the groups that the parent runs to their ends, the next one */
+  bool run;         /* it is one of these */
 };
 
 typedef enum lua_task_state { TASK_PENDING, TASK_DONE, TASK_FAILED, TASK_CANCELLED } lua_task_state;
@@ -50,7 +52,7 @@ struct lua_task {
   lua_group *group;
   lua_State *co;
   lua_task *awaits_task;   /* what it waits for, while it is parked */
-  lua_group *awaits_group; /* likewise */
+  lua_group *runs;         /* the innermost of the groups that it runs to their ends */
   lua_task *next_above, *next_below;
   unsigned above, below; /* the searches that have come by */
   int arguments;         /* on its stack, if it has not begun */

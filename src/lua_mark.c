@@ -55,6 +55,21 @@ static int loop_first(lua_State *L) {
   return 0;
 }
 
+/* loop:postpone(place): this one could not be seen to: the others come first. */
+static int loop_postpone(lua_State *L) {
+  lua_loop *loop = lua_check_loop(L, 1);
+  waiter *w = chain_first(&loop->attended.ready);
+  if (w == NULL)
+    return 0;
+  lua_settop(L, 2);
+  push_place(L, loop, w);
+  if (lua_rawequal(L, 2, 3)) {
+    chain_remove(&w->ready);
+    chain_append(&loop->attended.ready, &w->ready);
+  }
+  return 0;
+}
+
 /* loop:pass(place): this one has been seen to. Until then `first` names it again. */
 static int loop_pass(lua_State *L) {
   lua_loop *loop = lua_check_loop(L, 1);
@@ -167,7 +182,7 @@ static int alarm_done(lua_State *L) {
 /* ---- registration ---- */
 
 const luaL_Reg lua_mark_of_loop[] = {
-    {"alarm", loop_alarm}, {"first", loop_first}, {"pass", loop_pass}, {NULL, NULL}};
+    {"alarm", loop_alarm}, {"first", loop_first}, {"pass", loop_pass}, {"postpone", loop_postpone}, {NULL, NULL}};
 
 static const luaL_Reg mark_methods[] = {{"close", lua_mark_leave}, {"done", alarm_done}, {NULL, NULL}};
 

@@ -59,11 +59,11 @@ static bool depends(lua_loop *loop, lua_task *task, lua_task *other) {
       if (w->home != &loop->attended)
         add_above(&above, (lua_task *)(void *)link->of);
     }
-    if (a->group->parent != NULL && a->group->parent->awaits_group == a->group)
+    if (a->group->run)
       add_above(&above, a->group->parent);
     add_below(&below, b->awaits_task);
-    if (b->awaits_group != NULL)
-      for (const chain_link *link = b->awaits_group->members.first; link != NULL; link = link->next)
+    for (const lua_group *group = b->runs; group != NULL; group = group->outer)
+      for (const chain_link *link = group->members.first; link != NULL; link = link->next)
         add_below(&below, link->of);
     above.first = a->next_above;
     below.first = b->next_below;

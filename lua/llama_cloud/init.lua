@@ -55,9 +55,7 @@ local LATER = {
 
 local path = select(2, ...) -- of this file, as `require` tells
 local directory = type(path) == "string" and path:match("^(.*[/\\])init%.lua$")
-if directory then
-  later.keep(directory, LATER)
-end
+later.keep(directory, LATER)
 
 local client = later.require("llama_cloud.client")
 local date = later.require("llama_cloud.http.date")

@@ -80,6 +80,44 @@ describe("a module that is compiled later", function()
     end
   end)
 
+  it("is loaded at once where its text cannot be kept", function()
+    local uses = [[
+      local url, directory = ...
+      package.path = directory .. "/?.lua;" .. directory .. "/?/init.lua"
+      %s
+      local llama_cloud = require("llama_cloud")
+      %s
+      local client = llama_cloud.new { api_key = "llx-key", base_url = url, proxy = "" }
+      assert(client.batches:get("bat-1").status == "COMPLETED")
+    ]]
+    local gone = "require, package, io, load = nil, nil, nil, nil"
+    -- as programs do that bring their modules along
+    local bundled = [[
+      for path in io.popen("cd " .. directory .. " && find . -name '*.lua' -not -path '*/sandbox/*'"):lines() do
+        local name = path:sub(3):gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", ".")
+        package.preload[name] = assert(loadfile(directory .. path:sub(2)))
+      end
+      package.path = ""
+    ]]
+    for _, before in ipairs { "io = nil", "load = nil", bundled } do
+      local output, well = process.run(uses:format(before, gone), { args = { s:url(), directory } })
+      assert.is_true(well, output)
+    end
+  end)
+
+  it("is of the same library after package.loaded was emptied, as test runners do", function()
+    works([[
+      local client = llama_cloud.new { api_key = "llx-key", base_url = "http://127.0.0.1:1", proxy = "", max_retries = 0 }
+      for name in pairs(package.loaded) do
+        if name:find("^llama_cloud") then
+          package.loaded[name] = nil
+        end
+      end
+      local _, err = client:get("/x")
+      assert(llama_cloud.is_error(err), "errors are of another copy of their module")
+    ]])
+  end)
+
   it("is what require gives, once", function()
     works([[
       local polling = require("llama_cloud.endpoint.wait")

@@ -3,12 +3,48 @@
 ---
 --- Their texts are read at once, beside the file that is being loaded. So nothing is read later, when the application may
 --- have changed package.path or its working directory, given up its rights, taken away `require` or `io`, or had another
---- version installed.
+--- version installed. And modules find each other here and not in package.loaded, which an application may empty, as test
+--- runners do: what was loaded together stays together.
+
+local core = require("llama_cloud.core")
 
 local load, package, require = load, package, require -- here, for an application may take them away later
 local loaded, preload = package.loaded, package.preload
 
 local later = {}
+
+local modules = { ["llama_cloud.core"] = core, ["llama_cloud.base.later"] = later } -- by name, those that are compiled
+local texts = {} -- name -> { text, path } of those that are not yet
+
+-- What package.preload holds of this library's, for whoever requires its modules by name.
+local ours = setmetatable(core.loaders, { __mode = "k" })
+
+local function is_of_library(name)
+  return name:find("^llama_cloud%.") ~= nil
+end
+
+-- `require`, for the modules of the library.
+local function find(name)
+  local module = modules[name]
+  if module ~= nil then
+    return module
+  end
+  local kept = texts[name]
+  if kept then
+    -- on the module's first line `require` and `package` become locals, which it may look for when the globals are gone
+    module = assert(load("local require, package = ... " .. kept.text, "@" .. kept.path, "t"))(find, package)
+    loaded[name] = loaded[name] or module
+    if ours[preload[name]] then
+      preload[name] = nil -- who wants to load it anew gets the file
+    end
+  else
+    module = require(name)
+  end
+  if is_of_library(name) then
+    modules[name], texts[name] = module, nil
+  end
+  return module
+end
 
 -- The text of a file; nil where it cannot be had.
 local function text_of(path)
@@ -21,41 +57,58 @@ local function text_of(path)
   return text
 end
 
--- What `require` calls for a module whose text is there. On the module's first line `require` and `package` become locals,
--- which it may look for when the globals are gone.
-local function loader(name, path, text)
-  return function()
-    local module = assert(load("local require, package = ... " .. text, "@" .. path, "t"))(require, package)
-    preload[name] = nil -- who wants to load it anew gets the file
-    return module
-  end
+local function name_of(file)
+  return "llama_cloud." .. file:gsub("/init$", ""):gsub("/", ".")
 end
 
---- Keeps modules ready for `require`. One whose file is not found, in a program that brings its modules along in another
---- way, is left to that.
----@param directory string in which they are, with a slash at its end
+-- The texts of modules by name; nil if not all can be had, or not be compiled later.
+local function read_all(directory, files)
+  if not directory or not (load and load("return")) then
+    return nil
+  end
+  local all = {}
+  for _, file in ipairs(files) do
+    local name, path = name_of(file), directory .. file .. ".lua"
+    if preload[name] and not ours[preload[name]] then
+      return nil -- the application brings its modules along
+    end
+    local text = text_of(path)
+    if not text then
+      return nil
+    end
+    all[name] = { text = text, path = path }
+  end
+  return all
+end
+
+--- Keeps modules for their first use. Where their texts cannot be had they are loaded at once.
+---@param directory? string in which they are, with a slash at its end
 ---@param files string[] without `.lua`; names of modules have dots for the slashes
 function later.keep(directory, files)
-  if not (load and load("return")) then
-    return -- the application has none, or one of its own that refuses: they are read when they are required
-  end
+  local all = read_all(directory, files)
   for _, file in ipairs(files) do
-    local name = "llama_cloud." .. file:gsub("/init$", ""):gsub("/", ".")
-    local path = directory .. file .. ".lua"
-    local text = not loaded[name] and not preload[name] and text_of(path)
-    if text then
-      preload[name] = loader(name, path, text)
+    local name = name_of(file)
+    if not all then
+      modules[name] = require(name)
+    elseif loaded[name] then
+      modules[name] = loaded[name]
+    else
+      local function loader()
+        return find(name)
+      end
+      texts[name], ours[loader] = all[name], true
+      preload[name] = loader
     end
   end
 end
 
---- A table in the place of a module: it has the module's fields, and requires it when it is first asked for one.
+--- A table in the place of a module: it has the module's fields, and loads it when it is first asked for one.
 ---@param name string
 ---@return any
 function later.require(name)
   local meta = {}
   function meta.__index(_, field)
-    local module = require(name)
+    local module = find(name)
     meta.__index = module
     return module[field]
   end

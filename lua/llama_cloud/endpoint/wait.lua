@@ -257,8 +257,10 @@ local function follow(plan, pace)
   while true do
     do
       local ended, batch, err = look(plan, pace)
-      if ended then
-        return batch, err
+      if err then
+        return nil, err
+      elseif ended then
+        return batch
       end
     end
     local pause, last = pace:next(plan.cause, plan)

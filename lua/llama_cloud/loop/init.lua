@@ -17,7 +17,7 @@ local loop = {}
 ---@class LlamaCloud.Host an event loop of somebody else's
 ---@field current fun(co: thread): any, any a handle if it can park the running coroutine co, and a scope: what watches for it (nil where there is one loop); nil if it cannot
 ---@field park fun(handle: any) suspends the coroutine until it is woken; may return early
----@field wake fun(handle: any) marks it runnable, and does not resume it here and now; once per park, or again where it has raised
+---@field wake fun(handle: any) marks it runnable, and does not resume it here and now; once per park, or once more where it has raised
 ---@field watch fun(fd: integer, on_readable: fun(), scope: any, wanted: fun(): boolean): fun(), (fun(): boolean)? calls on_readable() while fd is readable; returns what ends that, and, where the application can end it too, what tells whether it still does; wanted() tells whether anybody waits: if not, it may end by itself
 ---@field spawn? fun(f: fun()): any starts a coroutine that it can park; false if it cannot now
 ---@field running? fun(): boolean whether its loop is running this code, parkable or not
@@ -37,7 +37,7 @@ local recognised = {} -- those of them that the application has loaded
 
 local PARK = {} -- what a generator yields to wait
 
-local engine, transport, root, root_driver -- see core.loop
+local engine, transport, root -- see core.loop
 
 --- The transport that all clients share.
 ---@return table
@@ -57,18 +57,31 @@ local function unwatch(watch)
   end
 end
 
--- Sees to what has become ready of hosts and alarms. Each stays the first until it has been seen to: whatever goes wrong
--- here, the next dispatch goes on with it.
+-- Wakes what is parked at a place, or calls an alarm.
+local function see_to(place)
+  if place.call then
+    place.call()
+  else
+    place.host.wake(place.handle)
+  end
+end
+
+-- Sees to what has become ready of hosts and alarms. Each stays the first until it has been seen to, so that an error of a
+-- hook loses none. Where one fails the others come first; a host that fails twice to wake the same is left alone with it.
 local function attend()
   local place = engine:first()
   while place do
-    if place.call then
-      place.call()
+    local ok, err = pcall(see_to, place)
+    if ok or place.failed then
+      engine:pass(place)
+      unwatch(place.watch)
     else
-      place.host.wake(place.handle)
+      place.failed = not place.call
+      engine:postpone(place)
     end
-    engine:pass(place)
-    unwatch(place.watch)
+    if not ok then
+      error(err, 0)
+    end
     place = engine:first()
   end
   if engine:stranded() then
@@ -151,7 +164,7 @@ local function place(yieldable)
     end
     local host, handle, scope = find_host(co)
     if host then
-      return { host = host, handle = handle, watch = watch_in(host, scope or host) }
+      return { host = host, handle = handle, watch = watch_in(host, scope or host), failed = false }
     end
   end
   return nil, under_host() and "the event loop" or engine:holds_up() and "other tasks" or nil
@@ -284,15 +297,17 @@ end
 
 local PATIENCE = 1 -- seconds for a host to begin with a coroutine; then it is given another
 local given_at, begun_then = -math.huge, 0 -- when it was last given one to drive the root, and how many had begun
+local given = setmetatable({}, { __mode = "v" }) -- [1]: that one's function, unless the host has dropped it
 
 --- Sees to it that the tasks outside of every group run: by a coroutine of the host; without one, step() runs them.
 function loop.drive_root()
   local now, begun = core.now(), engine:begun()
-  if root:driven() or begun == begun_then and now - given_at < PATIENCE then
+  if root:driven() or given[1] and begun == begun_then and now - given_at < PATIENCE then
     return
   end
-  if loop.spawn_in_host(root_driver) then
-    given_at, begun_then = now, begun
+  local driver = engine:root_driver()
+  if loop.spawn_in_host(driver) then
+    given[1], given_at, begun_then = driver, now, begun
   end
 end
 
@@ -312,7 +327,6 @@ engine, transport, root = core.loop(PARK, {
   end,
   close = coroutine.close,
 })
-root_driver = engine:root_driver()
 loop.engine, loop.root = engine, root
 
 return loop
