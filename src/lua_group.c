@@ -332,6 +332,14 @@ static int group_close(lua_State *L) {
   return 0;
 }
 
+/* __gc: who waits for it is linked to it no more. */
+static int group_gc(lua_State *L) {
+  lua_group *group = check_group(L, 1);
+  event_happen(&group->news);
+  lua_loop_refresh(group->loop);
+  return 0;
+}
+
 /* group:live() -> integer: how many of its tasks have not ended. */
 static int group_live(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)check_group(L, 1)->live);
@@ -439,10 +447,13 @@ static int loop_current(lua_State *L) {
   return 1;
 }
 
+bool lua_is_stranded(const lua_loop *loop) {
+  return run_queue_is_ready(&loop->root->queue) && loop->root->queue.drivers.first == NULL;
+}
+
 /* loop:stranded() -> boolean: whether tasks of the root can go on, and nobody drives them. */
 static int loop_stranded(lua_State *L) {
-  const lua_loop *loop = lua_check_loop(L, 1);
-  lua_pushboolean(L, run_queue_is_ready(&loop->root->queue) && loop->root->queue.drivers.first == NULL);
+  lua_pushboolean(L, lua_is_stranded(lua_check_loop(L, 1)));
   return 1;
 }
 
@@ -491,6 +502,8 @@ void lua_group_open(lua_State *L) {
   luaL_newmetatable(L, LUA_GROUP);
   lua_pushcfunction(L, group_close);
   lua_setfield(L, -2, "__close");
+  lua_pushcfunction(L, group_gc);
+  lua_setfield(L, -2, "__gc");
   lua_newtable(L);
   luaL_setfuncs(L, group_methods, 0);
   lua_setfield(L, -2, "__index");

@@ -34,7 +34,7 @@ void lua_dispatch(lua_State *L, lua_loop *loop) {
       /* nobody has waited for it */
     }
   }
-  if (run_queue_is_ready(&loop->attended)) {
+  if (run_queue_is_ready(&loop->attended) || lua_is_stranded(loop)) {
     lua_push_kept(L, loop, KEPT_ATTEND);
     lua_call(L, 0, 0);
   }
@@ -202,6 +202,9 @@ static int suspend(lua_State *L, lua_loop *loop, lua_group *group, int how) {
     lua_pop(L, 1);
     return park_in_host(L, loop, group, how);
   } else if (lua_toboolean(L, -2)) {
+    mark *m = lua_touserdata(L, SLOT_MARK);
+    if (m != NULL && m->drives != NULL)
+      waiter_resign(m->waiter); /* whoever waits in its place drives */
     lua_settop(L, SLOT_TOP);
     lua_push_kept(L, loop, KEPT_PARK);
     lua_pushvalue(L, SLOT_WHAT);
@@ -260,6 +263,8 @@ static void come_back(lua_State *L, lua_loop *loop) {
     lua_replace(L, SLOT_HELD_UP);
   }
   lua_settop(L, SLOT_TOP);
+  if (m != NULL && m->drives != NULL && m->waiter->drives.in == NULL)
+    waiter_drive(m->waiter, &m->drives->queue);
   if (m != NULL && m->counted) { /* the event loop has resumed it without having been told to */
     m->counted = false;
     lua_mark_count(L, SLOT_PLACE, -1);
@@ -357,6 +362,15 @@ static int drive_root(lua_State *L) {
   return lua_wait(L, WAIT_LATER | WAIT_FOR_GROUP | RETURN_NOTHING);
 }
 
+/* loop:leave_root(): there is no event loop that could drive the root, and its tasks are left to step(): until that is called,
+   they do not make the descriptor readable, which would keep busy an event loop that cannot do anything about it. */
+static int loop_leave_root(lua_State *L) {
+  lua_loop *loop = lua_check_loop(L, 1);
+  loop->quiet = true;
+  lua_loop_refresh(loop);
+  return 0;
+}
+
 /* loop:begun() -> integer: how many such coroutines have begun. */
 static int loop_begun(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)lua_check_loop(L, 1)->begun);
@@ -387,6 +401,7 @@ static int loop_step(lua_State *L) {
   int64_t deadline = budget < 1e9 ? poller_now() + (int64_t)(budget * 1e9) : POLLER_NEVER;
   lua_settop(L, 1);
   lua_push_kept(L, loop, KEPT_ROOT);
+  loop->quiet = false;
   do {
     lua_dispatch(L, loop);
     if (root->queue.drivers.first != NULL)
@@ -407,7 +422,7 @@ static const luaL_Reg loop_methods[] = {{"await", loop_await},
                                         {"wait_ready", loop_wait_ready},
                                         {"dispatch", loop_dispatch},
                                         {"root_driver", loop_root_driver},
-                                        {"begun", loop_begun},
+                                        {"begun", loop_begun}, {"leave_root", loop_leave_root},
                                         {"step", loop_step},
                                         {NULL, NULL}};
 
@@ -446,6 +461,7 @@ static int core_loop(lua_State *L) {
   lua_rawseti(L, 4, KEPT_ROOT);
   loop->transport->attended = &loop->attended;
   loop->transport->root = &loop->root->queue;
+  loop->transport->quiet = &loop->quiet;
   lua_newtable(L);
   lua_rawseti(L, 4, KEPT_PARKED);
   lua_newtable(L);

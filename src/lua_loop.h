@@ -26,6 +26,7 @@ struct lua_loop {
   lua_group *root;    /* the group that step() drives */
   lua_task *current;  /* the task that is running; NULL outside of all */
   lua_transport *transport;
+  bool quiet;      /* see loop:leave_root */
   unsigned begun;  /* how many coroutines of event loops have begun to drive the root */
   unsigned search; /* the number of the last search of lua_group.c */
 };
@@ -86,6 +87,9 @@ lua_loop *lua_check_loop(lua_State *L, int index);
 
 /* To be called when a queue has changed: the descriptor is to say so. */
 void lua_loop_refresh(const lua_loop *loop);
+
+/* Whether tasks of the root can go on, and nobody drives them. */
+bool lua_is_stranded(const lua_loop *loop);
 
 /* Steps the transport, and lets Lua see to what has become ready of event loops and alarms. May raise what
  * they raise. */

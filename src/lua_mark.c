@@ -112,6 +112,8 @@ int lua_mark_leave(lua_State *L) {
     return 0;
   m->left = true;
   m->counted = false;
+  if (m->drives != NULL)
+    run_queue_readmit(&m->drives->queue, &m->drives->later); /* for the next driver */
   if (m->waiter == &m->own)
     waiter_leave(m->waiter);
   else

@@ -61,7 +61,9 @@ static bool depends(lua_loop *loop, lua_task *task, lua_task *other) {
     }
     if (a->group->run)
       add_above(&above, a->group->parent);
-    add_below(&below, b->awaits_task);
+    /* what it has waited for once may be gone: only what it is linked to is there */
+    if (b->awaits_task != NULL && b->waiter.waits.in == &b->awaits_task->end.waiting)
+      add_below(&below, b->awaits_task);
     for (const lua_group *group = b->runs; group != NULL; group = group->outer)
       for (const chain_link *link = group->members.first; link != NULL; link = link->next)
         add_below(&below, link->of);

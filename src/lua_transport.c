@@ -25,7 +25,7 @@ transport *lua_open_transport(lua_State *L, lua_transport *h) {
     h->transport = transport_new();
     if (h->transport == NULL)
       luaL_error(L, "cannot make a transport: no memory or no file descriptor left");
-    transport_serve(h->transport, h->attended, h->root);
+    transport_serve(h->transport, h->attended, h->root, h->quiet);
   } else if (!transport_own(h->transport)) {
     luaL_error(L, "cannot make a transport after fork: no memory or no file descriptor left");
   }
@@ -38,10 +38,19 @@ static transport *check_transport(lua_State *L) {
   return lua_open_transport(L, luaL_checkudata(L, 1, TRANSPORT));
 }
 
+static void close_transport(void *userdata) {
+  lua_transport *h = userdata;
+  transport *t = h->transport;
+  h->transport = NULL;
+  h->closed = true;
+  transport_free(t);
+}
+
 lua_transport *lua_push_transport(lua_State *L) {
   lua_transport *h = lua_newuserdatauv(L, sizeof *h, 1);
   *h = (lua_transport){0};
   luaL_setmetatable(L, TRANSPORT);
+  lua_own(L, &h->owned, h, close_transport);
   lua_newtable(L);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "v");
@@ -60,10 +69,8 @@ static int core_transport(lua_State *L) {
 /* transport:close(), __gc, __close: idempotent; cancels what is under way. */
 static int transport_close(lua_State *L) {
   lua_transport *h = luaL_checkudata(L, 1, TRANSPORT);
-  transport *t = h->transport;
-  h->transport = NULL;
-  h->closed = true;
-  transport_free(t);
+  lua_disown(&h->owned);
+  close_transport(h);
   return 0;
 }
 

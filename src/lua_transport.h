@@ -10,6 +10,8 @@ typedef struct lua_transport {
   transport *transport; /* NULL: closed, or not made yet */
   bool closed;
   const run_queue *attended, *root; /* what transport_serve is told when it is made */
+  const bool *quiet;                /* likewise */
+  lua_owned owned;
 } lua_transport;
 
 /* Pushes a transport. Raises when memory runs out. */

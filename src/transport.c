@@ -40,6 +40,7 @@ struct transport {
   connections connections;
   handle_pool pool;
   const run_queue *attended, *root; /* see transport_serve; NULL: none */
+  const bool *quiet;
   transport *next_kept;             /* in the list `kept` */
 };
 
@@ -83,7 +84,7 @@ static bool is_wanted(const transport *t) {
   const run_queue *root = t->root;
   if (t->attended != NULL && run_queue_is_ready(t->attended))
     return true;
-  return root != NULL && !t->blocked && run_queue_is_ready(root) && root->drivers.first == NULL;
+  return root != NULL && !t->blocked && !*t->quiet && run_queue_is_ready(root) && root->drivers.first == NULL;
 }
 
 /* The descriptor's one timer: libcurl's, ours, and "something has ended" or is ready to be run. */
@@ -377,9 +378,10 @@ void transport_step(transport *t) {
   rearm(t);
 }
 
-void transport_serve(transport *t, const run_queue *attended, const run_queue *root) {
+void transport_serve(transport *t, const run_queue *attended, const run_queue *root, const bool *quiet) {
   t->attended = attended;
   t->root = root;
+  t->quiet = quiet;
   rearm(t);
 }
 

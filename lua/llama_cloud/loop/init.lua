@@ -94,6 +94,14 @@ function loop.dispatch()
   engine:dispatch()
 end
 
+-- What a host does when the descriptor is readable.
+local function on_readable()
+  loop.dispatch()
+  if engine:stranded() and not loop.drive_root() then
+    engine:leave_root()
+  end
+end
+
 -- The hosts that recognise their coroutines. A host is one of them from when the application has loaded its library.
 local function hosts()
   for i = 1, #recognisable do
@@ -135,7 +143,7 @@ local function watch_in(host, scope)
     watches[scope] = watch
   end
   if not watch.unwatch or watch.alive and not watch.alive() then
-    watch.unwatch, watch.alive = host.watch(transport:fd(), loop.dispatch, scope, watch.wanted)
+    watch.unwatch, watch.alive = host.watch(transport:fd(), on_readable, scope, watch.wanted)
   end
   return watch
 end
@@ -300,15 +308,18 @@ local given_at, begun_then = -math.huge, 0 -- when it was last given one to driv
 local given = setmetatable({}, { __mode = "v" }) -- [1]: that one's function, unless the host has dropped it
 
 --- Sees to it that the tasks outside of every group run: by a coroutine of the host; without one, step() runs them.
+---@return boolean driven
 function loop.drive_root()
   local now, begun = core.now(), engine:begun()
   if root:driven() or given[1] and begun == begun_then and now - given_at < PATIENCE then
-    return
+    return true
   end
   local driver = engine:root_driver()
   if loop.spawn_in_host(driver) then
     given[1], given_at, begun_then = driver, now, begun
+    return true
   end
+  return false
 end
 
 engine, transport, root = core.loop(PARK, {
