@@ -109,7 +109,8 @@ int luaopen_llama_cloud_core(lua_State *L) {
   lua_pushlightuserdata(L, NULL); /* the same value as cjson.null */
   lua_setfield(L, -2, "null");
   open_array(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, "llama_cloud.loaders"); /* the same for all who load this: base/later.lua */
+  luaL_getsubtable(L, LUA_REGISTRYINDEX,
+                   "llama_cloud.loaders"); /* the same for all who load this: base/later.lua */
   lua_setfield(L, -2, "loaders");
   lua_shown_open(L);
   lua_decoder_open(L);

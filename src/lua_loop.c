@@ -362,8 +362,9 @@ static int drive_root(lua_State *L) {
   return lua_wait(L, WAIT_LATER | WAIT_FOR_GROUP | RETURN_NOTHING);
 }
 
-/* loop:leave_root(): there is no event loop that could drive the root, and its tasks are left to step(): until that is called,
-   they do not make the descriptor readable, which would keep busy an event loop that cannot do anything about it. */
+/* loop:leave_root(): there is no event loop that could drive the root, and its tasks are left to step():
+   until that is called, they do not make the descriptor readable, which would keep busy an event loop that
+   cannot do anything about it. */
 static int loop_leave_root(lua_State *L) {
   lua_loop *loop = lua_check_loop(L, 1);
   loop->quiet = true;
@@ -418,13 +419,10 @@ static int loop_step(lua_State *L) {
 
 /* ---- registration ---- */
 
-static const luaL_Reg loop_methods[] = {{"await", loop_await},
-                                        {"wait_ready", loop_wait_ready},
-                                        {"dispatch", loop_dispatch},
-                                        {"root_driver", loop_root_driver},
-                                        {"begun", loop_begun}, {"leave_root", loop_leave_root},
-                                        {"step", loop_step},
-                                        {NULL, NULL}};
+static const luaL_Reg loop_methods[] = {{"await", loop_await},       {"wait_ready", loop_wait_ready},
+                                        {"dispatch", loop_dispatch}, {"root_driver", loop_root_driver},
+                                        {"begun", loop_begun},       {"leave_root", loop_leave_root},
+                                        {"step", loop_step},         {NULL, NULL}};
 
 /* core.loop(park, functions) -> loop, transport, root, tasks: makes the loop of a Lua state. park: what a
    generator yields for its caller to wait. functions, by name:

@@ -52,8 +52,8 @@ struct lua_task {
   event end;
   lua_group *group;
   lua_State *co;
-  lua_task *awaits_task;   /* what it waits for, while it is parked */
-  lua_group *runs;         /* the innermost of the groups that it runs to their ends */
+  lua_task *awaits_task; /* what it waits for, while it is parked */
+  lua_group *runs;       /* the innermost of the groups that it runs to their ends */
   lua_task *next_above, *next_below;
   unsigned above, below; /* the searches that have come by */
   int arguments;         /* on its stack, if it has not begun */

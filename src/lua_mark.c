@@ -175,6 +175,22 @@ static int loop_alarm(lua_State *L) {
   return 1;
 }
 
+/* alarm:close(): the alarm is not called, and its timer is over. Idempotent. */
+static int alarm_close(lua_State *L) {
+  const mark *m = luaL_checkudata(L, 1, MARK);
+  lua_settop(L, 1);
+  if (push_place(L, m->loop, &m->own) == LUA_TTABLE) {
+    lua_mark_leave(L);
+    lua_settop(L, 2);
+    if (lua_getfield(L, 2, "timer") == LUA_TUSERDATA) {
+      lua_getfield(L, 3, "close");
+      lua_insert(L, 3);
+      lua_call(L, 1, 0);
+    }
+  }
+  return 0;
+}
+
 static int alarm_done(lua_State *L) {
   const mark *m = luaL_checkudata(L, 1, MARK);
   lua_pushboolean(L, m->own.waits.in == NULL);
@@ -183,10 +199,13 @@ static int alarm_done(lua_State *L) {
 
 /* ---- registration ---- */
 
-const luaL_Reg lua_mark_of_loop[] = {
-    {"alarm", loop_alarm}, {"first", loop_first}, {"pass", loop_pass}, {"postpone", loop_postpone}, {NULL, NULL}};
+const luaL_Reg lua_mark_of_loop[] = {{"alarm", loop_alarm},
+                                     {"first", loop_first},
+                                     {"pass", loop_pass},
+                                     {"postpone", loop_postpone},
+                                     {NULL, NULL}};
 
-static const luaL_Reg mark_methods[] = {{"close", lua_mark_leave}, {"done", alarm_done}, {NULL, NULL}};
+static const luaL_Reg mark_methods[] = {{"close", alarm_close}, {"done", alarm_done}, {NULL, NULL}};
 
 static const luaL_Reg mark_metamethods[] = {
     {"__close", lua_mark_leave}, {"__gc", lua_mark_leave}, {NULL, NULL}};

@@ -41,7 +41,7 @@ struct transport {
   handle_pool pool;
   const run_queue *attended, *root; /* see transport_serve; NULL: none */
   const bool *quiet;
-  transport *next_kept;             /* in the list `kept` */
+  transport *next_kept; /* in the list `kept` */
 };
 
 /* ---- once per process ---- */

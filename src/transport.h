@@ -57,8 +57,8 @@ int transport_fd(transport *t);
 void transport_step(transport *t);
 
 /* Names two queues that make the descriptor readable too, while something is ready in them: `attended`,
-   always; `root`, while it has no driver and *quiet is false, except for transport_block. To be followed by transport_refresh
-   whenever something else than a token's end has changed them. NULL: no more. */
+   always; `root`, while it has no driver and *quiet is false, except for transport_block. To be followed by
+   transport_refresh whenever something else than a token's end has changed them. NULL: no more. */
 void transport_serve(transport *t, const run_queue *attended, const run_queue *root, const bool *quiet);
 
 /* Looks whether the descriptor has to be readable. */
