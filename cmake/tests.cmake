@@ -114,7 +114,7 @@ set(CLIENT_SPECS ${SPEC_FILES})
 list(FILTER CLIENT_SPECS INCLUDE REGEX "/spec/(client|resources|endpoint|http|loop)/")
 list(FILTER CLIENT_SPECS EXCLUDE REGEX
   "/(endpoint/(nearest|options)|http/(date|decision|fork|gate|headers|http2|log|retry|url))_spec[.]lua$")
-list(FILTER CLIENT_SPECS EXCLUDE REGEX "/loop/(blocking|fork|hooks|hosts|readable|shapes|step|wrap)_spec[.]lua$")
+list(FILTER CLIENT_SPECS EXCLUDE REGEX "/loop/(blocking|drivers|fork|hooks|hosts|readable|shapes|step|wrap)_spec[.]lua$")
 foreach(host group wrap cqueues luv)
   foreach(file IN LISTS CLIENT_SPECS)
     spec_name("${file}" name)
