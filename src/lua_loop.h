@@ -1,4 +1,5 @@
-/* What lua_loop.c (waiting) and lua_group.c (groups and tasks) know of each other.
+/* What lua_loop.c (waiting), lua_group.c and lua_task.c (groups and tasks) and lua_mark.c (who waits and is
+   no task) know of each other.
 
    There is one loop in a Lua state. All that is ready to run, and who waits for what, is in C structures
    (waiting.h) that are parts of userdata; so every change of them is one C call, in which no debug hook runs,
@@ -28,7 +29,7 @@ struct lua_loop {
   lua_transport *transport;
   bool quiet;      /* see loop:leave_root */
   unsigned begun;  /* how many coroutines of event loops have begun to drive the root */
-  unsigned search; /* the number of the last search of lua_group.c */
+  unsigned search; /* the number of the last search of lua_task.c */
 };
 
 struct lua_group {

@@ -93,8 +93,8 @@ token *transfer_new(const transfer_options *options);
    memory. */
 token *timer_new(double seconds);
 
-/* Starts an idle token, which `handle` refers to from then on; a timer's seconds count from here. False: no
-   memory, and the token is still idle and its maker's. */
+/* Starts an idle token, which `handle`, unless it is NULL, refers to from then on; a timer's seconds count
+   from here. False: no memory, and the token is still idle and its maker's. */
 bool transport_start(transport *t, token *k, token_handle *handle);
 
 /* Ends a token now, as cancelled; who waits for it is made ready. No effect on one that ended. */

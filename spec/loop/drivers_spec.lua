@@ -249,6 +249,37 @@ describe("an event loop", function()
     assert.equal(0, step())
   end)
 
+  it("is asked to watch again after an error right behind the end of a watch", function()
+    local ending = 0
+    local watching = host.watch
+    finally(function()
+      host.watch = watching
+    end)
+    host.watch = function(...)
+      local unwatch = watching(...)
+      return function()
+        unwatch()
+        ending = ending + 1
+        if ending == 1 then
+          error("right behind it", 0)
+        end
+      end
+    end
+    local _, failures = go_on(start(function()
+      sleep(0.005)
+    end))
+    assert.same({ "right behind it" }, failures)
+    assert.same(
+      {},
+      select(
+        2,
+        go_on(start(function()
+          sleep(0.005)
+        end))
+      )
+    )
+  end)
+
   it("of cqueues that has died holds up no other", function()
     llama_cloud.use_loop(nil)
     do

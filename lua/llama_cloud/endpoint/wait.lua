@@ -472,7 +472,7 @@ function polling.more_options(waiting)
   return { fields = not waiting.subject and "names" or nil }
 end
 
---- The methods of waiting, as endpoint.lua takes them: each with the number of its arguments before params, and what makes
+--- The methods of waiting, as waiting.lua takes them: each with the number of its arguments before params, and what makes
 --- something to run of its arguments.
 ---@param api table
 ---@return table<string, { ids: integer, options: table<string, string>, prepare: function }>

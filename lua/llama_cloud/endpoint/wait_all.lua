@@ -405,7 +405,7 @@ local function take_apart(ids)
   return subjects
 end
 
---- The method wait_all, as endpoint.lua takes it.
+--- The method wait_all, as waiting.lua takes it.
 ---@param api table the resource's own calls, and the declaration of waiting
 ---@return { ids: integer, prepare: function }
 function crowd.method(api)

@@ -7,7 +7,7 @@ local waiting = {}
 
 --- Tells the log of a call that has blocked the thread, once.
 ---@param state LlamaCloud.State
----@param held_up? string what stood still meanwhile, as loop.suspend returns it
+---@param held_up? string what stood still meanwhile, as loop.await returns it
 function waiting.tell_block(state, held_up)
   if held_up and not state.shared.warned then
     state.shared.warned = true

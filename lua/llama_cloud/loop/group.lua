@@ -1,5 +1,5 @@
---- Groups and tasks, which are the core's (src/lua_group.c): a group owns tasks, coroutines of ours; whoever waits for the
---- group runs them, in whatever host he lives, or blocking. Groups nest.
+--- Groups and tasks, which are the core's (src/lua_group.c, src/lua_task.c): a group owns tasks, coroutines of ours; whoever
+--- waits for the group runs them, in whatever host he lives, or blocking. Groups nest.
 
 local loop = require("llama_cloud.loop")
 

@@ -49,11 +49,14 @@ end
 ---@return number
 loop.now = core.now
 
--- Ends a watch that counts nobody any more, so that the host's own loop can end. Bears to be done twice.
+-- Ends a watch that counts nobody any more, so that the host's own loop can end. An error that comes between leaves it
+-- `ending`: then it is ended once more, and made anew, when it is needed next.
 local function unwatch(watch)
   if watch and watch.count == 0 and watch.unwatch then
+    watch.ending = true
     watch.unwatch()
     watch.unwatch = nil
+    watch.ending = false
   end
 end
 
@@ -136,11 +139,18 @@ end
 local function watch_in(host, scope)
   local watch = watches[scope]
   if not watch then
-    watch = { count = 0 } -- which the core counts
+    watch = { count = 0, ending = false } -- the core counts
     function watch.wanted()
       return watch.count > 0
     end
     watches[scope] = watch
+  end
+  if watch.ending then
+    if watch.unwatch then
+      watch.unwatch()
+      watch.unwatch = nil
+    end
+    watch.ending = false
   end
   if not watch.unwatch or watch.alive and not watch.alive() then
     watch.unwatch, watch.alive = host.watch(transport:fd(), on_readable, scope, watch.wanted)
