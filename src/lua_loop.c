@@ -276,6 +276,7 @@ static int go_on(lua_State *L, int status, lua_KContext context) {
   int how = (int)context;
   lua_loop *loop = lua_touserdata(L, SLOT_LOOP);
   lua_group *group = lua_touserdata(L, SLOT_GROUP);
+  bool suspended = status != LUA_OK;
   if (status != LUA_OK && status != LUA_YIELD)
     return leave_with_error(L); /* the event loop has raised it where the coroutine was parked */
   if (status != LUA_OK)
@@ -295,7 +296,8 @@ static int go_on(lua_State *L, int status, lua_KContext context) {
     if (has_ended(L, how))
       return give(L, how);
     if (drives && (how & WAIT_READY) != 0) {
-      if (run_queue_is_ready(&group->queue))
+      /* others go first: whoever asks has run the group for as long as it may */
+      if (suspended && run_queue_is_ready(&group->queue))
         return give(L, how);
     } else if (drives) {
       do {
@@ -309,6 +311,7 @@ static int go_on(lua_State *L, int status, lua_KContext context) {
     int returned = suspend(L, loop, group, how);
     if (returned >= 0)
       return returned;
+    suspended = true;
     come_back(L, loop);
   }
 }

@@ -175,9 +175,7 @@ static lua_page *to_page(lua_State *L, int index) {
 /* The page at index 1. */
 static lua_page *check_page(lua_State *L) {
   lua_page *page = to_page(L, 1);
-  if (page == NULL)
-    luaL_typeerror(L, 1, PAGE);
-  return page;
+  return page != NULL ? page : luaL_checkudata(L, 1, PAGE); /* which raises */
 }
 
 /* The page at index 1. Raises for a closed one. */

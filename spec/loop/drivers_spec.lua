@@ -60,6 +60,26 @@ describe("a generator that runs a group", function()
   end)
 end)
 
+describe("a generator whose group is never without something to do", function()
+  it("lets others go on", function()
+    run(function()
+      local done = false
+      spawn(function()
+        sleep(0.02)
+        done = true
+      end)
+      wrap(function()
+        run(function()
+          while not done do
+            coroutine.yield()
+          end
+        end)
+      end)()
+      assert.is_true(done)
+    end)
+  end)
+end)
+
 describe("a driver that leaves", function()
   it("leaves no task behind that has let others go first", function()
     local done = false
