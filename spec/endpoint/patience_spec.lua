@@ -24,10 +24,7 @@ local batches = waiting.resources[1]
 
 -- A client of a port that nobody listens at.
 local function unreachable(options)
-  local s = server.start { { body = "{}" } }
-  local url = s:url()
-  s:stop()
-  return support.client(url, options)
+  return support.client("http://127.0.0.1:1", options) -- where nobody listens, and no other test ever will
 end
 
 -- A client that can never send anything: the file of certificates that it is to trust is missing.
