@@ -26,6 +26,21 @@ void chain_prepend(chain *c, chain_link *link);
 /* Takes a link out of whatever chain it is in; no effect if that is none. */
 void chain_remove(chain_link *link);
 
+/* Takes out the first member and returns it; NULL if there is none. */
+static inline void *chain_take(chain *c) {
+  chain_link *link = c->first;
+  if (link == NULL)
+    return NULL;
+  c->first = link->next;
+  if (c->first != NULL)
+    c->first->prev = NULL;
+  else
+    c->last = NULL;
+  link->next = NULL;
+  link->in = NULL;
+  return link->of;
+}
+
 /* The first member, or NULL. */
 static inline void *chain_first(const chain *c) { return c->first != NULL ? c->first->of : NULL; }
 

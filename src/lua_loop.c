@@ -115,7 +115,8 @@ static void wait_or_go_on(lua_State *L, waiter *w, const lua_group *group, int h
    its handler is called. */
 static void block(lua_State *L, lua_loop *loop, lua_group *group, int how) {
   for (;;) {
-    transport *t = lua_open_transport(L, loop->transport);
+    transport *t;
+    lua_open_transport(L, loop->transport); /* there is something to block in from now on */
     lua_dispatch(L, loop);
     if (has_ended(L, how))
       return;

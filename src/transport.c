@@ -269,7 +269,7 @@ void transport_free(transport *t) {
     return;
   t->attended = t->root = NULL;
   t->limit = 0; /* nothing that is queued begins any more */
-  for (token *k; (k = chain_first(&t->all)) != NULL;)
+  for (token *k; (k = chain_take(&t->all)) != NULL;)
     abandon(t, k);
   handle_pool_free(&t->pool);
   connections_free(&t->connections);

@@ -63,12 +63,7 @@ void event_happen(event *e) {
     waiter_wake(w);
 }
 
-waiter *run_queue_take(run_queue *q) {
-  waiter *w = chain_first(&q->ready);
-  if (w != NULL)
-    chain_remove(&w->ready);
-  return w;
-}
+waiter *run_queue_take(run_queue *q) { return chain_take(&q->ready); }
 
 void run_queue_readmit(run_queue *to, chain *from) {
   waiter *w;
