@@ -11,6 +11,20 @@ int lua_out_of_memory(lua_State *L) {
   return lua_error(L);
 }
 
+void lua_make_class(lua_State *L, const char *name, const luaL_Reg *metamethods,
+                    const luaL_Reg *const *methods) {
+  luaL_newmetatable(L, name);
+  if (metamethods != NULL)
+    luaL_setfuncs(L, metamethods, 0);
+  lua_newtable(L);
+  for (; *methods != NULL; methods++)
+    luaL_setfuncs(L, *methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+}
+
 /* ---- what is released when the Lua state is closed ---- */
 
 typedef struct owner {

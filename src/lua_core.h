@@ -22,6 +22,12 @@
 /* Raises what Lua raises when it runs out of memory itself. Does not return. */
 int lua_out_of_memory(lua_State *L);
 
+/* Registers a class: the metatable `name`, with metamethods (or NULL), and methods from a list of sets that
+   ends with NULL. getmetatable gives false for its objects, for a finalizer that is called by hand would free
+   what is in use. Stack as before. Raises when memory runs out. */
+void lua_make_class(lua_State *L, const char *name, const luaL_Reg *metamethods,
+                    const luaL_Reg *const *methods);
+
 /* Part of a userdata that owns memory which is not Lua's. What is made while the Lua state is closed is never
    finalized; so whatever is still owned is released with the last of the core's finalizers. */
 typedef struct lua_owned {

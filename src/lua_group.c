@@ -33,7 +33,8 @@ bool lua_is_inside(const lua_loop *loop, const lua_group *group) {
 
 /* Pushes a task that has not ended. Raises without memory for a larger stack. */
 static void push_task(lua_State *L, const lua_loop *loop, const lua_task *task) {
-  luaL_checkstack(task->co, 1, NULL);
+  if (!lua_checkstack(task->co, 1)) /* luaL_checkstack would raise in that coroutine */
+    lua_out_of_memory(L);
   lua_push_kept(L, loop, KEPT_TASKS);
   lua_pushthread(task->co);
   lua_xmove(task->co, L, 1);
@@ -145,10 +146,10 @@ bool lua_task_is_running(const lua_task *task) {
 
 /* Makes a task of the `n` values on top of the stack, a function and its arguments, and pushes it in their
  * place. */
-static lua_task *spawn(lua_State *L, int group_index, int n) {
+static void spawn(lua_State *L, int group_index, int n) {
   lua_group *group = lua_touserdata(L, group_index);
   lua_task *task = lua_newuserdatauv(L, sizeof *task, 4);
-  *task = (lua_task){.group = group, .state = TASK_DONE, .arguments = n - 1};
+  *task = (lua_task){.group = group, .state = TASK_DONE, .count = n - 1};
   waiter_init(&task->waiter, &group->queue);
   task->member.of = task;
   luaL_setmetatable(L, LUA_TASK);
@@ -175,7 +176,6 @@ static lua_task *spawn(lua_State *L, int group_index, int n) {
   group->live++;
   waiter_wake(&task->waiter);
   lua_loop_refresh(group->loop);
-  return task;
 }
 
 /* group:spawn(f, ...) -> task: starts a task, which runs when the group is driven. */
@@ -202,7 +202,7 @@ static int pack(lua_State *L) {
    error on top of the stack instead. */
 static bool keep_values(lua_State *L, int index, int n) {
   lua_task *task = lua_touserdata(L, index);
-  task->arguments = n;
+  task->count = n;
   if (n == 0)
     return true;
   if (!lua_checkstack(L, n + 1)) {
@@ -214,7 +214,7 @@ static bool keep_values(lua_State *L, int index, int n) {
     lua_xmove(task->co, L, n);
     if (lua_pcall(L, n, 1, 0) != LUA_OK)
       return false;
-    task->arguments = LUA_TASK_MANY;
+    task->count = LUA_TASK_MANY;
   } else {
     lua_xmove(task->co, L, 1);
   }
@@ -271,7 +271,7 @@ static bool take_note(lua_State *L, lua_task *task, int status, int n) {
       finish(L, index, TASK_DONE);
       return true;
     }
-  } else if (lua_checkstack(L, 1)) {
+  } else {
     lua_xmove(task->co, L, 1);
   }
   return !fail(L, index);
@@ -292,7 +292,7 @@ bool lua_group_turn(lua_State *L, int index, int64_t deadline) {
     lua_remove(L, -2);
     run_queue_take(&group->queue);
     if (!lua_task_is_running(task)) {
-      int arguments = task->begun ? 0 : task->arguments;
+      int arguments = task->begun ? 0 : task->count;
       task->begun = true;
       task->parked = false;
       task->waiter.awake = true;
@@ -490,6 +490,8 @@ static const luaL_Reg group_methods[] = {
     {"live", group_live},     {"raise", group_raise},   {"failed", group_failed},
     {"driven", group_driven}, {"notify", group_notify}, {NULL, NULL}};
 
+static const luaL_Reg group_metamethods[] = {{"__close", group_close}, {"__gc", group_gc}, {NULL, NULL}};
+
 const luaL_Reg lua_group_of_loop[] = {{"run", loop_run},
                                       {"group", loop_group},
                                       {"current", loop_current},
@@ -499,15 +501,6 @@ const luaL_Reg lua_group_of_loop[] = {{"run", loop_run},
                                       {NULL, NULL}};
 
 void lua_group_open(lua_State *L) {
-  luaL_newmetatable(L, LUA_GROUP);
-  lua_pushcfunction(L, group_close);
-  lua_setfield(L, -2, "__close");
-  lua_pushcfunction(L, group_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_newtable(L);
-  luaL_setfuncs(L, group_methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable"); /* finalizers are the collector's alone */
-  lua_pop(L, 1);
+  static const luaL_Reg *const methods[] = {group_methods, NULL};
+  lua_make_class(L, LUA_GROUP, group_metamethods, methods);
 }

@@ -402,8 +402,7 @@ static int loop_dispatch(lua_State *L) {
 static int loop_step(lua_State *L) {
   lua_loop *loop = lua_check_loop(L, 1);
   lua_group *root = loop->root;
-  lua_Number budget = luaL_optnumber(L, 2, HUGE_VAL);
-  int64_t deadline = budget < 1e9 ? poller_now() + (int64_t)(budget * 1e9) : POLLER_NEVER;
+  int64_t deadline = transport_due(luaL_optnumber(L, 2, HUGE_VAL));
   lua_settop(L, 1);
   lua_push_kept(L, loop, KEPT_ROOT);
   loop->quiet = false;
@@ -487,13 +486,8 @@ static int core_loop(lua_State *L) {
 }
 
 void lua_loop_open(lua_State *L) {
-  luaL_newmetatable(L, LOOP);
-  lua_newtable(L);
-  luaL_setfuncs(L, loop_methods, 0);
-  luaL_setfuncs(L, lua_mark_of_loop, 0);
-  luaL_setfuncs(L, lua_group_of_loop, 0);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  static const luaL_Reg *const methods[] = {loop_methods, lua_mark_of_loop, lua_group_of_loop, NULL};
+  lua_make_class(L, LOOP, NULL, methods);
   lua_mark_open(L);
   lua_group_open(L);
   lua_task_open(L);

@@ -57,7 +57,7 @@ struct lua_task {
   lua_group *runs;       /* the innermost of the groups that it runs to their ends */
   lua_task *next_above, *next_below;
   unsigned above, below; /* the searches that have come by */
-  int arguments;         /* on its stack, if it has not begun */
+  int count;             /* of the arguments on its stack, until it begins; of its results, when it is done */
   lua_task_state state;
   bool begun, parked, ending, cancelling, observed;
 };
@@ -181,7 +181,7 @@ enum {
   TASK_FRAMES /* where it has failed */
 };
 
-#define LUA_TASK_MANY (-1) /* as `arguments` of a task that is done: its values are in an array */
+#define LUA_TASK_MANY (-1) /* as `count` of a task that is done: several results, in an array */
 
 /* Registers the class of tasks. */
 void lua_task_open(lua_State *L);

@@ -6,19 +6,15 @@
 
 /* ---- places in event loops ---- */
 
-/* Adds to the count of the watch of the place at a stack index, a table; returns the new count, 0 where there
-   is none. The stack is left as before. Needs no memory. */
-lua_Integer lua_mark_count(lua_State *L, int place, lua_Integer more) {
-  lua_Integer count = 0;
+/* As lua_mark.h says. */
+void lua_mark_count(lua_State *L, int place, lua_Integer more) {
   if (lua_getfield(L, place, "watch") == LUA_TTABLE) {
     lua_getfield(L, -1, "count");
-    count = lua_tointeger(L, -1) + more;
+    lua_pushinteger(L, lua_tointeger(L, -1) + more);
+    lua_setfield(L, -3, "count");
     lua_pop(L, 1);
-    lua_pushinteger(L, count);
-    lua_setfield(L, -2, "count");
   }
   lua_pop(L, 1);
-  return count;
 }
 
 /* Pushes the place of a waiter that Lua is to see to, or nil. */
@@ -93,7 +89,7 @@ static int loop_pass(lua_State *L) {
 /* ---- marks ---- */
 
 /* Pushes a mark that waits for nothing. */
-static mark *lua_push_mark(lua_State *L, lua_loop *loop) {
+static mark *push_mark(lua_State *L, lua_loop *loop) {
   mark *m = lua_newuserdatauv(L, sizeof *m, 3);
   *m = (mark){.loop = loop};
   waiter_init(&m->own, &loop->attended);
@@ -138,7 +134,7 @@ int lua_mark_leave(lua_State *L) {
 
 /* Puts a mark into SLOT_MARK, to be closed. */
 mark *lua_mark_enter(lua_State *L, lua_loop *loop) {
-  mark *m = lua_push_mark(L, loop);
+  mark *m = push_mark(L, loop);
   lua_pushvalue(L, SLOT_WHAT);
   lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, SLOT_GROUP);
@@ -156,7 +152,7 @@ static int loop_alarm(lua_State *L) {
   token_handle *timer = lua_check_token(L, 2);
   mark *m;
   lua_settop(L, 3);
-  m = lua_push_mark(L, loop);
+  m = push_mark(L, loop);
   lua_push_kept(L, loop, KEPT_PARKED);
   lua_createtable(L, 0, 3);
   lua_pushvalue(L, 3);
@@ -211,12 +207,6 @@ static const luaL_Reg mark_metamethods[] = {
     {"__close", lua_mark_leave}, {"__gc", lua_mark_leave}, {NULL, NULL}};
 
 void lua_mark_open(lua_State *L) {
-  luaL_newmetatable(L, MARK);
-  luaL_setfuncs(L, mark_metamethods, 0);
-  lua_newtable(L);
-  luaL_setfuncs(L, mark_methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable"); /* __gc is the collector's alone */
-  lua_pop(L, 1);
+  static const luaL_Reg *const methods[] = {mark_methods, NULL};
+  lua_make_class(L, MARK, mark_metamethods, methods);
 }

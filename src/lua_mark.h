@@ -22,9 +22,9 @@ mark *lua_mark_enter(lua_State *L, lua_loop *loop);
 /* __close and __gc of a mark: takes it out of everything. Idempotent. */
 int lua_mark_leave(lua_State *L);
 
-/* Adds to the count of the watch of the place at a stack index, a table; returns the new count, 0 where there
-   is none. The stack is left as before. Needs no memory. */
-lua_Integer lua_mark_count(lua_State *L, int place, lua_Integer more);
+/* Adds to the count of the watch of the place at a stack index, a table; no effect where it has none. The
+   stack is left as before. Needs no memory. */
+void lua_mark_count(lua_State *L, int place, lua_Integer more);
 
 /* Registers the class. */
 void lua_mark_open(lua_State *L);

@@ -83,9 +83,9 @@ int lua_push_result(lua_State *L, int index) {
     lua_pushnil(L);
     lua_getiuservalue(L, index, TASK_VALUE);
     return 2;
-  } else if (task->arguments != LUA_TASK_MANY) {
+  } else if (task->count != LUA_TASK_MANY) {
     lua_getiuservalue(L, index, TASK_VALUE);
-    return task->arguments;
+    return task->count;
   }
   lua_getiuservalue(L, index, TASK_VALUE);
   lua_getfield(L, -1, "n");
@@ -168,16 +168,9 @@ static int task_gc(lua_State *L) {
 static const luaL_Reg task_methods[] = {
     {"result", task_result}, {"cancel", task_cancel}, {"status", task_status}, {NULL, NULL}};
 
+static const luaL_Reg task_metamethods[] = {{"__gc", task_gc}, {"__tostring", task_tostring}, {NULL, NULL}};
+
 void lua_task_open(lua_State *L) {
-  luaL_newmetatable(L, LUA_TASK);
-  lua_pushcfunction(L, task_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, task_tostring);
-  lua_setfield(L, -2, "__tostring");
-  lua_newtable(L);
-  luaL_setfuncs(L, task_methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable"); /* finalizers are the collector's alone */
-  lua_pop(L, 1);
+  static const luaL_Reg *const methods[] = {task_methods, NULL};
+  lua_make_class(L, LUA_TASK, task_metamethods, methods);
 }

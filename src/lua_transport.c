@@ -438,26 +438,13 @@ static const luaL_Reg transfer_methods[] = {{"outcome", transfer_l_outcome}, {"s
 static const luaL_Reg token_metamethods[] = {
     {"__gc", token_gc}, {"__close", token_close}, {"__tostring", token_tostring}, {NULL, NULL}};
 
-/* Registers a metatable with up to two sets of methods. Stack as before. */
-static void make_class(lua_State *L, const char *name, const luaL_Reg *metamethods, const luaL_Reg *methods,
-                       const luaL_Reg *more) {
-  luaL_newmetatable(L, name);
-  luaL_setfuncs(L, metamethods, 0);
-  lua_newtable(L);
-  if (methods != NULL)
-    luaL_setfuncs(L, methods, 0);
-  if (more != NULL)
-    luaL_setfuncs(L, more, 0);
-  lua_setfield(L, -2, "__index");
-  lua_pushboolean(L, 0); /* what getmetatable gives: a finalizer called by hand would free what is pinned */
-  lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 1);
-}
-
 void lua_transport_open(lua_State *L) {
-  make_class(L, TRANSPORT, transport_metamethods, transport_methods, NULL);
-  make_class(L, TRANSFER, token_metamethods, token_methods, transfer_methods);
-  make_class(L, TIMER, token_metamethods, token_methods, NULL);
+  static const luaL_Reg *const of_transport[] = {transport_methods, NULL};
+  static const luaL_Reg *const of_transfer[] = {token_methods, transfer_methods, NULL};
+  static const luaL_Reg *const of_timer[] = {token_methods, NULL};
+  lua_make_class(L, TRANSPORT, transport_metamethods, of_transport);
+  lua_make_class(L, TRANSFER, token_metamethods, of_transfer);
+  lua_make_class(L, TIMER, token_metamethods, of_timer);
   luaL_setfuncs(L, core_functions, 0);
   lua_pushfstring(L, "libcurl/%s", transport_version());
   lua_setfield(L, -2, "curl_version");

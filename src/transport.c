@@ -69,8 +69,7 @@ static bool is_parents(const transport *t) { return t->generation != fork_genera
 
 /* ---- times ---- */
 
-/* The monotonic time that lies seconds ahead; POLLER_NEVER for one that is out of reach. */
-static int64_t due_in(double seconds) {
+int64_t transport_due(double seconds) {
   int64_t now = poller_now();
   if (!(seconds > 0))
     return now;
@@ -242,8 +241,8 @@ transport *transport_new(void) {
   return t;
 }
 
-/* Frees a token of a transport that is being freed, and takes it from its handle; one whose result is being
-   read it leaves to the handle, as cancelled. */
+/* Frees a token that was taken out of a transport, which is being freed, and takes it from its handle; one
+   whose result is being read it leaves to the handle, as cancelled. */
 static void abandon(transport *t, token *k) {
   token_handle *handle = k->handle;
   if (handle == NULL || handle->pinned == 0) {
@@ -256,7 +255,6 @@ static void abandon(transport *t, token *k) {
     detach(k);
     t->pending--;
   }
-  chain_remove(&k->all);
   event_happen(&k->end);
   k->state = TOKEN_TAKEN;
   k->owner = NULL;
@@ -404,7 +402,9 @@ token *transport_next(transport *t) {
 
 bool transport_has_finished(const transport *t) { return t->finished.first != NULL; }
 
-int transport_wait(const transport *t, double seconds) { return poller_wait(t->poller, due_in(seconds)); }
+int transport_wait(const transport *t, double seconds) {
+  return poller_wait(t->poller, transport_due(seconds));
+}
 
 int transport_block(transport *t) {
   int result;
@@ -461,7 +461,7 @@ token *timer_new(double seconds) {
 
 bool transport_start(transport *t, token *k, token_handle *handle) {
   double seconds = k->is_transfer ? ((transfer *)k)->deadline : ((timer *)k)->seconds;
-  k->timed.due = seconds < HUGE_VAL ? due_in(seconds) : POLLER_NEVER;
+  k->timed.due = seconds < HUGE_VAL ? transport_due(seconds) : POLLER_NEVER;
   if (k->timed.due != POLLER_NEVER || !k->is_transfer) {
     if (!timers_insert(&t->timers, &k->timed))
       return false;

@@ -71,6 +71,10 @@ token *transport_next(transport *t);
 /* Whether transport_next would return a token. */
 bool transport_has_finished(const transport *t);
 
+/* The monotonic time, in nanoseconds, that lies seconds ahead: now for 0 or less, and for NaN; POLLER_NEVER
+   for one that is out of reach. */
+int64_t transport_due(double seconds);
+
 /* Blocks until there is something to do: 1; until seconds have passed: 0; until a signal arrives: -1. */
 int transport_wait(const transport *t, double seconds);
 

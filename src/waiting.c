@@ -2,6 +2,11 @@
 
 #include <stddef.h>
 
+/* The queue that a chain is the drivers of. */
+static run_queue *driven(chain *drivers) {
+  return (run_queue *)(void *)((char *)drivers - offsetof(run_queue, drivers));
+}
+
 /* Sees to it that somebody runs what is ready: the first driver is awake. */
 static void announce(run_queue *q) {
   waiter *driver = chain_first(&q->drivers);
@@ -21,11 +26,8 @@ void waiter_wait(waiter *w, event *e) {
     return;
   if (e != NULL)
     chain_append(&e->waiting, &w->waits);
-  if (w->drives.in != NULL) {
-    /* `drivers` is a part of the queue that it drives */
-    run_queue *driven = (run_queue *)(void *)((char *)w->drives.in - offsetof(run_queue, drivers));
-    announce(driven);
-  }
+  if (w->drives.in != NULL)
+    announce(driven(w->drives.in));
 }
 
 void waiter_drive(waiter *w, run_queue *q) {
@@ -47,7 +49,7 @@ void waiter_resign(waiter *w) {
   chain *drivers = w->drives.in;
   chain_remove(&w->drives);
   if (drivers != NULL)
-    announce((run_queue *)(void *)((char *)drivers - offsetof(run_queue, drivers)));
+    announce(driven(drivers));
 }
 
 void waiter_leave(waiter *w) {

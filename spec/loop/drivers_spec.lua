@@ -253,9 +253,6 @@ describe("an event loop", function()
       sleep(0.02)
       sleep(0.01)
     end)
-    local co = coroutine.create(function() end)
-    coroutine.resume(co)
-    go_on(co) -- no turn at all
     local batch = ready
     ready = {}
     for _, one in ipairs(batch) do

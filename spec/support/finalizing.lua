@@ -4,6 +4,7 @@
 --   require("spec.support.finalizing").run("get", "uses", url, 1)
 
 local collector = require("spec.support.collector")
+local leftovers = require("spec.support.leftovers")
 local llama_cloud = require("llama_cloud")
 local process = require("spec.support.process")
 local support = require("spec.support.client")
@@ -218,19 +219,6 @@ local function aftermath()
   return "the descriptor is readable though nothing is left"
 end
 
-local function descriptors()
-  local n = 0
-  for _ in require("lfs").dir("/proc/self/fd") do
-    n = n + 1
-  end
-  return n
-end
-
-local function collect()
-  collectgarbage()
-  collectgarbage()
-end
-
 --- The names of the calls.
 ---@return string[]
 function finalizing.names()
@@ -256,7 +244,7 @@ function finalizing.run(name, way, url, stride)
   client, under_way = support.client(url), {}
   local expected = assert(call())
   local failed, runs = 0, 0
-  local open, memory
+  local before
   for n = 1, MOST_ALLOCATIONS, stride do
     if way == "ends" then
       client = support.client(url)
@@ -273,22 +261,13 @@ function finalizing.run(name, way, url, stride)
     end
     runs = runs + 1
     if runs == 20 then
-      collect()
-      open, memory = descriptors(), collectgarbage("count")
+      before = leftovers.count()
     end
   end
   client:close()
   client, under_way = nil, nil
-  collect()
-  if failed == 0 and runs > 40 then
-    if descriptors() > open + 4 then -- connections are kept, more or fewer of them
-      failed = 1
-      print(("%d descriptors are open, and there were %d"):format(descriptors(), open))
-    end
-    if collectgarbage("count") > memory + 200 then
-      failed = 1
-      print(("%.0f kB of memory more than before"):format(collectgarbage("count") - memory))
-    end
+  if failed == 0 and runs > 40 and leftovers.has_more(before) then
+    failed = 1
   end
   probe.guard(0)
   print(("%d runs"):format(runs))

@@ -3,6 +3,7 @@
 --
 --   require("spec.support.struck").run("run", "cqueues", url, 3000)
 
+local leftovers = require("spec.support.leftovers")
 local llama_cloud = require("llama_cloud")
 local process = require("spec.support.process")
 local support = require("spec.support.client")
@@ -336,14 +337,6 @@ local function call_again(record, with_requests)
   end
 end
 
-local function descriptors()
-  local n = 0
-  for _ in require("lfs").dir("/proc/self/fd") do
-    n = n + 1
-  end
-  return n
-end
-
 --- The names of the programs that run in a host.
 ---@param host string
 ---@return string[]
@@ -370,7 +363,7 @@ function struck.run(name, host, url, most, stride)
   local program, failed, runs = programs[name], 0, 0
   local with_requests = not program.outside and name ~= "run"
   client = support.client(url)
-  local open, memory
+  local before
   for n = 1 - stride, most, stride do -- the first one is not struck: it makes what is made once
     probe.guard(SECONDS, ("struck at %d"):format(n))
     local record, place, thread = run_once(program, host, n)
@@ -385,24 +378,13 @@ function struck.run(name, host, url, most, stride)
     end
     runs = runs + 1
     if runs == 100 then
-      collectgarbage()
-      collectgarbage()
-      open, memory = descriptors(), collectgarbage("count")
+      before = leftovers.count()
     end
   end
   client:close()
   client = nil
-  collectgarbage()
-  collectgarbage()
-  if failed == 0 and runs > 200 then
-    if descriptors() > open + 4 then -- connections are kept, more or fewer of them
-      failed = 1
-      print(("%d descriptors are open, and there were %d"):format(descriptors(), open))
-    end
-    if collectgarbage("count") > memory + 200 then
-      failed = 1
-      print(("%.0f kB of memory more than before"):format(collectgarbage("count") - memory))
-    end
+  if failed == 0 and runs > 200 and leftovers.has_more(before) then
+    failed = 1
   end
   probe.guard(0)
   print(("%d runs"):format(runs))

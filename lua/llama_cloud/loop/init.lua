@@ -2,8 +2,8 @@
 --- what they need.
 ---
 --- A waiter is parked where it lives: as a task of a group (group.lua), as a coroutine of somebody's event loop (a host,
---- loop/*.lua), or, where it cannot be suspended, by blocking the thread. Whoever steps the transport marks the waiters
---- of what has ended; none is ever resumed from there.
+--- loop/*.lua), or, where it cannot be suspended, by blocking the thread. The core makes ready who waits for what has ended;
+--- hosts are told here, and resume their coroutines themselves.
 
 local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
@@ -30,7 +30,7 @@ local loop = {}
 
 local weak_keys = { __mode = "k" }
 local wrapped = setmetatable({}, weak_keys) -- coroutine of loop.wrap -> true while it runs
-local watches = setmetatable({}, weak_keys) -- scope -> { count, unwatch, alive }
+local watches = setmetatable({}, weak_keys) -- scope -> what watches there
 local chosen -- the host of use_loop
 local recognisable = { "cqueues", "copas" } -- these say themselves which coroutines are theirs
 local recognised = {} -- those of them that the application has loaded
