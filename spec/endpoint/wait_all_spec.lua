@@ -181,21 +181,31 @@ for _, resource in ipairs(waiting.resources) do
       assert.equal(1, slow)
     end)
 
-    it("calls on_poll each time that one is seen", function()
-      local held = items(3, { ends = 3 })
-      local s <close>, client = service(resource, held)
-      local seen = { ["id-1"] = "", ["id-2"] = "", ["id-3"] = "" }
-      local options = quick {
-        on_poll = function(batch, ...)
-          assert.equal(0, select("#", ...))
-          seen[batch.id] = seen[batch.id] .. " " .. batch.status
-        end,
-      }
-      assert.equal(3, #collect(of(client):wait_all({ "id-1", "id-2", "id-3" }, nil, options)))
-      local expected = (" %s %s %s"):format(resource.running, resource.running, resource.completed)
-      assert.same({ ["id-1"] = expected, ["id-2"] = expected, ["id-3"] = expected }, seen)
-      assert.is_true(s:count() > 0)
-    end)
+    -- The service counts how often it has shown each. A list may show one that is being got by itself at the moment, and that
+    -- is not looked for in it; so where it is told exactly how often each is seen, the list does not show them.
+    for _, hidden in ipairs { true, false } do
+      it("calls on_poll each time that one is seen" .. (hidden and "" or ", in a list, too"), function()
+        local s <close>, client = service(resource, items(3, { ends = 3, hidden = hidden }))
+        local seen = { ["id-1"] = {}, ["id-2"] = {}, ["id-3"] = {} }
+        local options = quick {
+          on_poll = function(batch, ...)
+            assert.equal(0, select("#", ...))
+            table.insert(seen[batch.id], batch.status)
+          end,
+        }
+        assert.equal(3, #collect(of(client):wait_all({ "id-1", "id-2", "id-3" }, nil, options)))
+        for id, statuses in pairs(seen) do
+          assert.equal(resource.completed, table.remove(statuses), id)
+          for _, status in ipairs(statuses) do
+            assert.equal(resource.running, status, id)
+          end
+          if hidden then
+            assert.equal(2, #statuses, id)
+          end
+        end
+        assert.is_true(s:count() > 0)
+      end)
+    end
 
     it("delivers what has ended before it raises what on_poll raised, and has ended then", function()
       for _, given in ipairs { { "id-1", "id-2", "id-3" }, created(resource, items(3)) } do
