@@ -149,8 +149,11 @@ typedef struct sink {
 static bool add(void *user, const char *data, size_t length) {
   receiving *r = ((sink *)user)->receiving;
   fault *wrong = ((sink *)user)->wrong;
-  if (r->to_output)
+  if (r->to_output) {
+    if (r->ranged && receiving_received(r) + (int64_t)length > r->last + 1 && r->decoding == NULL)
+      return refuse_range(r, wrong);
     return output_write(r->output, data, length, wrong);
+  }
   if (length > r->most - r->body.length)
     fault_note(wrong, OUTCOME_TOO_LARGE, BODY_TOO_LARGE);
   else if (!buffer_append(&r->body, data, length))
