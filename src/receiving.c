@@ -37,13 +37,13 @@ static const char *value_of(const char *line, size_t *length, const char *name) 
   return line + skip;
 }
 
-/* Takes the digits at the front of a text. False: there are none, or too many. */
+/* Takes the digits at the front of a text, 18 at most. False: there are none. */
 static bool take_number(const char **text, const char *end, int64_t *number) {
   const char *begin = *text;
   *number = 0;
-  for (; *text < end && **text >= '0' && **text <= '9'; (*text)++)
+  for (; *text < end && *text - begin < 18 && **text >= '0' && **text <= '9'; (*text)++)
     *number = *number * 10 + (**text - '0');
-  return *text > begin && *text - begin <= 18;
+  return *text > begin;
 }
 
 static bool take_char(const char **text, const char *end, char c) {

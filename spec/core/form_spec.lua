@@ -115,7 +115,7 @@ describe("a form", function()
           file[source] = source == "data" and bytes or room:write("b", bytes)
           local form = core.form { file = file }
           for _ = 1, 2 do -- any number of times
-            local transfer = support.finish(t, t:start(post(form)))
+            local transfer = support.finish(t, t:start(post(form, { repeatable = true })))
             assert.equal("response", (transfer:outcome()))
             assert.is_true(transfer:sent())
             assert.is_true(seen(s:requests()[s:count()]) == expected({}, file, bytes))
@@ -447,11 +447,14 @@ describe("a form", function()
   describe("is answered before it is out", function()
     local ANSWER = [[
       local text = '{"detail":"no"}'
-      connection:raw("HTTP/1.1 413 No\r\nContent-Type: application/json\r\nContent-Length: 15\r\n" .. args.more .. "\r\n" .. text)]]
+      connection:raw("HTTP/1.1 413 No\r\nContent-Length: 15\r\n" .. args.more .. "\r\n" .. text)
+    ]]
     for name, script in pairs {
       ["by a server that goes on reading"] = "while connection:receive() do end",
-      ["by a server that reads no more, and closes later"] = "connection:sleep(0.2)",
-      ["by a server that closes its side, and reads on"] = 'connection.socket:shutdown("w") while connection:receive() do end',
+      ["by a server that reads no more, and closes later"] = "connection:sleep(0.1)",
+      ["by a server that closes its side, and reads on"] = [[
+        connection.socket:shutdown("w")
+        while connection:receive() do end]],
     } do
       for _, more in ipairs { "", "Connection: close\r\n" } do
         it(name .. (more ~= "" and ", and says so" or ""), function()

@@ -165,7 +165,8 @@ describe("an output", function()
     end)
 
     it("nothing of an encoded one that is not whole", function()
-      for path, kind in pairs { ["/gzip-cut"] = "connection", ["/gzip-short"] = "connection", ["/unknown"] = "encoding" } do
+      local kinds = { ["/gzip-cut"] = "connection", ["/gzip-short"] = "connection", ["/unknown"] = "encoding" }
+      for path, kind in pairs(kinds) do
         local output, transfer = fetch(path)
         assert.equal(kind, (transfer:outcome()))
         assert.equal(0, output:received())
