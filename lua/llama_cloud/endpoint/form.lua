@@ -67,7 +67,7 @@ end
 local function sent_name(given)
   local name = (given.name or given.path):match("[^/\\]*$")
   if name == "" or name == "." or name == ".." then
-    return nil, ("no file name in %s: give 'name'"):format(text.quote(given.name or given.path))
+    return nil, ("there is no file name in %s"):format(text.quote(given.name or given.path))
   elseif name:find("\0", 1, true) then
     return nil, "the name contains a NUL"
   end
@@ -207,10 +207,10 @@ function form.write(declared, params, extra)
   if not parts then
     return nil, problem --[[@as string]]
   end
-  local parameter, file = declared.file.name, nil
-  file, problem = described(parameter, params[parameter], declared.file.wire)
+  local parameter = declared.file.name
+  local file, misfits = described(parameter, params[parameter], declared.file.wire)
   if not file then
-    return nil, problem --[[@as string]]
+    return nil, misfits --[[@as string]]
   end
   local made
   made, problem = core.form { text = parts, file = file }
