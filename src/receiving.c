@@ -180,11 +180,13 @@ bool receiving_write(receiving *r, const char *data, size_t length, int64_t all,
   }
 }
 
-bool receiving_is_whole(const receiving *r, fault *wrong) {
+bool receiving_is_whole(receiving *r, fault *wrong) {
   if (!decoding_is_whole(r->decoding)) {
     fault_note(wrong, OUTCOME_CONNECTION, "the response's compressed body is cut off");
     return false;
   }
+  if (r->to_output && r->ranged && r->decoding == NULL && receiving_received(r) > total_of(r, 0))
+    return refuse_range(r, wrong);
   if (r->to_output && r->ranged && r->decoding == NULL && receiving_received(r) != total_of(r, 0)) {
     fault_note(wrong, OUTCOME_CONNECTION, "the response is a part of the file that does not reach its end");
     return false;
