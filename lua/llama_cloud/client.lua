@@ -3,7 +3,6 @@
 local arguments = require("llama_cloud.endpoint.arguments")
 local calls = require("llama_cloud.endpoint.call")
 local core = require("llama_cloud.core")
-local endpoint = require("llama_cloud.endpoint")
 local headers = require("llama_cloud.http.headers")
 local log = require("llama_cloud.http.log")
 local options = require("llama_cloud.endpoint.options")
@@ -13,6 +12,7 @@ local resources = require("llama_cloud.resources")
 local secrets = require("llama_cloud.http.secrets")
 local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
+local tree = require("llama_cloud.endpoint.tree")
 local url = require("llama_cloud.http.url")
 local version = require("llama_cloud.version")
 
@@ -343,10 +343,25 @@ end
 
 ---@class LlamaCloud.Client
 ---@field batches LlamaCloud.Batches
----@field beta { batch: LlamaCloud.BatchJobs }
-local Client = {}
-Client.__index = Client
-Client.__name = "llama_cloud.client"
+---@field beta LlamaCloud.Beta
+---@field classify LlamaCloud.Classify
+---@field configurations LlamaCloud.Configurations
+---@field extract LlamaCloud.Extract
+---@field files LlamaCloud.Files
+---@field parsing LlamaCloud.Parsing
+---@field projects LlamaCloud.Projects
+---@field split LlamaCloud.Split
+---@field v2_projects LlamaCloud.V2Projects
+---@field webhook_configs LlamaCloud.WebhookConfigs
+local methods = {}
+
+---@class LlamaCloud.Beta
+---@field attachments LlamaCloud.Attachments
+---@field batch LlamaCloud.BatchJobs
+---@field directories LlamaCloud.Directories
+---@field split LlamaCloud.BetaSplit
+
+local Client = { __name = "llama_cloud.client" }
 
 local states = setmetatable({}, { __mode = "k" })
 
@@ -357,21 +372,21 @@ local function state_of(self, method)
   return states[self]
 end
 
-local function bind(tree, state)
-  if rawget(tree, "__index") then
-    return endpoint.bind(tree, state)
+function Client.__index(self, name)
+  local member, problem = methods[name], nil
+  if member == nil then
+    member, problem = tree.member(self, resources, name, states[self], "", methods)
+    if problem then
+      error(problem, 2)
+    end
   end
-  local bound = {}
-  for name, member in pairs(tree) do
-    bound[name] = bind(member, state)
-  end
-  return bound
+  return member
 end
 
 local function from_state(state)
-  local self = bind(resources, state)
+  local self = setmetatable({}, Client)
   states[self] = state
-  return setmetatable(self, Client)
+  return self
 end
 
 --- Makes a client. Raises on a bad option, with what to write instead.
@@ -388,7 +403,7 @@ end
 --- A client with some options changed. It shares the 429 gate with the one that it was made from.
 ---@param changes LlamaCloud.ClientOptions llama_cloud.null takes an option back to its default
 ---@return LlamaCloud.Client
-function Client:with_options(changes)
+function methods:with_options(changes)
   local state = state_of(self, "with_options")
   if state.closed then
     error("attempt to use a closed client", 2)
@@ -417,7 +432,7 @@ end
 
 --- Closes the client: its calls under way end with an error of kind "cancelled", later ones raise. Idempotent. Other
 --- clients, and connections that can be used again, are not affected.
-function Client:close()
+function methods:close()
   local state = state_of(self, "close")
   state.closed = true
   for token in pairs(state.in_flight) do
@@ -425,7 +440,7 @@ function Client:close()
   end
 end
 
-Client.__close = Client.close
+Client.__close = methods.close
 
 function Client:__tostring()
   local state = states[self]
@@ -457,7 +472,7 @@ end
 
 for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
   local name, route = text.lower(method), calls.undeclared(method)
-  Client[name] = function(self, path, given)
+  methods[name] = function(self, path, given)
     local state = state_of(self, name)
     local call, problem = path_call(state, route, path, given == nil and {} or given)
     if not call then

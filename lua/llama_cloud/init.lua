@@ -29,6 +29,7 @@ local LATER = {
   "endpoint/pace",
   "endpoint/pages",
   "endpoint/reconcile",
+  "endpoint/tree",
   "endpoint/wait",
   "endpoint/wait_all",
   "endpoint/waiting",
@@ -49,8 +50,20 @@ local LATER = {
   "loop/group",
   "loop/init",
   "resources/batches",
+  "resources/beta/attachments",
   "resources/beta/batch",
+  "resources/beta/directories",
+  "resources/beta/split",
+  "resources/classify",
+  "resources/configurations",
+  "resources/extract",
+  "resources/files",
   "resources/init",
+  "resources/parsing",
+  "resources/projects",
+  "resources/split",
+  "resources/v2_projects",
+  "resources/webhook_configs",
 }
 
 local path = select(2, ...) -- of this file, as `require` tells
