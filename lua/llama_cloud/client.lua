@@ -29,6 +29,7 @@ local client = {}
 ---@field timeout? number seconds for one attempt, from its start to the last byte; 60
 ---@field connect_timeout? number seconds; 10
 ---@field total_timeout? number seconds for a whole call with its queueing, pauses and attempts; none
+---@field stall_timeout? number seconds without a byte moved after which an attempt ends that takes a file somewhere; 60
 ---@field max_retries? integer 5
 ---@field max_retry_after? number seconds up to which Retry-After is obeyed; 60
 ---@field max_response_bytes? integer after decompression; 256 MiB
@@ -48,6 +49,7 @@ local declared = {
   timeout = "seconds",
   connect_timeout = "seconds",
   total_timeout = "seconds",
+  stall_timeout = "seconds",
   max_retries = "count",
   max_retry_after = "pause",
   max_response_bytes = "count",
@@ -63,6 +65,7 @@ local defaults = {
   timeout = 60,
   connect_timeout = 10,
   total_timeout = math.huge,
+  stall_timeout = 60,
   max_retries = 5,
   max_retry_after = 60,
   max_response_bytes = 256 << 20,
@@ -220,6 +223,7 @@ local function prepare_headers(state)
   state.environment_headers = from_environment
   state.with_body = state:merged_headers { ["Content-Type"] = "application/json" }
   state.without_body = state:merged_headers { ["Content-Type"] = false }
+  state.with_form = headers.without(state.without_body, "content-type") -- the form has its own, with the boundary
 end
 
 --- Merges headers as the official SDKs do: built-in, authorization, defaults, the content's type, the call's own.
@@ -235,6 +239,9 @@ function State:merged_headers(...)
   )
 end
 
+-- The headers of calls that have none of their own, by the type of their body.
+local common = { none = "without_body", ["application/json"] = "with_body", ["multipart/form-data"] = "with_form" }
+
 --- The headers of a call.
 ---@param media? string the type of the body; nil: there is none
 ---@param accept? table another Accept
@@ -242,10 +249,11 @@ end
 ---@param given? table options.headers
 ---@return (string|false)[]
 function State:headers(media, accept, own, given)
-  if not (accept or own or given) and (not media or media == "application/json") then
-    return media and self.with_body or self.without_body
+  if not (accept or own or given) and common[media or "none"] then
+    return self[common[media or "none"]]
   end
-  return self:merged_headers(accept, { ["Content-Type"] = media or false }, own, given)
+  local list = self:merged_headers(accept, { ["Content-Type"] = media or false }, own, given)
+  return media == "multipart/form-data" and headers.without(list, "content-type") or list
 end
 
 --- The log of a call: it keeps what is secret of the call's own, too.

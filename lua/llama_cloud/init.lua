@@ -22,6 +22,7 @@ local LATER = {
   "endpoint/body",
   "endpoint/call",
   "endpoint/fields",
+  "endpoint/form",
   "endpoint/init",
   "endpoint/list",
   "endpoint/nearest",
