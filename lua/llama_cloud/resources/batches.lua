@@ -125,7 +125,7 @@ return endpoint.resource("batches", {
     get = "get",
     create = "create",
     final = { expand = true },
-    run_options = { expand = "strings", reconcile = "boolean" },
+    run_options = { expand = "strings" },
     pending = { PENDING = true, THROTTLED = true, RUNNING = true },
     complete = { COMPLETED = true },
     failed = { FAILED = "batch_failed", CANCELLED = "batch_cancelled" },
