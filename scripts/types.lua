@@ -180,8 +180,8 @@ local function check_params(place, title, parameters, field)
       complain(class.path, annotated.line, "%s: there is no parameter '%s', a field of %s", title, name, class.name)
     end
   end
-  if field.optional == required then
-    complain(place.path, place.line, "%s: params %s", title, required and "are required" or "may be left out")
+  if field.optional and required then
+    complain(place.path, place.line, "%s: params are required", title)
   end
 end
 

@@ -5,9 +5,15 @@
 ---   query, header, body                arrays of { name, type, required = true? }, in the order of the API reference;
 ---                                      a type is one of options.lua. `body` present: a JSON body is always sent
 ---   pagination                         { kind = "cursor"|"offset", … }: the method returns a list object
+---   form                               the parts of a form (multipart/form-data), in the place of `body`: "string", "json" (a
+---                                      table, sent as JSON) …, and one "file", which goes last; `wire` is its name there
+---   upload                             { "POST /path", file = { name, "file" }, json = name }: where calls of an endpoint with a
+---                                      `body` go that have a file; what the body would hold is the text part `json`
+---   returns                            "array": a JSON array; "nothing": true, whatever a 2xx holds; an object by default
 ---   reconcile                          { list, by, same }: the option `reconcile` looks a lost creation up in that list,
----                                      among those with the same `by`, by its `same`
----   repeatable                         a POST that does no harm when it is sent twice
+---                                      among those with the same `by`, by its `same` if one is named
+---   repeatable                         a POST or PATCH that does no harm when it is sent twice
+---   idempotency                        the member of the body by which the service knows a repetition; made up if not given
 ---   accept                             another Accept header
 
 local later = require("llama_cloud.base.later")
@@ -53,17 +59,22 @@ local function watched(run, watch)
 end
 
 -- What prepares a creation: run, which also tells what was created, and looks for it where the answer was lost.
-local function creating(declared, members, run, state, params, given, made)
+-- Nil and the problem.
+local function creating(declared, members, run, state, arguments, made)
   local remember = declared.reconcile and reconcile.remember
-  if given.reconcile then
-    run = reconcile.prepare(members[declared.reconcile.list], declared.reconcile, run, state, params, given, made)
+  if arguments.given.reconcile then
+    local problem
+    run, problem = reconcile.prepare(declared, members[declared.reconcile.list], run, state, arguments, made)
+    if not run then
+      return nil, problem
+    end
   end
   return function()
     local value, err = run()
     if type(value) == "table" and type(value.id) == "string" then
       made.log:put("info", ("%s created %s"):format(declared.title, value.id), { id = value.id })
       if remember then
-        remember(state.shared.created, value.id)
+        remember(state.shared.created, value)
       end
     end
     return value, err
@@ -75,7 +86,7 @@ local function preparation(declared, members)
   if declared.pagination then
     return listing(declared)
   end
-  local creates = declared.method == "POST" and not declared.repeatable
+  local creates = declared.method == "POST" and (declared.idempotency ~= nil or not declared.repeatable)
   return function(state, ids, params, given)
     local made, problem = call.build(declared, state, ids, params, given)
     if not made then
@@ -88,7 +99,10 @@ local function preparation(declared, members)
     if watch then
       return watched(run, watch)
     end
-    return creates and creating(declared, members, run, state, params, given, made) or run
+    if creates then
+      return creating(declared, members, run, state, { ids = ids, params = params, given = given }, made)
+    end
+    return run
   end
 end
 
@@ -151,7 +165,7 @@ local function look_up(class, declaration, declared)
       declaration = nil
       return methods[member]
     elseif type(member) == "string" and not member:find("^_") then
-      error(nearest.no_method(member, tables.merged(methods, declaration and WAITING)), 2)
+      error(nearest.no_method(member, tables.merged(methods, class.children, declaration and WAITING)), 2)
     end
   end
 end
@@ -160,7 +174,7 @@ end
 --- what wait.lua and wait_all.lua need to know.
 ---@param name string as it is reached from the client: "beta.batch"
 ---@param members table<string, table>
----@return table resource for endpoint.bind
+---@return table resource for endpoint.bind; its `bind` does that, for whoever has the module only
 function endpoint.resource(name, members)
   local class = { __name = "llama_cloud." .. name, __index = {}, place = name, children = {} }
   function class.__tostring()
@@ -179,6 +193,9 @@ function endpoint.resource(name, members)
     add(class, member, { ids = #one.ids, parameters = one.types, options = one.options, prepare = prepare })
   end
   setmetatable(class.__index, { __index = look_up(class, members.waiting, declared) })
+  function class.bind(state)
+    return endpoint.bind(class, state)
+  end
   return class
 end
 

@@ -70,12 +70,13 @@ function nearest.unknown(what, name, known, others)
   return near and ("%s (did you mean %s?)"):format(complaint, near) or complaint
 end
 
---- The complaint about a method that does not exist.
+--- The complaint about a method, or another member, that does not exist.
 ---@param name string
 ---@param known table<string, any>
+---@param what? string "method"
 ---@return string
-function nearest.no_method(name, known)
-  local complaint, near = "no method " .. text.quote(name), nearest_to(name, known)
+function nearest.no_method(name, known, what)
+  local complaint, near = ("no %s %s"):format(what or "method", text.quote(name)), nearest_to(name, known)
   if near then
     return ("%s (did you mean %s?)"):format(complaint, near)
   end

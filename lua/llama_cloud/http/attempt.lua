@@ -18,6 +18,14 @@ function attempt.is_object(value)
   return type(value) == "table" and value[1] == nil and getmetatable(value) ~= core.array
 end
 
+-- Whether a decoded value is a JSON array.
+local function is_array(value)
+  return type(value) == "table" and (value[1] ~= nil or getmetatable(value) == core.array)
+end
+
+-- What a declared answer must be.
+local fits = { object = attempt.is_object, array = is_array }
+
 local function is_json(transfer)
   local media = text.trim(text.lower(transfer:headers()["content-type"] or ""):match("^[^;]*"))
   return media == "application/json" or media:find("%+json$") ~= nil
@@ -36,13 +44,13 @@ local function decode(call, transfer, status, deadline)
     if value then
       return value
     end
-  elseif status == 204 or status == 205 then
+  elseif returns == "nothing" or status == 204 or status == 205 then
     return true
   elseif returns == "any" and not is_json(transfer) then
     return transfer:body()
   else
     value, message = transfer:decode(call.decoder, left, call.fields)
-    if not message and (returns == "any" or attempt.is_object(value)) then
+    if not message and (returns == "any" or fits[returns](value)) then
       return value
     end
   end
@@ -85,7 +93,8 @@ local function start(state, call, target, list, seconds)
     call.body,
     call.repeatable,
     call.timeout,
-    seconds
+    seconds,
+    call.stall_timeout
   )
 end
 
@@ -94,7 +103,7 @@ local function log_start(call, course, list)
     call.log:put("debug", ("sending %s %s"):format(call.method, url.without_query(course.target)), {
       attempt = course.attempts,
       headers = headers.redact(list),
-      body_bytes = call.body and #call.body,
+      body_bytes = type(call.body) == "string" and #call.body or call.body and call.body:bytes(),
     })
   end
 end

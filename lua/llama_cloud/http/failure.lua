@@ -7,7 +7,7 @@ local text = require("llama_cloud.base.text")
 local failure = {}
 
 ---@class LlamaCloud.Attempt what one attempt that did not succeed came to
----@field kind "response"|"connection"|"refused"|"timeout"|"too_large"|"encoding"|"cancelled"|"decode" the transport's word, or decode
+---@field kind "response"|"connection"|"refused"|"timeout"|"too_large"|"encoding"|"cancelled"|"file"|"decode" the transport's word, or decode
 ---@field status integer HTTP status; 0 when there is none
 ---@field sent boolean whether the service may have seen the whole request
 ---@field headers table<string, string> the response's headers, names in lower case
@@ -46,7 +46,8 @@ function failure.useless(call, transfer, status, message)
   if body == "" then
     message = "the response is empty instead of JSON"
   else
-    message = message and "the response is not valid JSON: " .. message or "the response is JSON, but not an object"
+    message = message and "the response is not valid JSON: " .. message
+      or "the response is JSON, but not an " .. (call.returns == "array" and "array" or "object")
     message = ("%s; it begins: %s"):format(message, text.excerpt(body, 200))
   end
   return errors.new {
@@ -96,6 +97,8 @@ local function without_response(state, transfer, kind, message, status)
     err.kind = "decode"
   elseif kind == "refused" then
     err.kind, err.permanent = "connection", true
+  elseif kind == "file" then
+    err.permanent = true
   end
   local remedy = remedy_for(state, about, variable)
   err.message = remedy and ("%s (%s)"):format(message, remedy) or message

@@ -49,6 +49,23 @@ function headers.merge(...)
   return list
 end
 
+--- A set without one header: not even that it is to be left out.
+---@param list (string|false)[] what merge has returned
+---@param name string in lower case
+---@return (string|false)[]
+function headers.without(list, name)
+  local rest = {}
+  for i = 1, #list, 2 do
+    if
+      text.lower(list[i] --[[@as string]]) ~= name
+    then
+      rest[#rest + 1] = list[i]
+      rest[#rest + 1] = list[i + 1]
+    end
+  end
+  return rest
+end
+
 -- Headers whose values are shown in logs; everything else may be somebody's secret.
 local shown = {
   ["accept"] = true,

@@ -18,13 +18,15 @@ local request = {}
 ---@field method string
 ---@field url string
 ---@field headers (string|false)[] as headers.merge returns them
----@field body? string
+---@field body? string|userdata a form is one of core.form
 ---@field log LlamaCloud.Log the client's, which knows what of this call is secret
 ---@field repeatable boolean whether sending it twice does no harm
----@field returns "object"|"page"|"any" what a 2xx must hold: a JSON object, one to be read item by item, or anything
+---@field returns "object"|"array"|"page"|"nothing"|"any" what a 2xx must hold: a JSON object, an array, an object to be read item by item, or anything
 ---@field decoder? userdata what remembers how such answers look (core.decoder)
 ---@field fields? string[] of the answer only these are decoded
 ---@field timeout number
+---@field stall_timeout? number seconds without a byte moved after which an attempt ends
+---@field on_progress? fun(done: integer, total: integer?)
 ---@field total_timeout number
 ---@field max_retries integer
 ---@field process? integer core.process() when that was begun which the call is part of; the call itself, by default
@@ -138,6 +140,7 @@ local function act(state, call, course, attempt, decided, now)
     return nil
   end
   course.maybe_sent = decided.maybe_sent
+  course.doubtful = course.doubtful or decided.doubtful
   if decided.gate then
     tell_pace(state, state.gate:refuse(now, decided.gate, attempt.started))
   end
@@ -203,7 +206,7 @@ function request.perform(state, call, ahead)
     tell_gate(state, ok, result, now)
     local decided = decision.after(call, course, not ok and result or nil, now)
     if decided.act == "done" then
-      return result
+      return decided.gone or result
     end
     local err = act(state, call, course, result, decided, now)
     if err then
