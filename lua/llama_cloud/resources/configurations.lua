@@ -23,7 +23,8 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field all fun(self: LlamaCloud.ConfigurationList, options?: LlamaCloud.AllOptions): LlamaCloud.Configuration[]?, LlamaCloud.Error?
 ---@overload fun(): LlamaCloud.Configuration?
 
----@alias LlamaCloud.ConfigurationParameters by `product_type`
+--- Their product_type tells which.
+---@alias LlamaCloud.ConfigurationParameters
 ---| LlamaCloud.ParseParameters
 ---| LlamaCloud.ExtractParameters
 ---| LlamaCloud.ClassifyParameters
