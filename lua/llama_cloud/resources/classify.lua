@@ -31,6 +31,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field result? LlamaCloud.ClassifyResult
 ---@field transaction_id? string
 
+---@class LlamaCloud.ClassifyJobPage: LlamaCloud.Page
+---@field items LlamaCloud.ClassifyJob[]
+
+---@class LlamaCloud.ClassifyJobList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.ClassifyJobList): LlamaCloud.ClassifyJobPage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.ClassifyJobList): fun(): LlamaCloud.ClassifyJobPage?
+---@field all fun(self: LlamaCloud.ClassifyJobList, options?: LlamaCloud.AllOptions): LlamaCloud.ClassifyJob[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.ClassifyJob?
+
 ---@class LlamaCloud.ClassifyResult
 ---@field type? string absent: of none of the types
 ---@field confidence number from 0 to 1
@@ -65,7 +74,7 @@ local endpoint = require("llama_cloud.endpoint")
 
 ---@class LlamaCloud.Classify
 ---@field create fun(self, params: LlamaCloud.ClassifyJobCreateParams, options?: LlamaCloud.Options): LlamaCloud.ClassifyJob?, LlamaCloud.Error?
----@field list fun(self, params?: LlamaCloud.ClassifyJobListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, params?: LlamaCloud.ClassifyJobListParams, options?: LlamaCloud.Options): LlamaCloud.ClassifyJobList
 ---@field get fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ClassifyJob?, LlamaCloud.Error?
 ---@field cancel fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ClassifyJob?, LlamaCloud.Error?
 ---@field delete fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ClassifyJobDeleted?, LlamaCloud.Error?

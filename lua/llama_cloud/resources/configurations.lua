@@ -14,7 +14,17 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field created_at? string ISO 8601
 ---@field updated_at? string ISO 8601
 
----@alias LlamaCloud.ConfigurationParameters by `product_type`
+---@class LlamaCloud.ConfigurationPage: LlamaCloud.Page
+---@field items LlamaCloud.Configuration[]
+
+---@class LlamaCloud.ConfigurationList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.ConfigurationList): LlamaCloud.ConfigurationPage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.ConfigurationList): fun(): LlamaCloud.ConfigurationPage?
+---@field all fun(self: LlamaCloud.ConfigurationList, options?: LlamaCloud.AllOptions): LlamaCloud.Configuration[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.Configuration?
+
+--- Their product_type tells which.
+---@alias LlamaCloud.ConfigurationParameters
 ---| LlamaCloud.ParseParameters
 ---| LlamaCloud.ExtractParameters
 ---| LlamaCloud.ClassifyParameters
@@ -73,7 +83,7 @@ local endpoint = require("llama_cloud.endpoint")
 
 ---@class LlamaCloud.Configurations
 ---@field create fun(self, params: LlamaCloud.ConfigurationCreateParams, options?: LlamaCloud.Options): LlamaCloud.Configuration?, LlamaCloud.Error?
----@field list fun(self, params?: LlamaCloud.ConfigurationListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, params?: LlamaCloud.ConfigurationListParams, options?: LlamaCloud.Options): LlamaCloud.ConfigurationList
 ---@field retrieve fun(self, config_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.Configuration?, LlamaCloud.Error?
 ---@field update fun(self, config_id: string, params: LlamaCloud.ConfigurationUpdateParams, options?: LlamaCloud.Options): LlamaCloud.Configuration?, LlamaCloud.Error?
 ---@field delete fun(self, config_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): true?, LlamaCloud.Error?

@@ -36,6 +36,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field metadata? LlamaCloud.ExtractJobMetadata
 ---@field usage? LlamaCloud.ExtractUsage only with expand = { "usage" }
 
+---@class LlamaCloud.ExtractJobPage: LlamaCloud.Page
+---@field items LlamaCloud.ExtractJob[]
+
+---@class LlamaCloud.ExtractJobList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.ExtractJobList): LlamaCloud.ExtractJobPage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.ExtractJobList): fun(): LlamaCloud.ExtractJobPage?
+---@field all fun(self: LlamaCloud.ExtractJobList, options?: LlamaCloud.AllOptions): LlamaCloud.ExtractJob[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.ExtractJob?
+
 ---@class LlamaCloud.ExtractMetadata
 ---@field field_metadata? LlamaCloud.ExtractFieldMetadata
 ---@field parse_job_id? string
@@ -112,7 +121,7 @@ local endpoint = require("llama_cloud.endpoint")
 
 ---@class LlamaCloud.Extract
 ---@field create fun(self, params: LlamaCloud.ExtractJobCreateParams, options?: LlamaCloud.Options): LlamaCloud.ExtractJob?, LlamaCloud.Error?
----@field list fun(self, params?: LlamaCloud.ExtractJobListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, params?: LlamaCloud.ExtractJobListParams, options?: LlamaCloud.Options): LlamaCloud.ExtractJobList
 ---@field get fun(self, job_id: string, params?: LlamaCloud.ExtractJobGetParams, options?: LlamaCloud.Options): LlamaCloud.ExtractJob?, LlamaCloud.Error?
 ---@field cancel fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ExtractJob?, LlamaCloud.Error?
 ---@field delete fun(self, job_id: string, params?: LlamaCloud.ExtractJobDeleteParams, options?: LlamaCloud.Options): true?, LlamaCloud.Error?

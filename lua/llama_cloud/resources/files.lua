@@ -20,6 +20,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field last_modified_at? string ISO 8601
 ---@field download_url? LlamaCloud.PresignedURL only with expand = { "download_url" }
 
+---@class LlamaCloud.FilePage: LlamaCloud.Page
+---@field items LlamaCloud.File[]
+
+---@class LlamaCloud.FileList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.FileList): LlamaCloud.FilePage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.FileList): fun(): LlamaCloud.FilePage?
+---@field all fun(self: LlamaCloud.FileList, options?: LlamaCloud.AllOptions): LlamaCloud.File[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.File?
+
 ---@class LlamaCloud.FileCreateParams
 ---@field file LlamaCloud.FileArgument
 ---@field purpose LlamaCloud.FilePurpose
@@ -50,7 +59,7 @@ local endpoint = require("llama_cloud.endpoint")
 
 ---@class LlamaCloud.Files
 ---@field create fun(self, params: LlamaCloud.FileCreateParams, options?: LlamaCloud.UploadOptions): LlamaCloud.File?, LlamaCloud.Error?
----@field list fun(self, params?: LlamaCloud.FileListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, params?: LlamaCloud.FileListParams, options?: LlamaCloud.Options): LlamaCloud.FileList
 ---@field retrieve fun(self, file_id: string, params?: LlamaCloud.FileRetrieveParams, options?: LlamaCloud.Options): LlamaCloud.File?, LlamaCloud.Error?
 ---@field content fun(self, file_id: string, params?: LlamaCloud.FileContentParams, options?: LlamaCloud.Options): LlamaCloud.PresignedURL?, LlamaCloud.Error?
 ---@field delete fun(self, file_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): true?, LlamaCloud.Error?

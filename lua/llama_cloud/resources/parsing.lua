@@ -17,6 +17,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field usage? { credits?: number } only with expand = { "usage" }, and once it was billed
 ---@field user_metadata? table<string, string>
 
+---@class LlamaCloud.ParseJobPage: LlamaCloud.Page
+---@field items LlamaCloud.ParseJob[]
+
+---@class LlamaCloud.ParseJobList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.ParseJobList): LlamaCloud.ParseJobPage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.ParseJobList): fun(): LlamaCloud.ParseJobPage?
+---@field all fun(self: LlamaCloud.ParseJobList, options?: LlamaCloud.AllOptions): LlamaCloud.ParseJob[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.ParseJob?
+
 ---@class LlamaCloud.ParseJobCreateParams: LlamaCloud.ParseOptions
 ---@field upload_file? LlamaCloud.FileArgument one of this, file_id and source_url
 ---@field file_id? string
@@ -62,7 +71,7 @@ local endpoint = require("llama_cloud.endpoint")
 
 ---@class LlamaCloud.Parsing
 ---@field create fun(self, params: LlamaCloud.ParseJobCreateParams, options?: LlamaCloud.UploadOptions): LlamaCloud.ParseJob?, LlamaCloud.Error?
----@field list fun(self, params?: LlamaCloud.ParseJobListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, params?: LlamaCloud.ParseJobListParams, options?: LlamaCloud.Options): LlamaCloud.ParseJobList
 ---@field get fun(self, job_id: string, params?: LlamaCloud.ParseJobGetParams, options?: LlamaCloud.Options): LlamaCloud.ParseResult?, LlamaCloud.Error?
 ---@field cancel fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ParseJob?, LlamaCloud.Error?
 ---@field delete fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ParseJobDeleted?, LlamaCloud.Error?

@@ -48,6 +48,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field target_pages? string
 ---@field transaction_id? string
 
+---@class LlamaCloud.SplitJobPage: LlamaCloud.Page
+---@field items LlamaCloud.SplitJob[]
+
+---@class LlamaCloud.SplitJobList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.SplitJobList): LlamaCloud.SplitJobPage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.SplitJobList): fun(): LlamaCloud.SplitJobPage?
+---@field all fun(self: LlamaCloud.SplitJobList, options?: LlamaCloud.AllOptions): LlamaCloud.SplitJob[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.SplitJob?
+
 ---@class LlamaCloud.SplitJobCreateParams
 ---@field file_input string a file's id, that of a directory's file (dfl-…), or a completed parse job's (pjb-…)
 ---@field configuration? LlamaCloud.SplitConfiguration either this or configuration_id
@@ -70,7 +79,7 @@ local endpoint = require("llama_cloud.endpoint")
 
 ---@class LlamaCloud.Split
 ---@field create fun(self, params: LlamaCloud.SplitJobCreateParams, options?: LlamaCloud.Options): LlamaCloud.SplitJob?, LlamaCloud.Error?
----@field list fun(self, params?: LlamaCloud.SplitJobListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, params?: LlamaCloud.SplitJobListParams, options?: LlamaCloud.Options): LlamaCloud.SplitJobList
 ---@field get fun(self, split_job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.SplitJob?, LlamaCloud.Error?
 ---@field cancel fun(self, split_job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.SplitJob?, LlamaCloud.Error?
 ---@field delete fun(self, split_job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): true?, LlamaCloud.Error?

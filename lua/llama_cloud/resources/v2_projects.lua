@@ -2,6 +2,15 @@
 
 local endpoint = require("llama_cloud.endpoint")
 
+---@class LlamaCloud.ProjectPage: LlamaCloud.Page
+---@field items LlamaCloud.Project[]
+
+---@class LlamaCloud.ProjectList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.ProjectList): LlamaCloud.ProjectPage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.ProjectList): fun(): LlamaCloud.ProjectPage?
+---@field all fun(self: LlamaCloud.ProjectList, options?: LlamaCloud.AllOptions): LlamaCloud.Project[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.Project?
+
 ---@class LlamaCloud.V2ProjectListParams
 ---@field name? string
 ---@field organization_id? string needed where the key is not one of a project
@@ -12,7 +21,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field organization_id? string
 
 ---@class LlamaCloud.V2Projects
----@field list fun(self, params?: LlamaCloud.V2ProjectListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, params?: LlamaCloud.V2ProjectListParams, options?: LlamaCloud.Options): LlamaCloud.ProjectList
 ---@field get fun(self, project_id: string, params?: LlamaCloud.V2ProjectGetParams, options?: LlamaCloud.Options): LlamaCloud.Project?, LlamaCloud.Error?
 
 return endpoint.resource("v2_projects", {

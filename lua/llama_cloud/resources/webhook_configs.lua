@@ -15,6 +15,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field created_at? string ISO 8601
 ---@field updated_at? string ISO 8601
 
+---@class LlamaCloud.WebhookConfigPage: LlamaCloud.Page
+---@field items LlamaCloud.WebhookConfig[]
+
+---@class LlamaCloud.WebhookConfigList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.WebhookConfigList): LlamaCloud.WebhookConfigPage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.WebhookConfigList): fun(): LlamaCloud.WebhookConfigPage?
+---@field all fun(self: LlamaCloud.WebhookConfigList, options?: LlamaCloud.AllOptions): LlamaCloud.WebhookConfig[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.WebhookConfig?
+
 ---@class LlamaCloud.WebhookConfigCreateParams
 ---@field webhook_url string
 ---@field webhook_events? string|string[] all by default
@@ -43,7 +52,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@class LlamaCloud.WebhookConfigs
 ---@field create fun(self, params: LlamaCloud.WebhookConfigCreateParams, options?: LlamaCloud.Options): LlamaCloud.WebhookConfig?, LlamaCloud.Error?
 ---@field list fun(self, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.WebhookConfig[]?, LlamaCloud.Error?
----@field list_v2 fun(self, params?: LlamaCloud.WebhookConfigListV2Params, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list_v2 fun(self, params?: LlamaCloud.WebhookConfigListV2Params, options?: LlamaCloud.Options): LlamaCloud.WebhookConfigList
 ---@field retrieve fun(self, config_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.WebhookConfig?, LlamaCloud.Error?
 ---@field update fun(self, config_id: string, params: LlamaCloud.WebhookConfigUpdateParams, options?: LlamaCloud.Options): LlamaCloud.WebhookConfig?, LlamaCloud.Error?
 ---@field delete fun(self, config_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): true?, LlamaCloud.Error?

@@ -7,6 +7,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field size integer bytes
 ---@field last_modified? string ISO 8601
 
+---@class LlamaCloud.AttachmentPage: LlamaCloud.Page
+---@field items LlamaCloud.Attachment[]
+
+---@class LlamaCloud.AttachmentList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.AttachmentList): LlamaCloud.AttachmentPage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.AttachmentList): fun(): LlamaCloud.AttachmentPage?
+---@field all fun(self: LlamaCloud.AttachmentList, options?: LlamaCloud.AllOptions): LlamaCloud.Attachment[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.Attachment?
+
 ---@class LlamaCloud.AttachmentListParams
 ---@field source_id string a file's id, or that of a directory's file (dfl-…)
 ---@field organization_id? string
@@ -20,7 +29,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field project_id? string
 
 ---@class LlamaCloud.Attachments
----@field list fun(self, params: LlamaCloud.AttachmentListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, params: LlamaCloud.AttachmentListParams, options?: LlamaCloud.Options): LlamaCloud.AttachmentList
 ---@field get fun(self, attachment_name: string, params: LlamaCloud.AttachmentGetParams, options?: LlamaCloud.Options): LlamaCloud.PresignedURL?, LlamaCloud.Error?
 
 return endpoint.resource("beta.attachments", {

@@ -18,6 +18,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field deleted_at? string ISO 8601
 ---@field expires_at? string ISO 8601
 
+---@class LlamaCloud.DirectoryPage: LlamaCloud.Page
+---@field items LlamaCloud.Directory[]
+
+---@class LlamaCloud.DirectoryList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.DirectoryList): LlamaCloud.DirectoryPage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.DirectoryList): fun(): LlamaCloud.DirectoryPage?
+---@field all fun(self: LlamaCloud.DirectoryList, options?: LlamaCloud.AllOptions): LlamaCloud.Directory[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.Directory?
+
 ---@class LlamaCloud.DirectoryCreateParams
 ---@field name string not empty
 ---@field type? "user"|"ephemeral"|string "user" by default
@@ -55,6 +64,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field created_at? string ISO 8601
 ---@field updated_at? string ISO 8601
 ---@field deleted_at? string ISO 8601
+
+---@class LlamaCloud.DirectoryFilePage: LlamaCloud.Page
+---@field items LlamaCloud.DirectoryFile[]
+
+---@class LlamaCloud.DirectoryFileList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.DirectoryFileList): LlamaCloud.DirectoryFilePage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.DirectoryFileList): fun(): LlamaCloud.DirectoryFilePage?
+---@field all fun(self: LlamaCloud.DirectoryFileList, options?: LlamaCloud.AllOptions): LlamaCloud.DirectoryFile[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.DirectoryFile?
 
 ---@class LlamaCloud.DirectoryFileAddParams
 ---@field file_id string
@@ -103,7 +121,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@class LlamaCloud.DirectoryFiles
 ---@field add fun(self, directory_id: string, params: LlamaCloud.DirectoryFileAddParams, options?: LlamaCloud.CreateOptions): LlamaCloud.DirectoryFile?, LlamaCloud.Error?
 ---@field upload fun(self, directory_id: string, params: LlamaCloud.DirectoryFileUploadParams, options?: LlamaCloud.UploadOptions): LlamaCloud.DirectoryFile?, LlamaCloud.Error?
----@field list fun(self, directory_id: string, params?: LlamaCloud.DirectoryFileListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, directory_id: string, params?: LlamaCloud.DirectoryFileListParams, options?: LlamaCloud.Options): LlamaCloud.DirectoryFileList
 ---@field get fun(self, directory_id: string, directory_file_id: string, params?: LlamaCloud.DirectoryFileGetParams, options?: LlamaCloud.Options): LlamaCloud.DirectoryFile?, LlamaCloud.Error?
 ---@field update fun(self, directory_id: string, directory_file_id: string, params: LlamaCloud.DirectoryFileUpdateParams, options?: LlamaCloud.Options): LlamaCloud.DirectoryFile?, LlamaCloud.Error?
 ---@field delete fun(self, directory_id: string, directory_file_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): true?, LlamaCloud.Error?
@@ -111,7 +129,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@class LlamaCloud.Directories
 ---@field files LlamaCloud.DirectoryFiles
 ---@field create fun(self, params: LlamaCloud.DirectoryCreateParams, options?: LlamaCloud.CreateOptions): LlamaCloud.Directory?, LlamaCloud.Error?
----@field list fun(self, params?: LlamaCloud.DirectoryListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, params?: LlamaCloud.DirectoryListParams, options?: LlamaCloud.Options): LlamaCloud.DirectoryList
 ---@field get fun(self, directory_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.Directory?, LlamaCloud.Error?
 ---@field update fun(self, directory_id: string, params: LlamaCloud.DirectoryUpdateParams, options?: LlamaCloud.Options): LlamaCloud.Directory?, LlamaCloud.Error?
 ---@field delete fun(self, directory_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): true?, LlamaCloud.Error?

@@ -19,6 +19,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field error_message? string
 ---@field result? LlamaCloud.SplitResult
 
+---@class LlamaCloud.BetaSplitJobPage: LlamaCloud.Page
+---@field items LlamaCloud.BetaSplitJob[]
+
+---@class LlamaCloud.BetaSplitJobList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.BetaSplitJobList): LlamaCloud.BetaSplitJobPage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.BetaSplitJobList): fun(): LlamaCloud.BetaSplitJobPage?
+---@field all fun(self: LlamaCloud.BetaSplitJobList, options?: LlamaCloud.AllOptions): LlamaCloud.BetaSplitJob[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.BetaSplitJob?
+
 ---@class LlamaCloud.BetaSplitJobCreateParams
 ---@field document_input LlamaCloud.SplitDocumentInput
 ---@field configuration? LlamaCloud.SplitConfiguration either this or configuration_id
@@ -38,7 +47,7 @@ local endpoint = require("llama_cloud.endpoint")
 
 ---@class LlamaCloud.BetaSplit
 ---@field create fun(self, params: LlamaCloud.BetaSplitJobCreateParams, options?: LlamaCloud.Options): LlamaCloud.BetaSplitJob?, LlamaCloud.Error?
----@field list fun(self, params?: LlamaCloud.BetaSplitJobListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, params?: LlamaCloud.BetaSplitJobListParams, options?: LlamaCloud.Options): LlamaCloud.BetaSplitJobList
 ---@field get fun(self, split_job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.BetaSplitJob?, LlamaCloud.Error?
 ---@field wait fun(self, split_job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): LlamaCloud.BetaSplitJob?, LlamaCloud.Error?
 ---@field run fun(self, params: LlamaCloud.BetaSplitJobCreateParams, options?: LlamaCloud.WaitOptions): LlamaCloud.BetaSplitJob?, LlamaCloud.Error?
