@@ -333,7 +333,10 @@ local CALLS = {
       .. "&organization_id=o&project_id=p&status=THROTTLED&page_size=5&page_token=t",
     answer = "list",
   },
-  { { "extract", "get", "e", { expand = "usage", project_id = "p" } }, "GET /api/v2/extract/e?expand=usage&project_id=p" },
+  {
+    { "extract", "get", "e", { expand = "usage", project_id = "p" } },
+    "GET /api/v2/extract/e?expand=usage&project_id=p",
+  },
   { { "extract", "cancel", "e" }, "POST /api/v2/extract/e/cancel" },
   {
     { "extract", "delete", "e", { force = true, project_id = "p" } },
@@ -642,63 +645,199 @@ describe("on the wire", function()
   end)
 end)
 
+-- The parts of calls with a file, each as it stands in the form.
+local function text_part(name, value)
+  return ('Content-Disposition: form-data; name="%s"\r\n\r\n%s'):format(name, value)
+end
+
+local function file_part(name, file, media, bytes)
+  local head = 'Content-Disposition: form-data; name="%s"; filename="%s"\r\nContent-Type: %s\r\n\r\n%s'
+  return head:format(name, file, media, bytes)
+end
+
+local FILE = { data = "%PDF", name = "in/a.pdf" }
+
+local UPLOADS = {
+  {
+    {
+      "beta.directories.files",
+      "upload",
+      "dir-1",
+      {
+        upload_file = FILE,
+        metadata = { k = { "x", "y" } },
+        external_file_id = "e",
+        unique_id = "in/ä.pdf",
+        display_name = "d",
+        project_id = "p",
+      },
+    },
+    "POST /api/v1/beta/directories/dir-1/files/upload?project_id=p",
+    text_part("display_name", "d"),
+    text_part("unique_id", "in/ä.pdf"),
+    text_part("external_file_id", "e"),
+    text_part("metadata", '{"k":["x","y"]}'),
+    file_part("upload_file", "a.pdf", "application/pdf", "%PDF"),
+  },
+  {
+    { "beta.directories.files", "upload", "dir-1", { upload_file = FILE, display_name = "", unique_id = null } },
+    "POST /api/v1/beta/directories/dir-1/files/upload",
+    file_part("upload_file", "a.pdf", "application/pdf", "%PDF"),
+  },
+  {
+    { "files", "create", { file = FILE, external_file_id = "e", purpose = "parse", organization_id = "o" } },
+    "POST /api/v1/beta/files?organization_id=o",
+    text_part("purpose", "parse"),
+    text_part("external_file_id", "e"),
+    file_part("file", "a.pdf", "application/pdf", "%PDF"),
+  },
+  {
+    {
+      "parsing",
+      "create",
+      { upload_file = FILE, tier = "fast", disable_cache = null, webhook_configuration_ids = {}, project_id = "p" },
+    },
+    "POST /api/v2/parse/upload?project_id=p",
+    text_part("configuration", '{"disable_cache":null,"tier":"fast","webhook_configuration_ids":[]}'),
+    file_part("file", "a.pdf", "application/pdf", "%PDF"),
+  },
+  {
+    { "parsing", "create", { upload_file = FILE } },
+    "POST /api/v2/parse/upload",
+    text_part("configuration", "{}"),
+    file_part("file", "a.pdf", "application/pdf", "%PDF"),
+  },
+}
+
+describe("a call with a file", function()
+  local s, client
+
+  setup(function()
+    s = server.start(SERVICE)
+    client = lists.client(s)
+  end)
+
+  teardown(function()
+    s:stop()
+  end)
+
+  for number, one in ipairs(UPLOADS) do
+    it(("%s:%s (%d)"):format(one[1][1], one[1][2], number), function()
+      local before = s:count()
+      assert(make(client, one))
+      local request = s:requests()[before + 1]
+      local boundary = request.headers["content-type"]:match("^multipart/form%-data; boundary=(.+)$")
+      local parts = {}
+      for index = 3, #one do
+        parts[#parts + 1] = ("--%s\r\n%s\r\n"):format(boundary, one[index])
+      end
+      assert.equal(one[2], request.method .. " " .. request.target)
+      assert.equal(("%s--%s--\r\n"):format(table.concat(parts), boundary), request.body)
+      assert.equal(tostring(#request.body), request.headers["content-length"])
+      assert.equal("application/json", request.headers.accept)
+    end)
+  end
+end)
+
+-- Loses the first answer to each request.
+local FORGETFUL = [[
+  local seen = {}
+  return function(connection, request)
+    local key = request.method .. request.path
+    if not seen[key] then
+      seen[key] = true
+      return connection:close()
+    end
+    connection:json(200, '{"id":"x"}')
+  end
+]]
+
+local HARMLESS = {
+  { "beta.directories", "update", "dir-1", { name = "a" } },
+  { "beta.directories.files", "update", "dir-1", "dfl-1", { unique_id = "u" } },
+  { "configurations", "create", { name = "n", parameters = {} } },
+  { "configurations", "update", "cfg-1", {} },
+  { "webhook_configs", "update", "w", {} },
+  { "parsing", "cancel", "pjb-1" },
+  { "extract", "cancel", "e" },
+  { "extract", "validate_schema", { data_schema = {} } },
+  { "classify", "cancel", "j" },
+  { "classify", "create", { file_input = "f" } },
+  { "split", "cancel", "j" },
+  { "split", "create", { file_input = "f" } },
+}
+
+local HARMFUL = {
+  { "beta.directories", "create", { name = "a" } },
+  { "beta.directories.files", "add", "dir-1", { file_id = "f" } },
+  { "beta.directories.files", "upload", "dir-1", { upload_file = { data = "1", name = "a.txt" } } },
+  { "files", "create", { file = { data = "1", name = "a.txt" }, purpose = "parse" } },
+  { "parsing", "create", { file_id = "f" } },
+  { "parsing", "create", { upload_file = { data = "1", name = "a.txt" } } },
+  { "extract", "create", { file_input = "f" } },
+  { "extract", "generate_schema", {} },
+  { "beta.split", "create", { document_input = { type = "file_id", value = "f" } } },
+  { "webhook_configs", "create", { webhook_url = "u" } },
+}
+
 describe("what is repeated after a lost answer", function()
-  -- How often a call is sent whose first answer is lost.
-  local function attempts(place, method, ...)
-    local s <close>, client = lists.start({ { close_before = true }, { body = '{"id":"x"}' } }, { max_retries = 1 })
-    local resource = resource_at(client, place)
-    local answer, err = resource[method](resource, ...)
-    return s:count(), answer, err
+  local s, client
+
+  before_each(function()
+    s = server.start(FORGETFUL)
+    client = lists.client(s, { max_retries = 1 })
+  end)
+
+  after_each(function()
+    s:stop()
+  end)
+
+  -- Makes calls side by side. What each came to, by its place among them.
+  local function make_all(calls)
+    local outcomes = {}
+    llama_cloud.run(function()
+      for index, one in ipairs(calls) do
+        llama_cloud.spawn(function()
+          outcomes[index] = table.pack(make(client, { one }))
+        end)
+      end
+    end)
+    return outcomes
   end
 
   it("is what does no harm", function()
-    for _, one in ipairs {
-      { "beta.directories", "update", "dir-1", { name = "a" } },
-      { "beta.directories.files", "update", "dir-1", "dfl-1", { unique_id = "u" } },
-      { "configurations", "create", { name = "n", parameters = {} } },
-      { "configurations", "update", "cfg-1", {} },
-      { "webhook_configs", "update", "w", {} },
-      { "parsing", "cancel", "pjb-1" },
-      { "extract", "cancel", "e" },
-      { "extract", "validate_schema", { data_schema = {} } },
-      { "classify", "cancel", "j" },
-      { "classify", "create", { file_input = "f" } },
-      { "split", "cancel", "j" },
-      { "split", "create", { file_input = "f" } },
-    } do
-      local count, answer, err = attempts(table.unpack(one))
-      assert(answer, err)
-      assert.equal(2, count, one[1] .. ":" .. one[2])
+    for index, outcome in ipairs(make_all(HARMLESS)) do
+      assert.is_table(outcome[1], HARMLESS[index][1] .. ":" .. HARMLESS[index][2])
     end
+    assert.equal(2 * #HARMLESS, s:count())
   end)
 
   it("is nothing that could be done twice", function()
-    for _, one in ipairs {
-      { "beta.directories", "create", { name = "a" } },
-      { "beta.directories.files", "add", "dir-1", { file_id = "f" } },
-      { "parsing", "create", { file_id = "f" } },
-      { "extract", "create", { file_input = "f" } },
-      { "extract", "generate_schema", {} },
-      { "beta.split", "create", { document_input = { type = "file_id", value = "f" } } },
-      { "webhook_configs", "create", { webhook_url = "u" } },
-    } do
-      local count, answer, err = attempts(table.unpack(one))
-      assert.is_nil(answer)
-      assert.is_true(err.maybe_sent)
-      assert.equal(1, count, one[1] .. ":" .. one[2])
+    for index, outcome in ipairs(make_all(HARMFUL)) do
+      assert.is_nil(outcome[1], HARMFUL[index][1] .. ":" .. HARMFUL[index][2])
+      assert.is_true(outcome[2].maybe_sent, HARMFUL[index][1] .. ":" .. HARMFUL[index][2])
     end
+    assert.equal(#HARMFUL, s:count())
   end)
 
   it("carries the same transaction_id, made up where none is given", function()
+    local calls = {}
     for _, place in ipairs { "classify", "split" } do
-      local s <close>, client = lists.start({ { close_before = true }, { body = '{"id":"x"}' } }, { max_retries = 1 })
-      assert(client[place]:create { file_input = "f" })
-      local first, second = s:requests()[1].body, s:requests()[2].body
-      assert.equal(first, second)
-      assert.matches('"transaction_id":"%x+%-%x+%-4%x+%-%x+%-%x+"', first)
-      assert(client[place]:create { file_input = "f", transaction_id = "mine" })
-      assert.equal('{"file_input":"f","transaction_id":"mine"}', s:requests()[3].body)
+      calls[#calls + 1] = { place, "create", { file_input = "f" } }
     end
+    make_all(calls)
+    local bodies = {}
+    for _, request in ipairs(s:requests()) do
+      bodies[request.path] = bodies[request.path] or {}
+      table.insert(bodies[request.path], request.body)
+    end
+    for _, path in ipairs { "/api/v2/classify", "/api/v1/split/jobs" } do
+      local sent = bodies[path]
+      assert.equal(2, #sent)
+      assert.equal(sent[1], sent[2])
+      assert.matches('^{"file_input":"f","transaction_id":"%x+%-%x+%-4%x+%-%x+%-%x+"}$', sent[1])
+    end
+    assert.are_not.equal(bodies["/api/v2/classify"][1], bodies["/api/v1/split/jobs"][1])
   end)
 end)
 
@@ -743,16 +882,30 @@ describe("a client", function()
       return client.batch
     end)
     assert.is_false(ok)
-    assert.matches(("wire_spec.lua:%d: no resource or method 'batch' (did you mean 'batches'?)"):format(line), problem, 1, true)
-    assert.equal("no resource or method 'with_option' (did you mean 'with_options'?)", complaint(function()
-      client:with_option {}
-    end))
-    assert.equal("no resource 'directory' (did you mean 'directories'?)", complaint(function()
-      return client.beta.directory
-    end))
-    assert.equal("no method 'file' (did you mean 'files'?)", complaint(function()
-      return client.beta.directories.file
-    end))
+    assert.matches(
+      ("wire_spec.lua:%d: no resource or method 'batch' (did you mean 'batches'?)"):format(line),
+      problem,
+      1,
+      true
+    )
+    assert.equal(
+      "no resource or method 'with_option' (did you mean 'with_options'?)",
+      complaint(function()
+        client:with_option {}
+      end)
+    )
+    assert.equal(
+      "no resource 'directory' (did you mean 'directories'?)",
+      complaint(function()
+        return client.beta.directory
+      end)
+    )
+    assert.equal(
+      "no method 'file' (did you mean 'files'?)",
+      complaint(function()
+        return client.beta.directories.file
+      end)
+    )
   end)
 
   it("can be looked at by whoever wants to know what it is", function()
