@@ -383,12 +383,12 @@ local function state_of(self, method)
 end
 
 function Client.__index(self, name)
-  local member, problem = methods[name], nil
-  if member == nil then
-    member, problem = tree.member(self, resources, name, states[self], "", methods)
-    if problem then
-      error(problem, 2)
-    end
+  if methods[name] then
+    return methods[name]
+  end
+  local member, problem = tree.member(self, resources, name, states[self], "", methods)
+  if problem then
+    error(problem, 2)
   end
   return member
 end

@@ -421,7 +421,9 @@ for _, resource in ipairs(waiting.resources) do
           of(client):wait_all(table.unpack(arguments, 1, arguments.n))
         end)
       end
-      local array = ("ids must be an array of ids or %s"):format(resource.name == "batches" and "batches" or "batch jobs")
+      local array = ("ids must be an array of ids or %s"):format(
+        resource.name == "batches" and "batches" or "batch jobs"
+      )
       check("ids must be an array, not nil")
       check("ids must be an array, not string", "id-1")
       check(("%s, not one %s"):format(array, resource.noun), { id = "id-1" })
