@@ -91,10 +91,10 @@ local function quick(more)
   return given
 end
 
--- What the server has seen: GETs of jobs without their path, lists as how many ids they asked for.
-local function seen(s, path)
+-- What the server has seen after so many requests: GETs of jobs without their path, lists as how many ids they asked for.
+local function seen(s, path, before)
   local found = {}
-  for index, request in ipairs(s:requests()) do
+  for index, request in ipairs { table.unpack(s:requests(), (before or 0) + 1) } do
     local _, ids = (request.query or ""):gsub("job_ids=", "")
     local target = request.path == path and request.method == "GET" and "list " .. ids or request.target:sub(#path + 1)
     found[index] = request.method == "POST" and "create" or target
@@ -133,11 +133,34 @@ for _, kind in ipairs(KINDS) do
   end
 
   describe("client." .. name, function()
+    local s, resource, before
+
+    setup(function()
+      s, resource = start {
+        fates = {
+          failed = statuses.failed,
+          cancelled = statuses.cancelled,
+          watched = statuses.cancelled,
+          ["id-7"] = statuses.failed,
+        },
+        ends = { endless = math.huge, watched = 4 },
+        hidden = { hidden = true },
+        missing = { missing = true },
+      }
+    end)
+
+    before_each(function()
+      before = s:count()
+    end)
+
+    teardown(function()
+      s:stop()
+    end)
+
     it("waits until a job is complete, and gives what its GET has answered", function()
-      local s <close>, resource = start()
       local polled = {}
       local result = assert(resource:wait(
-        "id-1",
+        "waited",
         nil,
         quick {
           on_poll = function(job)
@@ -146,13 +169,11 @@ for _, kind in ipairs(KINDS) do
         }
       ))
       assert.same({ statuses.pending, statuses.running, statuses.completed }, polled)
-      assert.same({ id = "id-1", status = statuses.completed, result = "all of it" }, job_of(result))
-      assert.same({ "/id-1", "/id-1", "/id-1" }, seen(s, path))
+      assert.same({ id = "waited", status = statuses.completed, result = "all of it" }, job_of(result))
+      assert.same({ "/waited", "/waited", "/waited" }, seen(s, path, before))
     end)
 
     it("gives an error with the job where that has failed or was cancelled", function()
-      local fates = { failed = statuses.failed, cancelled = statuses.cancelled }
-      local s <close>, resource = start { fates = fates }
       local result, err = resource:wait("failed", nil, quick())
       assert.is_nil(result)
       assert.equal("batch_failed", err.kind)
@@ -163,37 +184,33 @@ for _, kind in ipairs(KINDS) do
       assert.is_nil(result)
       assert.equal("batch_cancelled", err.kind)
       assert.equal(statuses.cancelled, err.job.status)
-      assert.equal(6, s:count())
+      assert.equal(6, s:count() - before)
     end)
 
     it("says in time what a job was doing", function()
-      local s <close>, resource = start { ends = { ["id-1"] = math.huge } }
-      local result, err = resource:wait("id-1", nil, quick { total_timeout = 0.1 })
+      local result, err = resource:wait("endless", nil, quick { total_timeout = 0.1 })
       assert.is_nil(result)
       assert.equal("timeout", err.kind)
-      assert.equal(("%s id-1 was still %s after 0.1 s"):format(noun, statuses.running), err.message)
+      assert.equal(("%s endless was still %s after 0.1 s"):format(noun, statuses.running), err.message)
       assert.equal(statuses.running, err.job.status)
-      assert.is_true(s:count() > 1)
+      assert.is_true(s:count() > before + 1)
     end)
 
     it("runs a job, which the service may not show at once", function()
-      local s <close>, resource = start()
       assert.equal("all of it", job_of(assert(resource:run(creation, quick()))).result)
-      assert.same({ "create", "/new", "/new", "/new" }, seen(s, path))
+      assert.same({ "create", "/new", "/new", "/new" }, seen(s, path, before))
     end)
 
     it("watches a job's changes, whatever the last is", function()
-      local s <close>, resource = start { ends = { ["id-1"] = 4 }, fates = { ["id-1"] = statuses.cancelled } }
       local found = {}
-      for result in resource:watch("id-1", nil, quick()) do
+      for result in resource:watch("watched", nil, quick()) do
         found[#found + 1] = job_of(result).status
       end
       assert.same({ statuses.pending, statuses.running, statuses.cancelled }, found)
-      assert.equal(4, s:count())
+      assert.equal(4, s:count() - before)
     end)
 
     it("waits for many by lists of their ids, and fetches each that is complete there", function()
-      local s <close>, resource = start { fates = { ["id-7"] = statuses.failed } }
       local good, bad = 0, {}
       for id, result, err in resource:wait_all(ids_up_to(130), { project_id = "p" }, quick()) do
         if err then
@@ -208,63 +225,57 @@ for _, kind in ipairs(KINDS) do
       assert.equal(129, good)
       assert.same({ "id-7" }, bad)
       local counts, singles = {}, 0
-      for _, target in ipairs(seen(s, path)) do
+      for _, target in ipairs(seen(s, path, before)) do
         counts[target] = (counts[target] or 0) + 1
         singles = singles + (target:find("^/") and 1 or 0)
       end
       assert.same({ 3, 3 }, { counts["list 100"], counts["list 30"] })
       -- a list of parse jobs has all that a GET without `expand` would add to them
       assert.equal(kind.wrapper and 0 or 129, singles)
-      assert.matches("&project_id=p&page_size=100$", s:requests()[1].query)
+      assert.matches("&project_id=p&page_size=100$", s:requests()[before + 1].query)
     end)
 
     it("fetches by itself what the list leaves out", function()
-      local s <close>, resource = start { hidden = { ["id-2"] = true }, missing = { ["id-3"] = true } }
-      local found = {}
-      for id, result, err in resource:wait_all(ids_up_to(6), nil, quick { polling_interval = 0.05 }) do
+      local ids, found, counts = { "a", "hidden", "missing", "b", "c", "d" }, {}, {}
+      for id, result, err in resource:wait_all(ids, nil, quick { polling_interval = 0.05 }) do
         found[id] = result and job_of(result).status or err.kind
       end
       local done = statuses.completed
-      assert.same(
-        { ["id-1"] = done, ["id-2"] = done, ["id-3"] = "not_found", ["id-4"] = done, ["id-5"] = done, ["id-6"] = done },
-        found
-      )
-      local counts = {}
-      for _, target in ipairs(seen(s, path)) do
+      assert.same({ a = done, hidden = done, missing = "not_found", b = done, c = done, d = done }, found)
+      for _, target in ipairs(seen(s, path, before)) do
         counts[target] = (counts[target] or 0) + 1
       end
-      assert.same({ 1, 2, 3, 1 }, { counts["list 6"], counts["list 5"], counts["/id-2"], counts["/id-3"] })
+      assert.same({ 1, 2, 3, 1 }, { counts["list 6"], counts["list 5"], counts["/hidden"], counts["/missing"] })
     end)
 
     it("fetches each by itself where the service refuses the list", function()
-      local s <close>, resource = start { lists = { every = 422 } }
+      local service <close>, other = start { lists = { every = 422 } }
       local count = 0
-      for _, result in resource:wait_all(ids_up_to(3), nil, quick { polling_interval = 0.05 }) do
+      for _, result in other:wait_all(ids_up_to(3), nil, quick { polling_interval = 0.05 }) do
         assert.equal("all of it", job_of(result).result)
         count = count + 1
       end
       assert.equal(3, count)
-      assert.same({ "list 3" }, { seen(s, path)[1] })
-      assert.equal(10, s:count())
+      assert.same({ "list 3" }, { seen(service, path)[1] })
+      assert.equal(10, service:count())
     end)
 
     it("goes on where one of the lists fails", function()
-      local s <close>, resource = start { lists = { [2] = 500 } }
+      local service <close>, other = start { lists = { [2] = 500 } }
       local count = 0
-      for _, result in resource:wait_all(ids_up_to(102), nil, quick { polling_interval = 0.05 }) do
+      for _, result in other:wait_all(ids_up_to(102), nil, quick()) do
         assert.equal(statuses.completed, job_of(result).status)
         count = count + 1
       end
       assert.equal(102, count)
-      assert.is_true(s:count() >= 7)
+      assert.is_true(service:count() >= 7)
     end)
 
     it("refuses what is no array of ids or jobs", function()
-      local s <close>, resource = start()
       local ok, problem = pcall(resource.wait_all, resource, { id = "id-1" })
       assert.is_false(ok)
       assert.equal(("ids must be an array of ids or %ss, not one %s"):format(noun, noun), problem)
-      assert.equal(0, s:count())
+      assert.equal(before, s:count())
     end)
   end)
 end
