@@ -103,10 +103,7 @@ describe("a call with a form", function()
     end
     for index, request in ipairs(s:requests()) do
       local name = names[index]
-      assert.equal(
-        text_part("purpose", "parse") .. file_part("file", name[2], name[3], "bytes"),
-        plain_body(request)
-      )
+      assert.equal(text_part("purpose", "parse") .. file_part("file", name[2], name[3], "bytes"), plain_body(request))
     end
   end)
 
@@ -167,10 +164,7 @@ describe("a call with a form", function()
     assert.equal("/parse/upload?project_id=p", requests[3].target)
     local body = plain_body(requests[3])
     local json = body:match('name="configuration"\r\n\r\n([^\r]*)')
-    assert.same(
-      { tier = "agentic", version = null, more = { 1 } },
-      llama_cloud.json.decode(json, { null = true })
-    )
+    assert.same({ tier = "agentic", version = null, more = { 1 } }, llama_cloud.json.decode(json, { null = true }))
     assert.equal(text_part("configuration", json) .. file_part("file", "a.pdf", "application/pdf", "%PDF"), body)
   end)
 end)
@@ -232,9 +226,21 @@ describe("a file argument that cannot be sent", function()
     raises({}, nil, "missing parameter 'upload_file'")
     raises({}, { body = { upload_file = "x" } }, "missing parameter 'upload_file'")
     raises({ upload_file = llama_cloud.null }, nil, "missing parameter 'upload_file'")
-    raises({ upload_file = file, metadata = { "a" } }, nil, "parameter 'metadata' must be a table of named fields, not table")
-    raises({ upload_file = file, metadata = llama_cloud.array {} }, nil, "parameter 'metadata' must be a table of named")
-    raises({ upload_file = file, metadata = "{}" }, nil, "parameter 'metadata' must be a table of named fields, not string")
+    raises(
+      { upload_file = file, metadata = { "a" } },
+      nil,
+      "parameter 'metadata' must be a table of named fields, not table"
+    )
+    raises(
+      { upload_file = file, metadata = llama_cloud.array {} },
+      nil,
+      "parameter 'metadata' must be a table of named"
+    )
+    raises(
+      { upload_file = file, metadata = "{}" },
+      nil,
+      "parameter 'metadata' must be a table of named fields, not string"
+    )
     raises({ upload_file = file, metadata = { f = print } }, nil, "metadata.f")
     raises({ upload_file = file }, { body = { upload_file = "x" } }, "the file is given by the parameter 'upload_file'")
     raises({ upload_file = file }, { body = { x = print } }, "'x' cannot be a function")
@@ -384,7 +390,7 @@ describe("an upload", function()
       local rows = args.rows or {}
       return function(c, r)
         if r.method == "GET" then
-          return c:json(200, cjson.encode { items = #rows > 0 and rows or nil })
+          return c:json(200, rows[1] and cjson.encode { items = rows } or '{"items":[]}')
         end
         local unique_id = r.body:match('name="unique_id"\r\n\r\n([^\r]*)')
         local file_id = "fil-" .. #r.body

@@ -46,7 +46,12 @@ local declared = endpoint.resource("trial", {
   parse = {
     "POST /parse",
     query = scope,
-    body = { { "tier", "string", required = true }, { "version", "string" }, { "file_id", "string" }, { "max", "integer" } },
+    body = {
+      { "tier", "string", required = true },
+      { "version", "string" },
+      { "file_id", "string" },
+      { "max", "integer" },
+    },
     upload = { "POST /parse/upload", file = { "upload_file", "file", wire = "file" }, json = "configuration" },
   },
   content = { "GET /files/{file_id}/content", query = scope },

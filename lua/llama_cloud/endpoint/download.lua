@@ -68,8 +68,8 @@ end
 
 local RESERVED = { range = true, ["if-range"] = true }
 
--- What is wrong with a path and options, or nil.
-local function misfit(path, given, known)
+-- What is wrong with a path, or nil.
+local function bad_path(path)
   if type(path) ~= "string" then
     return ("the path must be a string, not %s"):format(type(path))
   elseif path == "" then
@@ -77,6 +77,10 @@ local function misfit(path, given, known)
   elseif path:find("\0", 1, true) then
     return "the path contains a NUL"
   end
+end
+
+-- What is wrong with options, or nil.
+local function bad_options(given, known)
   local problem = options.check("option", given, known) or given.headers and headers.check(given.headers)
   for name in pairs(not problem and given.headers or {}) do
     if RESERVED[text.lower(name)] then
@@ -198,7 +202,7 @@ function download.prepare(state, address, path, given)
     return nil, problem
   end
   given = type(given) == "table" and options.without_nulls(given) or given
-  problem = misfit(path, given, taken)
+  problem = bad_path(path) or bad_options(given, taken)
   if problem then
     return nil, problem
   end
@@ -279,7 +283,7 @@ end
 ---@return string? problem
 function download.prepare_method(rule, declared, state, ids, given)
   local path = ids[rule.results and 3 or 2]
-  local problem = misfit(path, given, calls.download_options)
+  local problem = bad_options(given, calls.download_options)
   if problem then
     return nil, problem
   end
@@ -289,7 +293,8 @@ function download.prepare_method(rule, declared, state, ids, given)
   else
     find, problem = plain_finder(declared, state, ids, given)
   end
-  if not find then
+  problem = problem or bad_path(path)
+  if problem then
     return nil, problem
   end
   return prepared(state, find, path, given)
