@@ -2,6 +2,7 @@
 
 local llama_cloud = require("llama_cloud")
 local lists = require("spec.support.lists")
+local reconcile = require("llama_cloud.endpoint.reconcile")
 local server = require("spec.support.server")
 local wire = require("spec.support.wire")
 
@@ -166,6 +167,57 @@ describe("what is repeated after a lost answer", function()
     end
     assert.are_not.equal(bodies["/api/v2/classify"][1], bodies["/api/v1/split/jobs"][1])
   end)
+end)
+
+-- A service that loses the answers of POSTs, and whose lists are empty before the first.
+local LOST = [[
+  local posts = 0
+  return function(connection, request)
+    if request.method == "POST" then
+      posts = posts + 1
+      return connection:close()
+    end
+    connection:json(200, posts == 0 and '{"items":[]}' or '{"items":[{"id":"found","file_id":"f"}]}')
+  end
+]]
+
+describe("the option reconcile", function()
+  local pauses = reconcile.pauses
+
+  setup(function()
+    reconcile.pauses = { 0.001 }
+  end)
+
+  teardown(function()
+    reconcile.pauses = pauses
+  end)
+
+  local file = { data = "1", name = "a.txt" }
+  for _, one in ipairs {
+    { { "beta.directories", "create", { name = "k" } }, "/api/v1/beta/directories?name=k" },
+    {
+      { "beta.directories.files", "add", "dir-1", { file_id = "f", unique_id = "k", project_id = "p" } },
+      "/api/v1/beta/directories/dir-1/files?project_id=p&unique_id=k",
+    },
+    {
+      { "beta.directories.files", "upload", "dir-1", { upload_file = file, unique_id = "k" } },
+      "/api/v1/beta/directories/dir-1/files?unique_id=k",
+    },
+    {
+      { "files", "create", { file = file, purpose = "parse", external_file_id = "k" } },
+      "/api/v1/beta/files?external_file_id=k",
+    },
+  } do
+    it(("finds what %s:%s has made"):format(one[1][1], one[1][2]), function()
+      local s <close> = server.start(LOST)
+      local call = table.move(one[1], 1, #one[1], 1, {})
+      call[#call + 1] = { reconcile = true }
+      local found, err = wire.make(lists.client(s), { call })
+      assert.equal("found", assert(found, err).id)
+      local requests = s:requests()
+      assert.same({ 3, one[2], one[2] }, { #requests, requests[1].target, requests[3].target })
+    end)
+  end
 end)
 
 describe("a client", function()
