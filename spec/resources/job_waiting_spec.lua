@@ -3,6 +3,7 @@
 local llama_cloud = require("llama_cloud")
 local lists = require("spec.support.lists")
 local server = require("spec.support.server")
+local patience = require("spec.support.waiting").patience
 
 -- Each kind: its path, its resource, params of create, and the words for a job's statuses.
 local UPPER =
@@ -188,10 +189,10 @@ for _, kind in ipairs(KINDS) do
     end)
 
     it("says in time what a job was doing", function()
-      local result, err = resource:wait("endless", nil, quick { total_timeout = 0.1 })
+      local result, err = resource:wait("endless", nil, quick { total_timeout = 0.1 * patience })
       assert.is_nil(result)
       assert.equal("timeout", err.kind)
-      assert.equal(("%s endless was still %s after 0.1 s"):format(noun, statuses.running), err.message)
+      assert.equal(("%s endless was still %s after %g s"):format(noun, statuses.running, 0.1 * patience), err.message)
       assert.equal(statuses.running, err.job.status)
       assert.is_true(s:count() > before + 1)
     end)
@@ -237,7 +238,7 @@ for _, kind in ipairs(KINDS) do
 
     it("fetches by itself what the list leaves out", function()
       local ids, found, counts = { "a", "hidden", "missing", "b", "c", "d" }, {}, {}
-      for id, result, err in resource:wait_all(ids, nil, quick { polling_interval = 0.05 }) do
+      for id, result, err in resource:wait_all(ids, nil, quick { polling_interval = 0.05 * patience }) do
         found[id] = result and job_of(result).status or err.kind
       end
       local done = statuses.completed

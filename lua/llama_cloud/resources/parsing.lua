@@ -77,7 +77,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field get fun(self, job_id: string, params?: LlamaCloud.ParseJobGetParams, options?: LlamaCloud.Options): LlamaCloud.ParseResult?, LlamaCloud.Error?
 ---@field download fun(self, job: string|LlamaCloud.ParseJob|LlamaCloud.ParseResult, name: string, path: string, options?: LlamaCloud.DownloadOptions): LlamaCloud.Download?, LlamaCloud.Error? name: a key of result_content_metadata, the filename of an image, or a value of expand that ends in `_content_metadata`
 ---@field cancel fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ParseJob?, LlamaCloud.Error?
----@field delete fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ParseJobDeleted?, LlamaCloud.Error?
+---@field delete fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): (LlamaCloud.ParseJobDeleted|true)?, LlamaCloud.Error?
 ---@field list_versions fun(self, params?: LlamaCloud.ParseListVersionsParams, options?: LlamaCloud.Options): LlamaCloud.ParseVersions?, LlamaCloud.Error?
 ---@field wait fun(self, job_id: string, params?: LlamaCloud.ParseJobGetParams, options?: LlamaCloud.WaitOptions): LlamaCloud.ParseResult?, LlamaCloud.Error?
 ---@field run fun(self, params: LlamaCloud.ParseJobCreateParams, options?: LlamaCloud.ParseJobRunOptions): LlamaCloud.ParseResult?, LlamaCloud.Error?
@@ -166,7 +166,7 @@ return endpoint.resource("parsing", {
     query = scope,
   },
 
-  --- Deletes a job that has ended, and its result.
+  --- Deletes a job that has ended, and its result. True where that was done by an attempt whose answer was lost.
   delete = {
     "DELETE /api/v2/parse/{job_id}",
     query = scope,
