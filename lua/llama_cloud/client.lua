@@ -5,7 +5,6 @@ local arguments = require("llama_cloud.endpoint.arguments")
 local calls = require("llama_cloud.endpoint.call")
 local core = require("llama_cloud.core")
 local download = later.require("llama_cloud.endpoint.download")
-local endpoint = require("llama_cloud.endpoint")
 local headers = require("llama_cloud.http.headers")
 local log = require("llama_cloud.http.log")
 local options = require("llama_cloud.endpoint.options")
@@ -15,6 +14,7 @@ local resources = require("llama_cloud.resources")
 local secrets = require("llama_cloud.http.secrets")
 local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
+local tree = require("llama_cloud.endpoint.tree")
 local url = require("llama_cloud.http.url")
 local version = require("llama_cloud.version")
 
@@ -353,10 +353,25 @@ end
 
 ---@class LlamaCloud.Client
 ---@field batches LlamaCloud.Batches
----@field beta { batch: LlamaCloud.BatchJobs }
-local Client = {}
-Client.__index = Client
-Client.__name = "llama_cloud.client"
+---@field beta LlamaCloud.Beta
+---@field classify LlamaCloud.Classify
+---@field configurations LlamaCloud.Configurations
+---@field extract LlamaCloud.Extract
+---@field files LlamaCloud.Files
+---@field parsing LlamaCloud.Parsing
+---@field projects LlamaCloud.Projects
+---@field split LlamaCloud.Split
+---@field v2_projects LlamaCloud.V2Projects
+---@field webhook_configs LlamaCloud.WebhookConfigs
+local methods = {}
+
+---@class LlamaCloud.Beta
+---@field attachments LlamaCloud.Attachments
+---@field batch LlamaCloud.BatchJobs
+---@field directories LlamaCloud.Directories
+---@field split LlamaCloud.BetaSplit
+
+local Client = { __name = "llama_cloud.client" }
 
 local states = setmetatable({}, { __mode = "k" })
 
@@ -367,21 +382,21 @@ local function state_of(self, method)
   return states[self]
 end
 
-local function bind(tree, state)
-  if rawget(tree, "__index") then
-    return endpoint.bind(tree, state)
+function Client.__index(self, name)
+  if methods[name] then
+    return methods[name]
   end
-  local bound = {}
-  for name, member in pairs(tree) do
-    bound[name] = bind(member, state)
+  local member, problem = tree.member(self, resources, name, states[self], "", methods)
+  if problem then
+    error(problem, 2)
   end
-  return bound
+  return member
 end
 
 local function from_state(state)
-  local self = bind(resources, state)
+  local self = setmetatable({}, Client)
   states[self] = state
-  return setmetatable(self, Client)
+  return self
 end
 
 --- Makes a client. Raises on a bad option, with what to write instead.
@@ -398,7 +413,7 @@ end
 --- A client with some options changed. It shares the 429 gate with the one that it was made from.
 ---@param changes LlamaCloud.ClientOptions llama_cloud.null takes an option back to its default
 ---@return LlamaCloud.Client
-function Client:with_options(changes)
+function methods:with_options(changes)
   local state = state_of(self, "with_options")
   if state.closed then
     error("attempt to use a closed client", 2)
@@ -427,7 +442,7 @@ end
 
 --- Closes the client: its calls under way end with an error of kind "cancelled", later ones raise. Idempotent. Other
 --- clients, and connections that can be used again, are not affected.
-function Client:close()
+function methods:close()
   local state = state_of(self, "close")
   state.closed = true
   for token in pairs(state.in_flight) do
@@ -435,7 +450,7 @@ function Client:close()
   end
 end
 
-Client.__close = Client.close
+Client.__close = methods.close
 
 function Client:__tostring()
   local state = states[self]
@@ -467,7 +482,7 @@ end
 
 for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
   local name, route = text.lower(method), calls.undeclared(method)
-  Client[name] = function(self, path, given)
+  methods[name] = function(self, path, given)
     local state = state_of(self, name)
     local call, problem = path_call(state, route, path, given == nil and {} or given)
     if not call then
@@ -485,7 +500,7 @@ end
 ---@param given? LlamaCloud.DownloadOptions
 ---@return LlamaCloud.Download? file nil: it failed
 ---@return LlamaCloud.Error? err of kind "file" where the file cannot be written; "decode" where its length is not `size`, or an answer without content (204) came
-function Client:download(address, path, given)
+function methods:download(address, path, given)
   local state = state_of(self, "download")
   if state.closed then
     error("attempt to use a closed client", 2)

@@ -187,7 +187,7 @@ local function look_up(class, declaration, declared)
       declaration = nil
       return methods[member]
     elseif type(member) == "string" and not member:find("^_") then
-      error(nearest.no_method(member, tables.merged(methods, declaration and WAITING)), 2)
+      error(nearest.no_method(member, tables.merged(methods, class.children, declaration and WAITING)), 2)
     end
   end
 end
@@ -196,7 +196,7 @@ end
 --- what wait.lua and wait_all.lua need to know.
 ---@param name string as it is reached from the client: "beta.batch"
 ---@param members table<string, table>
----@return table resource for endpoint.bind
+---@return table resource for endpoint.bind; its `bind` does that, for whoever has the module only
 function endpoint.resource(name, members)
   local class = { __name = "llama_cloud." .. name, __index = {}, place = name, children = {} }
   function class.__tostring()
@@ -218,6 +218,9 @@ function endpoint.resource(name, members)
     add(class, "download", downloading(members.download, declared))
   end
   setmetatable(class.__index, { __index = look_up(class, members.waiting, declared) })
+  function class.bind(state)
+    return endpoint.bind(class, state)
+  end
   return class
 end
 
