@@ -37,13 +37,13 @@ static const char *value_of(const char *line, size_t *length, const char *name) 
   return line + skip;
 }
 
-/* Takes the digits at the front of a text. False: there are none, or too many. */
+/* Takes the digits at the front of a text, 18 at most. False: there are none. */
 static bool take_number(const char **text, const char *end, int64_t *number) {
   const char *begin = *text;
   *number = 0;
-  for (; *text < end && **text >= '0' && **text <= '9'; (*text)++)
+  for (; *text < end && *text - begin < 18 && **text >= '0' && **text <= '9'; (*text)++)
     *number = *number * 10 + (**text - '0');
-  return *text > begin && *text - begin <= 18;
+  return *text > begin;
 }
 
 static bool take_char(const char **text, const char *end, char c) {
@@ -149,8 +149,11 @@ typedef struct sink {
 static bool add(void *user, const char *data, size_t length) {
   receiving *r = ((sink *)user)->receiving;
   fault *wrong = ((sink *)user)->wrong;
-  if (r->to_output)
+  if (r->to_output) {
+    if (r->ranged && receiving_received(r) + (int64_t)length > r->last + 1 && r->decoding == NULL)
+      return refuse_range(r, wrong);
     return output_write(r->output, data, length, wrong);
+  }
   if (length > r->most - r->body.length)
     fault_note(wrong, OUTCOME_TOO_LARGE, BODY_TOO_LARGE);
   else if (!buffer_append(&r->body, data, length))
@@ -180,13 +183,11 @@ bool receiving_write(receiving *r, const char *data, size_t length, int64_t all,
   }
 }
 
-bool receiving_is_whole(receiving *r, fault *wrong) {
+bool receiving_is_whole(const receiving *r, fault *wrong) {
   if (!decoding_is_whole(r->decoding)) {
     fault_note(wrong, OUTCOME_CONNECTION, "the response's compressed body is cut off");
     return false;
   }
-  if (r->to_output && r->ranged && r->decoding == NULL && receiving_received(r) > total_of(r, 0))
-    return refuse_range(r, wrong);
   if (r->to_output && r->ranged && r->decoding == NULL && receiving_received(r) != total_of(r, 0)) {
     fault_note(wrong, OUTCOME_CONNECTION, "the response is a part of the file that does not reach its end");
     return false;

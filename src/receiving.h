@@ -49,7 +49,7 @@ bool receiving_begin(receiving *r, long status, fault *wrong);
 bool receiving_write(receiving *r, const char *data, size_t length, int64_t all, fault *wrong);
 
 /* Whether all has come, as far as the head and the encodings tell; else a fault is noted. */
-bool receiving_is_whole(receiving *r, fault *wrong);
+bool receiving_is_whole(const receiving *r, fault *wrong);
 
 /* The attempt is over. Of a body that was encoded nothing can be used unless it is whole. */
 void receiving_end(receiving *r, bool whole);
