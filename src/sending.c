@@ -31,11 +31,13 @@ static bool fail(const sending *s, fault *wrong, const char *why) {
   return false;
 }
 
-/* Whether the file has the size that the form tells. */
-static bool has_its_size(const sending *s, fault *wrong) {
+/* Whether the file is one, and has the size that the form tells. */
+static bool is_as_told(const sending *s, fault *wrong) {
   struct stat about;
   if (fstat(s->descriptor, &about) != 0)
     return fail(s, wrong, strerror(errno));
+  if (!S_ISREG(about.st_mode))
+    return fail(s, wrong, S_ISDIR(about.st_mode) ? strerror(EISDIR) : "it is no regular file");
   if (about.st_size > form_size(s->form))
     return fail(s, wrong, "it has grown since its size was told");
   if (about.st_size < form_size(s->form))
@@ -53,7 +55,7 @@ static bool open_file(sending *s, fault *wrong) {
   if (s->descriptor < 0)
     return fail(s, wrong, strerror(errno));
   s->open = true;
-  return has_its_size(s, wrong);
+  return is_as_told(s, wrong);
 }
 
 CURLcode sending_open(sending *s, CURL *easy, curl_read_callback read, curl_seek_callback seek, void *user,
@@ -93,7 +95,7 @@ static size_t read_file(sending *s, char *data, size_t length, fault *wrong) {
     fail(s, wrong, strerror(errno));
   else if (got == 0)
     fail(s, wrong, "it became shorter while it was sent");
-  else if (s->position + got < form_size(s->form) || has_its_size(s, wrong)) /* the last of it */
+  else if (s->position + got < form_size(s->form) || is_as_told(s, wrong)) /* the last of it */
     return (size_t)got;
   return SENDING_FAILED;
 }

@@ -541,7 +541,7 @@ bool transport_start(transport *t, token *k, token_handle *handle) {
 }
 
 void timer_follow(token *k, token *of) {
-  if (of->state < TOKEN_FINISHED) {
+  if (of != NULL && of->state < TOKEN_FINISHED) {
     chain_append(&((transfer *)of)->ticks, &((timer *)k)->tick);
   } else {
     detach(k);
