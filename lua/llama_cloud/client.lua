@@ -1,9 +1,10 @@
 --- The client: options and environment, the tree of resources, and calls to paths that no resource covers.
 
+local later = require("llama_cloud.base.later")
 local arguments = require("llama_cloud.endpoint.arguments")
 local calls = require("llama_cloud.endpoint.call")
 local core = require("llama_cloud.core")
-local endpoint = require("llama_cloud.endpoint")
+local download = later.require("llama_cloud.endpoint.download")
 local headers = require("llama_cloud.http.headers")
 local log = require("llama_cloud.http.log")
 local options = require("llama_cloud.endpoint.options")
@@ -13,6 +14,7 @@ local resources = require("llama_cloud.resources")
 local secrets = require("llama_cloud.http.secrets")
 local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
+local tree = require("llama_cloud.endpoint.tree")
 local url = require("llama_cloud.http.url")
 local version = require("llama_cloud.version")
 
@@ -29,6 +31,7 @@ local client = {}
 ---@field timeout? number seconds for one attempt, from its start to the last byte; 60
 ---@field connect_timeout? number seconds; 10
 ---@field total_timeout? number seconds for a whole call with its queueing, pauses and attempts; none
+---@field stall_timeout? number seconds without a byte moved after which an attempt ends that takes a file somewhere; 60
 ---@field max_retries? integer 5
 ---@field max_retry_after? number seconds up to which Retry-After is obeyed; 60
 ---@field max_response_bytes? integer after decompression; 256 MiB
@@ -48,6 +51,7 @@ local declared = {
   timeout = "seconds",
   connect_timeout = "seconds",
   total_timeout = "seconds",
+  stall_timeout = "seconds",
   max_retries = "count",
   max_retry_after = "pause",
   max_response_bytes = "count",
@@ -63,6 +67,7 @@ local defaults = {
   timeout = 60,
   connect_timeout = 10,
   total_timeout = math.huge,
+  stall_timeout = 60,
   max_retries = 5,
   max_retry_after = 60,
   max_response_bytes = 256 << 20,
@@ -220,6 +225,7 @@ local function prepare_headers(state)
   state.environment_headers = from_environment
   state.with_body = state:merged_headers { ["Content-Type"] = "application/json" }
   state.without_body = state:merged_headers { ["Content-Type"] = false }
+  state.with_form = headers.without(state.without_body, "content-type") -- the form has its own, with the boundary
 end
 
 --- Merges headers as the official SDKs do: built-in, authorization, defaults, the content's type, the call's own.
@@ -235,6 +241,9 @@ function State:merged_headers(...)
   )
 end
 
+-- The headers of calls that have none of their own, by the type of their body.
+local common = { none = "without_body", ["application/json"] = "with_body", ["multipart/form-data"] = "with_form" }
+
 --- The headers of a call.
 ---@param media? string the type of the body; nil: there is none
 ---@param accept? table another Accept
@@ -242,10 +251,11 @@ end
 ---@param given? table options.headers
 ---@return (string|false)[]
 function State:headers(media, accept, own, given)
-  if not (accept or own or given) and (not media or media == "application/json") then
-    return media and self.with_body or self.without_body
+  if not (accept or own or given) and common[media or "none"] then
+    return self[common[media or "none"]]
   end
-  return self:merged_headers(accept, { ["Content-Type"] = media or false }, own, given)
+  local list = self:merged_headers(accept, { ["Content-Type"] = media or false }, own, given)
+  return media == "multipart/form-data" and headers.without(list, "content-type") or list
 end
 
 --- The log of a call: it keeps what is secret of the call's own, too.
@@ -343,10 +353,25 @@ end
 
 ---@class LlamaCloud.Client
 ---@field batches LlamaCloud.Batches
----@field beta { batch: LlamaCloud.BatchJobs }
-local Client = {}
-Client.__index = Client
-Client.__name = "llama_cloud.client"
+---@field beta LlamaCloud.Beta
+---@field classify LlamaCloud.Classify
+---@field configurations LlamaCloud.Configurations
+---@field extract LlamaCloud.Extract
+---@field files LlamaCloud.Files
+---@field parsing LlamaCloud.Parsing
+---@field projects LlamaCloud.Projects
+---@field split LlamaCloud.Split
+---@field v2_projects LlamaCloud.V2Projects
+---@field webhook_configs LlamaCloud.WebhookConfigs
+local methods = {}
+
+---@class LlamaCloud.Beta
+---@field attachments LlamaCloud.Attachments
+---@field batch LlamaCloud.BatchJobs
+---@field directories LlamaCloud.Directories
+---@field split LlamaCloud.BetaSplit
+
+local Client = { __name = "llama_cloud.client" }
 
 local states = setmetatable({}, { __mode = "k" })
 
@@ -357,21 +382,21 @@ local function state_of(self, method)
   return states[self]
 end
 
-local function bind(tree, state)
-  if rawget(tree, "__index") then
-    return endpoint.bind(tree, state)
+function Client.__index(self, name)
+  if methods[name] then
+    return methods[name]
   end
-  local bound = {}
-  for name, member in pairs(tree) do
-    bound[name] = bind(member, state)
+  local member, problem = tree.member(self, resources, name, states[self], "", methods)
+  if problem then
+    error(problem, 2)
   end
-  return bound
+  return member
 end
 
 local function from_state(state)
-  local self = bind(resources, state)
+  local self = setmetatable({}, Client)
   states[self] = state
-  return setmetatable(self, Client)
+  return self
 end
 
 --- Makes a client. Raises on a bad option, with what to write instead.
@@ -388,7 +413,7 @@ end
 --- A client with some options changed. It shares the 429 gate with the one that it was made from.
 ---@param changes LlamaCloud.ClientOptions llama_cloud.null takes an option back to its default
 ---@return LlamaCloud.Client
-function Client:with_options(changes)
+function methods:with_options(changes)
   local state = state_of(self, "with_options")
   if state.closed then
     error("attempt to use a closed client", 2)
@@ -417,7 +442,7 @@ end
 
 --- Closes the client: its calls under way end with an error of kind "cancelled", later ones raise. Idempotent. Other
 --- clients, and connections that can be used again, are not affected.
-function Client:close()
+function methods:close()
   local state = state_of(self, "close")
   state.closed = true
   for token in pairs(state.in_flight) do
@@ -425,7 +450,7 @@ function Client:close()
   end
 end
 
-Client.__close = Client.close
+Client.__close = methods.close
 
 function Client:__tostring()
   local state = states[self]
@@ -457,7 +482,7 @@ end
 
 for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
   local name, route = text.lower(method), calls.undeclared(method)
-  Client[name] = function(self, path, given)
+  methods[name] = function(self, path, given)
     local state = state_of(self, name)
     local call, problem = path_call(state, route, path, given == nil and {} or given)
     if not call then
@@ -465,6 +490,26 @@ for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
     end
     return request.perform(state, call)
   end
+end
+
+--- Downloads what a presigned URL leads to into a file: exactly that URL, without the API key and the client's headers and
+--- query. What was at the path before stays until all is there. A download that is cut off goes on where it was; one that
+--- fails leaves nothing behind. Raises on a wrong argument.
+---@param address string|LlamaCloud.PresignedURL
+---@param path string
+---@param given? LlamaCloud.DownloadOptions
+---@return LlamaCloud.Download? file nil: it failed
+---@return LlamaCloud.Error? err of kind "file" where the file cannot be written; "decode" where its length is not `size`, or an answer without content (204) came
+function methods:download(address, path, given)
+  local state = state_of(self, "download")
+  if state.closed then
+    error("attempt to use a closed client", 2)
+  end
+  local run, problem = download.prepare(state, address, path, given == nil and {} or given)
+  if not run then
+    error(problem, 2)
+  end
+  return run()
 end
 
 ---@alias LlamaCloud.PathCall fun(self: LlamaCloud.Client, path: string, options?: LlamaCloud.PathOptions): any, LlamaCloud.Error?

@@ -21,7 +21,9 @@ local LATER = {
   "endpoint/arguments",
   "endpoint/body",
   "endpoint/call",
+  "endpoint/download",
   "endpoint/fields",
+  "endpoint/form",
   "endpoint/init",
   "endpoint/list",
   "endpoint/nearest",
@@ -29,6 +31,8 @@ local LATER = {
   "endpoint/pace",
   "endpoint/pages",
   "endpoint/reconcile",
+  "endpoint/results",
+  "endpoint/tree",
   "endpoint/wait",
   "endpoint/wait_all",
   "endpoint/waiting",
@@ -42,6 +46,7 @@ local LATER = {
   "http/queue",
   "http/redirect",
   "http/request",
+  "http/resume",
   "http/retry",
   "http/secrets",
   "http/url",
@@ -49,8 +54,21 @@ local LATER = {
   "loop/group",
   "loop/init",
   "resources/batches",
+  "resources/beta/attachments",
   "resources/beta/batch",
+  "resources/beta/directories",
+  "resources/beta/split",
+  "resources/classify",
+  "resources/configurations",
+  "resources/extract",
+  "resources/files",
   "resources/init",
+  "resources/parsing",
+  "resources/projects",
+  "resources/split",
+  "resources/v2_projects",
+  "resources/webhook_configs",
+  "webhook",
 }
 
 local path = select(2, ...) -- of this file, as `require` tells
@@ -67,6 +85,7 @@ local texts = later.require("llama_cloud.base.text")
 ---@class LlamaCloud
 ---@field null userdata
 ---@field array table|fun(t: table): table
+---@field webhook LlamaCloud.Webhook
 ---@field json { decode: (fun(text: string, options?: { null?: boolean, max_depth?: integer, repair?: boolean }): any, string?, integer?), encode: (fun(value: any): string?, string?), null: userdata }
 local llama_cloud = {
   _VERSION = require("llama_cloud.version"),
@@ -81,6 +100,9 @@ local llama_cloud = {
   ---   json.decode(text, { null = false, max_depth = 512, repair = false }) -> value | nil, message, offset
   ---   json.encode(value) -> text | nil, message
   json = { decode = core.decode, encode = core.encode, null = core.null },
+
+  --- Whether a webhook's delivery comes from the service: webhook.verify(body, signature, secret).
+  webhook = later.require("llama_cloud.webhook"),
 }
 
 --- Makes a client. Raises on a bad option, with what to write instead.

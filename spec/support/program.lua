@@ -17,6 +17,7 @@ local UNSET = {
   "LLAMA_CLOUD_CUSTOM_HEADERS",
   "LLAMA_CLOUD_DIRECTORY_ID",
   "LLAMA_CLOUD_LOG",
+  "LLAMA_CLOUD_WEBHOOK_SECRET",
   "LLAMA_PARSE_API_KEY",
   "LUA_CPATH_5_4",
   "LUA_CPATH_5_5",
@@ -35,13 +36,8 @@ function program.file(name)
   return root .. "/" .. name
 end
 
---- Runs a script and waits for its end. One that takes too long is ended: its status is 124.
----@param script string below the top of the checkout, or an absolute path
----@param arguments? string[]
----@param environment? table<string, string>
----@return string output what it wrote, errors included
----@return integer status its exit status
-function program.run(script, arguments, environment)
+-- The command that runs a script.
+local function command_of(script, arguments, environment)
   local words = { "exec env" }
   for _, name in ipairs(UNSET) do
     words[#words + 1] = "-u " .. name
@@ -60,10 +56,31 @@ function program.run(script, arguments, environment)
   for _, argument in ipairs(arguments or {}) do
     words[#words + 1] = quote(argument)
   end
-  local pipe = assert(io.popen(table.concat(words, " ") .. " 2>&1 </dev/null"))
+  return table.concat(words, " ") .. " 2>&1 </dev/null"
+end
+
+--- Runs a script and waits for its end. One that takes too long is ended: its status is 124.
+---@param script string below the top of the checkout, or an absolute path
+---@param arguments? string[]
+---@param environment? table<string, string>
+---@return string output what it wrote, errors included
+---@return integer status its exit status
+function program.run(script, arguments, environment)
+  local pipe = assert(io.popen(command_of(script, arguments, environment)))
   local output = pipe:read("a")
   local _, how, status = pipe:close()
   return output, how == "signal" and 128 + status or status
+end
+
+--- Starts a script that goes on until it is ended by its id, and after TIME_LIMIT at the latest.
+---@param script string
+---@param arguments? string[]
+---@param environment? table<string, string>
+---@return file* output where it writes, errors included
+---@return integer pid
+function program.start(script, arguments, environment)
+  local pipe = assert(io.popen("echo $$; " .. command_of(script, arguments, environment)))
+  return pipe, assert(math.tointeger(tonumber(pipe:read("l"))))
 end
 
 return program

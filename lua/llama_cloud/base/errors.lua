@@ -19,6 +19,7 @@ local errors = {}
 ---| "timeout" # timeout or total_timeout has passed
 ---| "too_large" # the response exceeds max_response_bytes
 ---| "decode" # the response is not what the API promises
+---| "file" # a local file could not be read or written, or the disk is full
 ---| "cancelled" # cancelled from this side
 ---| "batch_failed" # the awaited batch or job ended as FAILED
 ---| "batch_cancelled" # the awaited batch or job ended as CANCELLED
@@ -38,6 +39,7 @@ local errors = {}
 ---@field permanent? boolean true where no request can be sent until something is changed here: an option, a file, a proxy
 ---@field cause? LlamaCloud.Error what went wrong last before this error
 ---@field batch? table the batch or job as last seen, where the error is about one
+---@field job? table the same, where it is a job
 ---@field traceback? string of the task that raised it, where one did: the functions that it was in
 ---@operator concat(string|number|LlamaCloud.Error): string
 ---@field page_token? string of a list by pages: the page at which it stopped; list { page_token = … } goes on there. nil: the first
@@ -60,6 +62,7 @@ local kinds = {
 
 -- What to do about it, where the service's own words seldom say.
 local hints = {
+  [402] = "the plan has no credits left",
   authentication = "check the API key, and that base_url or region is the key's own",
   permission_denied = "the key's project or plan does not allow this",
 }
@@ -152,7 +155,8 @@ local function describe_fault(fault)
   return #path > 0 and table.concat(path, ".") .. ": " .. fault.msg or fault.msg
 end
 
--- The service's own words in a decoded body, or nil: `detail` as text or as a list (422), `message`, `error`.
+-- The service's own words in a decoded body, or nil: `detail` as text, as a list (422) or as an
+-- object, which is shown as JSON where it has no message; `message`, `error`.
 local function explanation(body)
   if type(body) ~= "table" then
     return type(body) == "string" and body ~= "" and text.excerpt(body, 200) or nil
@@ -173,6 +177,8 @@ local function explanation(body)
     end
     if type(detail.message) == "string" then
       return detail.message
+    elseif detail[1] == nil and next(detail) ~= nil then
+      return (core.encode(detail))
     end
   end
   if type(body.message) == "string" then
@@ -208,8 +214,9 @@ end
 ---@param headers table<string, string>
 ---@param given string the body as it came
 ---@param log? LlamaCloud.Log what takes secrets out of all of it, before any of it is cut
+---@param own_hints? table<string, string> what to do about it, by kind, where that is not what it is for the service
 ---@return LlamaCloud.Error
-function errors.from_response(status, headers, given, log)
+function errors.from_response(status, headers, given, log, own_hints)
   local function clean(value)
     return log:clean(value)
   end
@@ -225,8 +232,9 @@ function errors.from_response(status, headers, given, log)
   if headers.location and status >= 300 and status < 400 then
     message = ("%s (Location: %s)"):format(message, text.line(headers.location, MOST_OF_LOCATION))
   end
-  if hints[kind] then
-    message = ("%s (%s)"):format(message, hints[kind])
+  local hint = own_hints and own_hints[kind] or not own_hints and (hints[status] or hints[kind])
+  if hint then
+    message = ("%s (%s)"):format(message, hint)
   end
   return errors.new {
     kind = kind,

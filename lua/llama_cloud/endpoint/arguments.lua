@@ -1,12 +1,25 @@
 --- Whether the arguments of a call can be sent: what a path, a query, a header and a body can hold. That they have known
 --- names and the right types is options.lua's.
 
+local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
+local date = later.require("llama_cloud.http.date")
 local headers = require("llama_cloud.http.headers")
 local options = require("llama_cloud.endpoint.options")
 local text = require("llama_cloud.base.text")
 
 local arguments = {}
+
+--- A value as it goes into a query, a header or a body: a date that is a number is written as the service has it.
+---@param value any
+---@param type_name string
+---@return any
+function arguments.plain(value, type_name)
+  if type_name == "date" and type(value) == "number" then
+    return date.format(value)
+  end
+  return value
+end
 
 --- Why a path id cannot be sent, or nil.
 ---@param name string
@@ -98,7 +111,7 @@ function arguments.problem(declared, params, given)
     return "a GET has no body"
   end
   for _, name in ipairs(declared.required) do
-    local elsewhere = given.body and given.body[name] ~= nil
+    local elsewhere = given.body and given.body[name] ~= nil and declared.types[name] ~= "file"
     if (params[name] == nil or params[name] == core.null) and not elsewhere then
       return ("missing parameter '%s'"):format(name)
     end

@@ -5,7 +5,7 @@ local later = require("llama_cloud.base.later")
 local arguments = require("llama_cloud.endpoint.arguments")
 local body_json = later.require("llama_cloud.endpoint.body")
 local core = require("llama_cloud.core")
-local date = later.require("llama_cloud.http.date")
+local form = later.require("llama_cloud.endpoint.form")
 local headers = require("llama_cloud.http.headers")
 local options = require("llama_cloud.endpoint.options")
 local tables = require("llama_cloud.base.tables")
@@ -24,6 +24,22 @@ call.options = {
   body = "table",
 }
 
+--- Those of a call that takes a file somewhere, besides.
+call.transfer_options = {
+  stall_timeout = "seconds",
+  on_progress = "function",
+}
+
+--- Those of a download.
+call.download_options = tables.merged(call.transfer_options, {
+  timeout = "seconds",
+  total_timeout = "seconds",
+  max_retries = "count",
+  headers = "table",
+  query = "table",
+  size = "count",
+})
+
 ---@class LlamaCloud.Options options of one call
 ---@field timeout? number seconds for one attempt
 ---@field total_timeout? number seconds for the whole call: queueing, pauses and all attempts; of a list: for each page
@@ -34,6 +50,12 @@ call.options = {
 ---@field fields? string[] of a GET: only these fields of the answer, or of each item, are decoded
 ---@field prefetch? boolean of a list: false: no page is asked for before it is needed
 ---@field concurrency? integer of a list by offset: how many pages may be under way at once, where the total is known; 8
+
+---@class LlamaCloud.TransferOptions: LlamaCloud.Options of a call with a file, which has no `timeout` unless it is given
+---@field stall_timeout? number seconds without a byte moved after which an attempt ends; the client's
+---@field on_progress? fun(done: integer, total: integer?) bytes of the file; at most ten times a second while the call waits, and once at its end with done == total; after a failed attempt it begins anew
+
+local FORM = "multipart/form-data"
 
 local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 9110 section 9.2.2
 
@@ -49,61 +71,96 @@ local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 
 ---@field query_names table<string, string> likewise
 ---@field body_names table<string, string> likewise
 ---@field has_body boolean a JSON body is always sent
+---@field form_names table<string, string>
+---@field form? { name: string, type: string, wire: string, required: boolean? }[] the text parts of a form
+---@field file? { name: string, wire: string } the part that is a file
+---@field upload? { path: string[], json: string } how calls with a file are sent, where those without one have a JSON body
+---@field idempotency? string the member of the body that is made up where the caller gives none
 ---@field accept? string another Accept header
 ---@field pagination? table
 ---@field reconcile? table
 ---@field repeatable boolean
----@field returns "object"|"any"
+---@field returns "object"|"array"|"nothing"|"any"
 ---@field options table<string, string> name to type
 ---@field anywhere? boolean the path is an argument, and may be a URL
+
+-- The pieces of a declared path, and the names between them.
+local function take_path(path)
+  local pieces, ids = {}, {}
+  for piece, name in (path .. "{}"):gmatch("([^{]*){([a-z0-9_]*)}") do
+    table.insert(pieces, piece)
+    ids[#pieces] = name ~= "" and name or nil
+  end
+  return pieces, ids
+end
+
+-- Adds a declared parameter that goes to such a place.
+local function add_parameter(declared, place, parameter)
+  local name, wire = parameter[1], parameter.wire or parameter[1]
+  declared.types[name] = parameter[2]
+  declared[place .. "_names"][name] = wire
+  if parameter.required then
+    table.insert(declared.required, name)
+  end
+  if place == "query" then
+    table.insert(declared.order, name)
+  elseif parameter[2] == "file" then
+    declared.file = { name = name, wire = wire }
+  elseif place == "form" then
+    table.insert(declared.form, { name = name, type = parameter[2], wire = wire, required = parameter.required })
+  end
+end
+
+-- The options that the calls of a declaration take.
+local function declared_options(declared)
+  local taken = tables.merged(call.options, declared.file and call.transfer_options)
+  taken.reconcile = declared.reconcile and "boolean"
+  taken.fields = declared.method == "GET" and declared.returns == "object" and "names" or nil
+  if declared.pagination then
+    taken.prefetch = "boolean"
+    taken.concurrency = declared.pagination.kind == "offset" and "count" or nil
+  end
+  return taken
+end
 
 --- Takes a declaration apart.
 ---@param declaration table see endpoint/init.lua
 ---@return LlamaCloud.Declared
 function call.declare(declaration)
   local method, path = declaration[1]:match("^([A-Z]+) (/[^ ]*)$")
+  local pieces, ids = take_path(path)
   local declared = {
     title = declaration[1],
     method = method,
-    path = {},
-    ids = {},
+    path = pieces,
+    ids = ids,
     types = {},
     required = {},
     order = {},
     header_names = {},
     query_names = {},
     body_names = {},
+    form_names = {},
     has_body = declaration.body ~= nil,
+    form = declaration.form and {},
     accept = declaration.accept,
     pagination = declaration.pagination,
     reconcile = declaration.reconcile,
-    repeatable = HARMLESS[method] or declaration.repeatable or false,
-    returns = "object",
-    options = tables.merged(call.options),
+    idempotency = declaration.idempotency,
+    repeatable = HARMLESS[method] or declaration.repeatable or declaration.idempotency ~= nil,
+    returns = declaration.returns or "object",
   }
-  for piece, name in (path .. "{}"):gmatch("([^{]*){([a-z0-9_]*)}") do
-    table.insert(declared.path, piece)
-    declared.ids[#declared.path] = name ~= "" and name or nil
-  end
-  for _, place in ipairs { "query", "header", "body" } do
+  for _, place in ipairs { "query", "header", "body", "form" } do
     for _, parameter in ipairs(declaration[place] or {}) do
-      local name = parameter[1]
-      declared.types[name] = parameter[2]
-      declared[place .. "_names"][name] = parameter.wire or name
-      if parameter.required then
-        table.insert(declared.required, name)
-      end
-      if place == "query" then
-        table.insert(declared.order, name)
-      end
+      add_parameter(declared, place, parameter)
     end
   end
-  declared.options.reconcile = declared.reconcile and "boolean"
-  declared.options.fields = method == "GET" and "names" or nil
-  if declared.pagination then
-    declared.options.prefetch = "boolean"
-    declared.options.concurrency = declared.pagination.kind == "offset" and "count" or nil
+  local upload = declaration.upload
+  if upload then
+    add_parameter(declared, "form", upload.file)
+    declared.upload = { path = take_path(upload[1]:match("^POST (/[^ ]*)$")), json = upload.json }
   end
+  declared.options = declared_options(declared)
   return declared
 end
 
@@ -135,17 +192,17 @@ local function find_anywhere(state, path)
 end
 
 -- The URL without the query that the arguments make, and of one that the caller has written its parts. Nil and the problem.
-local function find_target(declared, state, ids)
+local function find_target(declared, state, ids, pieces)
   if declared.anywhere then
     return find_anywhere(state, ids[1])
   end
-  local path = declared.path[1]
+  local path = pieces[1]
   for position, name in ipairs(declared.ids) do
     local problem = arguments.bad_id(name, ids[position])
     if problem then
       return nil, problem
     end
-    path = path .. url.escape_segment(ids[position]) .. declared.path[position + 1]
+    path = path .. url.escape_segment(ids[position]) .. pieces[position + 1]
   end
   return state.base .. path
 end
@@ -154,26 +211,6 @@ local function null_to_nil(value)
   if value ~= core.null then
     return value
   end
-end
-
--- A value as it goes into a query or a header.
-local function plain(value, type_name)
-  if type_name == "date" and type(value) == "number" then
-    return date.format(value)
-  end
-  return value
-end
-
--- A value as it goes into the body: what is declared an integer or an array is written as one.
-local function bodily(value, type_name)
-  if value == core.null then
-    return value
-  elseif type_name == "integer" then
-    return math.tointeger(value)
-  elseif (type_name == "array" or type_name == "strings") and next(value) == nil then
-    return core.array {}
-  end
-  return plain(value, type_name)
 end
 
 -- The query's values: the client's defaults, which another origin does not get, its scope, the call's own, and
@@ -188,7 +225,7 @@ local function query_values(declared, state, params, extra, own_origin)
   end
   for name, value in pairs(params) do
     if names[name] then
-      values[name] = plain(value, declared.types[name])
+      values[name] = arguments.plain(value, declared.types[name])
     end
   end
   for name, value in pairs(extra or {}) do
@@ -204,18 +241,7 @@ local function write_body(declared, params, extra)
   elseif not declared.has_body and not extra then
     return nil
   end
-  local body = extra or {}
-  if declared.has_body then
-    body = {}
-    for name in pairs(declared.body_names) do
-      if params[name] ~= nil then
-        body[name] = bodily(params[name], declared.types[name])
-      end
-    end
-    for name, value in pairs(extra or {}) do
-      body[name] = value
-    end
-  end
+  local body = declared.has_body and body_json.members(declared, params, extra) or extra
   local json, problem = body_json.encode(body)
   return json, "application/json", problem
 end
@@ -277,7 +303,9 @@ function call.prepare(declared, state, ids, params, given)
   end
   params, given = options.with_arrays(params, declared.types), options.with_arrays(given, declared.options)
   local target, parts
-  target, problem, parts = find_target(declared, state, ids)
+  local uploads = declared.file and form.applies(declared, params)
+  local pieces = uploads and declared.upload and declared.upload.path or declared.path
+  target, problem, parts = find_target(declared, state, ids, pieces)
   if not target then
     return nil, problem
   end
@@ -287,8 +315,13 @@ function call.prepare(declared, state, ids, params, given)
   if problem then
     return nil, problem
   end
-  local body, media
-  body, media, problem = write_body(declared, params, given.body)
+  local body, media, texts
+  if uploads then
+    body, texts = form.write(declared, params, given.body)
+    media, problem = FORM, not body and texts --[[@as string]]
+  else
+    body, media, problem = write_body(declared, params, given.body)
+  end
   if problem then
     return nil, problem
   end
@@ -297,6 +330,12 @@ function call.prepare(declared, state, ids, params, given)
   made.body = body
   made.timeout, made.total_timeout, made.max_retries = given.timeout, given.total_timeout, given.max_retries
   made.fields = given.fields and tables.merged(given.fields)
+  if uploads then
+    made.timeout = given.timeout or math.huge
+    made.stall_timeout = given.stall_timeout or state.options.stall_timeout
+    made.on_progress = given.on_progress
+    made.texts = given.reconcile and texts
+  end
   local log = state:log_for(list, given, parts and parts.query)
   if log ~= state.log then
     made.log = log
@@ -310,7 +349,7 @@ end
 
 -- A call of nothing but ids, after another of its kind: the URL is all that differs. Nil and the problem.
 local function after_another(meta, declared, state, ids)
-  local target, problem = find_target(declared, state, ids)
+  local target, problem = find_target(declared, state, ids, declared.path)
   return target and setmetatable({ url = url.with_query(target, meta.query) }, meta), problem
 end
 

@@ -5,13 +5,26 @@
 ---   query, header, body                arrays of { name, type, required = true? }, in the order of the API reference;
 ---                                      a type is one of options.lua. `body` present: a JSON body is always sent
 ---   pagination                         { kind = "cursor"|"offset", … }: the method returns a list object
+---   form                               the parts of a form (multipart/form-data), in the place of `body`: "string", "json" (a
+---                                      table, sent as JSON) …, and one "file", which goes last; `wire` is its name there
+---   upload                             { "POST /path", file = { name, "file" }, json = name }: where calls of an endpoint with a
+---                                      `body` go that have a file; what the body would hold is the text part `json`
+---   returns                            "array": a JSON array; "nothing": true, whatever a 2xx holds; an object by default
 ---   reconcile                          { list, by, same }: the option `reconcile` looks a lost creation up in that list,
----                                      among those with the same `by`, by its `same`
----   repeatable                         a POST that does no harm when it is sent twice
+---                                      among those with the same `by`, by its `same` if one is named
+---   repeatable                         a POST or PATCH that does no harm when it is sent twice
+---   idempotency                        the member of the body by which the service knows a repetition; made up if not given
 ---   accept                             another Accept header
+---
+--- A member `download` without a path makes a method of that name: { from = "get" } names the method whose answer is the
+--- PresignedURL of a file; (ids…, path, options). With `results`, the answer is a job that shows addresses: the field
+--- `results` maps names to { presigned_url, size_bytes, exists }, the field `images` has an array `images` of { filename,
+--- presigned_url }, which the parameter `image_names` narrows, and `expand` are its values that ask for `results`; (job, name,
+--- path, options).
 
 local later = require("llama_cloud.base.later")
 local call = require("llama_cloud.endpoint.call")
+local download = later.require("llama_cloud.endpoint.download")
 local fields = later.require("llama_cloud.endpoint.fields")
 local nearest = later.require("llama_cloud.endpoint.nearest")
 local options = require("llama_cloud.endpoint.options")
@@ -53,17 +66,22 @@ local function watched(run, watch)
 end
 
 -- What prepares a creation: run, which also tells what was created, and looks for it where the answer was lost.
-local function creating(declared, members, run, state, params, given, made)
+-- Nil and the problem.
+local function creating(declared, members, run, state, arguments, made)
   local remember = declared.reconcile and reconcile.remember
-  if given.reconcile then
-    run = reconcile.prepare(members[declared.reconcile.list], declared.reconcile, run, state, params, given, made)
+  if arguments.given.reconcile then
+    local problem
+    run, problem = reconcile.prepare(declared, members[declared.reconcile.list], run, state, arguments, made)
+    if not run then
+      return nil, problem
+    end
   end
   return function()
     local value, err = run()
     if type(value) == "table" and type(value.id) == "string" then
       made.log:put("info", ("%s created %s"):format(declared.title, value.id), { id = value.id })
       if remember then
-        remember(state.shared.created, value.id)
+        remember(state.shared.created, value)
       end
     end
     return value, err
@@ -75,7 +93,7 @@ local function preparation(declared, members)
   if declared.pagination then
     return listing(declared)
   end
-  local creates = declared.method == "POST" and not declared.repeatable
+  local creates = declared.method == "POST" and (declared.idempotency ~= nil or not declared.repeatable)
   return function(state, ids, params, given)
     local made, problem = call.build(declared, state, ids, params, given)
     if not made then
@@ -88,7 +106,10 @@ local function preparation(declared, members)
     if watch then
       return watched(run, watch)
     end
-    return creates and creating(declared, members, run, state, params, given, made) or run
+    if creates then
+      return creating(declared, members, run, state, { ids = ids, params = params, given = given }, made)
+    end
+    return run
   end
 end
 
@@ -99,6 +120,10 @@ local function prepared(class, member, method, self, ...)
   end
   local state, count, ids = states[self], method.ids, { ... }
   local params, given = ids[count + 1], ids[count + 2]
+  if not method.parameters then
+    params, given = nil, params
+    count = count - 1
+  end
   local problem = method.refuse and method.refuse(ids[1])
   if problem then
     return nil, problem
@@ -138,6 +163,17 @@ local function add(class, member, method)
   end
 end
 
+-- The method that downloads.
+local function downloading(rule, declared)
+  return {
+    ids = rule.results and 3 or 2,
+    options = call.download_options,
+    prepare = function(state, ids, _, given)
+      return download.prepare_method(rule, declared[rule.from], state, ids, given)
+    end,
+  }
+end
+
 -- Looks for a member that is not there: one of the methods of waiting, which are made when the first of them is called for; a
 -- misspelt one is an error of whoever looks. Other names may be looked for by whoever wants to know what a value is.
 local function look_up(class, declaration, declared)
@@ -151,7 +187,7 @@ local function look_up(class, declaration, declared)
       declaration = nil
       return methods[member]
     elseif type(member) == "string" and not member:find("^_") then
-      error(nearest.no_method(member, tables.merged(methods, declaration and WAITING)), 2)
+      error(nearest.no_method(member, tables.merged(methods, class.children, declaration and WAITING)), 2)
     end
   end
 end
@@ -160,7 +196,7 @@ end
 --- what wait.lua and wait_all.lua need to know.
 ---@param name string as it is reached from the client: "beta.batch"
 ---@param members table<string, table>
----@return table resource for endpoint.bind
+---@return table resource for endpoint.bind; its `bind` does that, for whoever has the module only
 function endpoint.resource(name, members)
   local class = { __name = "llama_cloud." .. name, __index = {}, place = name, children = {} }
   function class.__tostring()
@@ -170,7 +206,7 @@ function endpoint.resource(name, members)
   for member, declaration in pairs(members) do
     if type(declaration[1]) == "string" then
       declared[member] = call.declare(declaration)
-    elseif member ~= "waiting" then
+    elseif member ~= "waiting" and not declaration.from then
       class.children[member] = declaration
     end
   end
@@ -178,7 +214,13 @@ function endpoint.resource(name, members)
     local prepare = preparation(one, declared)
     add(class, member, { ids = #one.ids, parameters = one.types, options = one.options, prepare = prepare })
   end
+  if members.download and members.download.from then
+    add(class, "download", downloading(members.download, declared))
+  end
   setmetatable(class.__index, { __index = look_up(class, members.waiting, declared) })
+  function class.bind(state)
+    return endpoint.bind(class, state)
+  end
   return class
 end
 

@@ -18,6 +18,11 @@ local ALL_OPTIONS = { max_items = "count" }
 ---@field next_page_token? string
 ---@field total_size? integer
 
+---@class LlamaCloud.AllOptions
+---@field max_items? integer at most so many; no limit by default
+
+--- What a list of any kind has. The resources have a class for each kind of item, beside the item's: so an editor knows what
+--- a `for` over it gives. `scripts/types` sees to it that they are all there.
 ---@class LlamaCloud.List
 ---@field private source { fetch: function, start: function } gets pages
 ---@field private scheme table how the next page is found
@@ -388,7 +393,7 @@ function List:pages()
 end
 
 --- Collects the items that are left, and closes the list.
----@param given? { max_items?: integer } max_items: at most so many, no limit by default
+---@param given? LlamaCloud.AllOptions
 ---@return table[]? items an array
 ---@return LlamaCloud.Error? err when a page could not be had; err.items has the items before it
 function List:all(given)

@@ -101,6 +101,26 @@ local types = {
     end,
     "an array of names",
   },
+  json = {
+    function(value)
+      if type(value) ~= "table" or getmetatable(value) == core.array then
+        return false
+      end
+      for name in pairs(value) do
+        if type(name) ~= "string" then
+          return false
+        end
+      end
+      return true
+    end,
+    "a table of named fields",
+  },
+  file = {
+    function(value)
+      return type(value) == "string" or type(value) == "table"
+    end,
+    "a path, or a table with 'path', or with 'data' and 'name'",
+  },
   date = {
     function(value)
       return type(value) == "string" or type(value) == "number" and value == value and math.abs(value) < 2 ^ 53

@@ -1,9 +1,10 @@
---- create with { reconcile = true }: after a lost answer, finding out whether the batch was created, instead of creating a
---- second one. The API has no idempotency key for batches, so the list has to tell.
+--- The option `reconcile` of creations: after a lost answer, finding out whether it was created, instead of creating a second
+--- one. Where the API has no idempotency key, a list has to tell.
 ---
---- What it cannot know: another program that creates a batch with the same configuration over the same directory in the
---- same seconds makes the answer ambiguous (then nothing is assumed), or, if its batch is the only new one that the list
---- shows, is taken for ours. A batch that the list shows only after the last look is not found.
+--- What it cannot know: whether another program that creates the like (a batch with the same configuration over the same
+--- directory, a file with the same unique_id) in the same seconds is not this one; then the answer is ambiguous, and nothing
+--- is assumed, or, if the other's is the only new one that the list shows, it is taken for ours. What the list shows only
+--- after the last look is not found.
 
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
@@ -19,16 +20,16 @@ reconcile.pauses = { 1, 2, 4 }
 
 local REMEMBERED = 4096 -- as old as what returned so many creations ago is no list that lags
 
---- Remembers an id that this client has returned from create; the oldest is forgotten in its place.
----@param returned table<string|integer, true|string> ids to true, and places to ids
----@param id string
-function reconcile.remember(returned, id)
+--- Remembers what this client has returned from create; the oldest is forgotten in its place.
+---@param returned table<string|integer, true|string> ids to the file they had, or true, and places to ids
+---@param value { id: string, file_id: string? }
+function reconcile.remember(returned, value)
   local place = (returned[0] or 0) % REMEMBERED + 1
   local oldest = returned[place]
   if oldest then
     returned[oldest] = nil
   end
-  returned[0], returned[place], returned[id] = place, id, true
+  returned[0], returned[place], returned[value.id] = place, value.id, value.file_id or true
 end
 
 -- Whether what the service shows is what it was sent; it may show more.
@@ -44,39 +45,60 @@ local function echoes(sent, shown)
   return true
 end
 
--- The batches of the list, by id. Nil and an error.
+-- The items of a list, by id. Nil and an error.
 local function collect(list)
   local items, err = list:all()
   if not items then
     return nil, err
   end
   local by_id = {}
-  for _, batch in ipairs(items) do
-    if batch.id ~= nil then
-      by_id[batch.id] = batch
+  for _, item in ipairs(items) do
+    if item.id ~= nil then
+      by_id[item.id] = item
     end
   end
   return by_id
 end
 
---- Creates a batch, and recognises it in the list if the answer is lost.
+-- Whether an item may have come of the creation: it is what was sent, and either it was not there before, or it has another
+-- file now; and it is none that this client has returned from another call.
+local function is_candidate(item, before, sought)
+  local returned = sought.returned[item.id]
+  if sought.key and item[sought.by] ~= nil and item[sought.by] ~= sought.key then
+    return false
+  elseif sought.same and not echoes(sought.value, item[sought.same]) then
+    return false
+  elseif not before then
+    return not returned
+  end
+  local changed = type(item.file_id) == "string" and before.file_id ~= nil and item.file_id ~= before.file_id
+  return changed and returned ~= item.file_id
+end
+
+---@class LlamaCloud.Sought what a list is searched for
+---@field by string the field, and the parameter of the list, that has the key
+---@field key string
+---@field same? string the field that must show `value`
+---@field value any
+---@field returned table<string, true|string> what this client has returned from create: that is not ours
+
+--- Creates something, and recognises it in the list if the answer is lost.
 ---@param send fun(): table?, LlamaCloud.Error? sends the creation, once
 ---@param rest fun(seconds: number): boolean sleeps; false: the client was closed
----@param list fun(): LlamaCloud.List the batches of the same directory
----@param same any what the batch's `config` must show
----@param returned table<string, true> ids that this client has returned from create; those are not ours
+---@param list fun(): LlamaCloud.List what has the same key
+---@param sought LlamaCloud.Sought
 ---@param log LlamaCloud.Log is told at warn that the list is looked at, and what came of it
----@return table? batch
----@return LlamaCloud.Error? err with maybe_sent when it is not known whether a batch was created
-function reconcile.create(send, rest, list, same, returned, log)
+---@return table? created
+---@return LlamaCloud.Error? err with maybe_sent when it is not known whether it was created
+function reconcile.create(send, rest, list, sought, log)
   local before, problem = collect(list())
   if not before then
-    errors.prepend(problem, "reconcile: the batches of the directory could not be listed, so nothing was created: ")
+    errors.prepend(problem, "reconcile: what is there already could not be listed, so nothing was created: ")
     return nil, problem
   end
-  local batch, err = send()
+  local created, err = send()
   if not err or not err.maybe_sent then
-    return batch, err
+    return created, err
   end
   local seen = "the list could not be read"
   for _, pause in ipairs(reconcile.pauses) do
@@ -87,19 +109,17 @@ function reconcile.create(send, rest, list, same, returned, log)
     end
     local now, list_err = collect(list())
     local found = {}
-    for id, candidate in pairs(now or {}) do
-      if not before[id] and not returned[id] and echoes(same, candidate.config) then
-        found[#found + 1] = candidate
-      end
+    for id, item in pairs(now or {}) do
+      found[#found + 1] = is_candidate(item, before[id], sought) and item or nil
     end
     if #found == 1 then
       log:put("warn", ("the creation whose answer was lost is %s"):format(found[1].id), { id = found[1].id })
       return found[1]
     elseif #found > 1 then
-      seen = ("%d new batches could be this one"):format(#found)
+      seen = ("%d new ones could be it"):format(#found)
       break
     elseif now then
-      seen = "no new batch was seen in the list"
+      seen = "nothing new was seen in the list"
     end
     err.cause = list_err or err.cause
   end
@@ -107,18 +127,35 @@ function reconcile.create(send, rest, list, same, returned, log)
   return nil, err
 end
 
---- What runs a creation that is looked for in the list if its answer is lost.
+-- The ids of the list's path, out of those of the creation's.
+local function ids_of_list(declared, list, ids)
+  local result = {}
+  for place, name in ipairs(list.ids) do
+    for position, given in ipairs(declared.ids) do
+      result[place] = given == name and ids[position] or result[place]
+    end
+  end
+  return result
+end
+
+--- What runs a creation that is looked for in the list if its answer is lost. Nil and the problem.
+---@param declared LlamaCloud.Declared the creation
 ---@param list LlamaCloud.Declared
----@param rule { by: string, same: string }
 ---@param send fun(): table?, LlamaCloud.Error?
 ---@param state LlamaCloud.State
----@param params table
----@param given table the options, without nulls
+---@param arguments { ids: any[], params: table, given: table } the options without nulls
 ---@param creation LlamaCloud.Call
----@return fun(): table?, LlamaCloud.Error?
-function reconcile.prepare(list, rule, send, state, params, given, creation)
-  local sent = assert(core.decoder():decode(creation.body, { null = true })) -- the caller may change params meanwhile
-  local narrowed = { [rule.by] = sent[rule.by] }
+---@return (fun(): table?, LlamaCloud.Error?)?
+---@return string? problem
+function reconcile.prepare(declared, list, send, state, arguments, creation)
+  local rule, params, given = declared.reconcile, arguments.params, arguments.given
+  -- not params themselves, for the caller may change them meanwhile
+  local sent = creation.texts or assert(core.decoder():decode(creation.body, { null = true }))
+  local key = sent[rule.by]
+  if type(key) ~= "string" or key == "" then
+    return nil, ("option 'reconcile' needs the parameter '%s', by which what was created is found"):format(rule.by)
+  end
+  local narrowed = { [rule.by] = key }
   local scope = {} -- of the query that is the caller's own
   for _, name in ipairs { "organization_id", "project_id" } do
     narrowed[name] = params[name]
@@ -126,20 +163,28 @@ function reconcile.prepare(list, rule, send, state, params, given, creation)
   end
   -- total_timeout is each look's anew: what is left of the creation's own may be nothing
   local each = {
-    timeout = creation.timeout,
+    timeout = given.timeout,
     total_timeout = creation.total_timeout,
     max_retries = creation.max_retries,
     headers = given.headers and options.without_nulls(given.headers), -- a copy
     query = scope,
   }
+  local ids = ids_of_list(declared, list, arguments.ids)
+  local sought = {
+    by = rule.by,
+    key = key,
+    same = rule.same,
+    value = rule.same and sent[rule.same],
+    returned = state.shared.created,
+  }
   local function rest(seconds)
     return request.pause(state, seconds, math.huge)
   end
   local function look()
-    return assert(pages.list(list, state, {}, narrowed, each))
+    return assert(pages.list(list, state, ids, narrowed, each))
   end
   return function()
-    return reconcile.create(send, rest, look, sent[rule.same], state.shared.created, creation.log)
+    return reconcile.create(send, rest, look, sought, creation.log)
   end
 end
 

@@ -18,10 +18,12 @@ local decision = {}
 ---@field retries integer
 ---@field redirects integer
 ---@field maybe_sent? boolean
+---@field doubtful? boolean of a DELETE: whether an attempt that failed may have been carried out
 ---@field last? LlamaCloud.Error what the attempt before came to
 
 ---@class LlamaCloud.Decision
----@field act "done"|"redirect"|"again"|"fail"
+---@field act "done"|"redirect"|"restart"|"again"|"fail"
+---@field gone? boolean of "done": what was to be deleted is not there any more
 ---@field target? string of "redirect": where the next attempt goes
 ---@field delay? number of "again": seconds until the next attempt
 ---@field words? string what the attempt's error is to say, too
@@ -29,8 +31,11 @@ local decision = {}
 ---@field retry_after? number seconds that the service asks to wait
 ---@field gate? number seconds for which a 429 closes the client's gate
 ---@field maybe_sent? boolean whether the service may have acted on a request that must not simply be repeated
+---@field doubtful? boolean of a DELETE: whether the service may have carried it out
 
 local DONE = { act = "done" }
+local RESTART = { act = "restart" }
+local GONE = { act = "done", gone = true }
 
 --- What follows an attempt.
 ---@param call LlamaCloud.Call
@@ -47,6 +52,11 @@ function decision.after(call, course, attempt, now)
     return { act = "redirect", target = target }
   end
   local answered = attempt.kind == "response"
+  if call.method == "DELETE" and course.doubtful and answered and attempt.status == 404 then
+    return GONE -- by the attempt whose answer was lost
+  elseif call.resume and answered and attempt.status == 416 and call.resume:may_restart() then
+    return RESTART
+  end
   local asked = answered and retry.server_delay(attempt.headers) or nil
   local backoff = retry.backoff(course.retries, now * 1000 % 1) -- the clock's microseconds are chance enough
   local delay = math.max(asked or 0, backoff)
@@ -56,6 +66,7 @@ function decision.after(call, course, attempt, now)
     words = obstacle and "; not followed: " .. obstacle,
     retry_after = asked,
     maybe_sent = retry.maybe_sent(attempt, call.repeatable),
+    doubtful = call.method == "DELETE" and retry.acted(attempt) or nil,
   }
   if answered and attempt.status == 429 and not too_long then
     result.gate = asked and asked > 0 and asked or backoff -- whether this call is sent again or not

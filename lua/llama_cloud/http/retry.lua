@@ -63,7 +63,7 @@ local TURNED_AWAY = { acted = false, again = "always" } -- 408, 429, 503 with Re
 local FAILED = { acted = true, again = "repeatable" } -- other 5xx: the service broke down, perhaps half-way
 local REJECTED = { acted = false, again = "never" } -- other 4xx, 3xx: it would be rejected again
 local DONE = { acted = true, again = "never" } -- 2xx, or a response that cannot be used
-local IN_VAIN = { acted = false, again = "never" } -- it did not go out, and would not the next time
+local IN_VAIN = { acted = false, again = "never" } -- it did not go out, and would not the next time; a file among them
 
 local function meaning_of(attempt)
   local kind, status = attempt.kind, attempt.status
@@ -93,6 +93,13 @@ function retry.again(attempt, repeatable)
     return repeatable or not meaning.acted
   end
   return meaning.again == "always" or meaning.again == "repeatable" and repeatable
+end
+
+--- Whether the service may have acted on the request of an attempt that did not succeed.
+---@param attempt LlamaCloud.Attempt
+---@return boolean
+function retry.acted(attempt)
+  return meaning_of(attempt).acted
 end
 
 --- Whether, after an attempt that is not repeated, the service may have acted on a request that is not repeatable.

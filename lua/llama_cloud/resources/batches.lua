@@ -23,6 +23,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field updated_at? string ISO 8601
 ---@field results? LlamaCloud.BatchResult[] only with expand = { "results" }, and once it is known
 
+---@class LlamaCloud.BatchPage: LlamaCloud.Page
+---@field items LlamaCloud.Batch[]
+
+---@class LlamaCloud.BatchList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.BatchList): LlamaCloud.BatchPage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.BatchList): fun(): LlamaCloud.BatchPage?
+---@field all fun(self: LlamaCloud.BatchList, options?: LlamaCloud.AllOptions): LlamaCloud.Batch[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.Batch?
+
 ---@class LlamaCloud.BatchCreateParams
 ---@field source_directory_id string the directory whose files are processed, at most 1,000
 ---@field config LlamaCloud.BatchConfig
@@ -58,17 +67,17 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field project_id? string
 
 ---@class LlamaCloud.Batches
----@field create fun(self, params: LlamaCloud.BatchCreateParams, options?: LlamaCloud.BatchCreateOptions): LlamaCloud.Batch?, LlamaCloud.Error?
+---@field create fun(self, params: LlamaCloud.BatchCreateParams, options?: LlamaCloud.CreateOptions): LlamaCloud.Batch?, LlamaCloud.Error?
 ---@field get fun(self, batch_id: string, params?: LlamaCloud.BatchGetParams, options?: LlamaCloud.Options): LlamaCloud.Batch?, LlamaCloud.Error?
 ---@field cancel fun(self, batch_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.Batch?, LlamaCloud.Error?
----@field list fun(self, params?: LlamaCloud.BatchListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, params?: LlamaCloud.BatchListParams, options?: LlamaCloud.Options): LlamaCloud.BatchList
 ---@field wait fun(self, batch_id: string, params?: LlamaCloud.BatchGetParams, options?: LlamaCloud.WaitOptions): LlamaCloud.Batch?, LlamaCloud.Error?
 ---@field run fun(self, params: LlamaCloud.BatchCreateParams, options?: LlamaCloud.BatchRunOptions): LlamaCloud.Batch?, LlamaCloud.Error?
 ---@field watch fun(self, batch_id: string, params?: LlamaCloud.BatchGetParams, options?: LlamaCloud.WaitOptions): fun(): LlamaCloud.Batch?
 ---@field wait_all fun(self, ids: (string|LlamaCloud.Batch)[], params?: LlamaCloud.BatchGetParams, options?: LlamaCloud.WaitOptions): fun(): string?, LlamaCloud.Batch?, LlamaCloud.Error?
 
----@class LlamaCloud.BatchCreateOptions: LlamaCloud.Options
----@field reconcile? boolean whether a batch whose answer was lost is looked for in the list; false
+---@class LlamaCloud.CreateOptions: LlamaCloud.Options
+---@field reconcile? boolean whether a creation whose answer was lost is looked for in the list; false
 
 ---@class LlamaCloud.BatchRunOptions: LlamaCloud.WaitOptions
 ---@field expand? string|string[] as of get, of the batch in the end
@@ -125,7 +134,7 @@ return endpoint.resource("batches", {
     get = "get",
     create = "create",
     final = { expand = true },
-    run_options = { expand = "strings", reconcile = "boolean" },
+    run_options = { expand = "strings" },
     pending = { PENDING = true, THROTTLED = true, RUNNING = true },
     complete = { COMPLETED = true },
     failed = { FAILED = "batch_failed", CANCELLED = "batch_cancelled" },

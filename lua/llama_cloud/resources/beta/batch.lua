@@ -24,6 +24,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field completed_at? string ISO 8601
 ---@field effective_at? string ISO 8601
 
+---@class LlamaCloud.BatchJobPage: LlamaCloud.Page
+---@field items LlamaCloud.BatchJob[]
+
+---@class LlamaCloud.BatchJobList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.BatchJobList): LlamaCloud.BatchJobPage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.BatchJobList): fun(): LlamaCloud.BatchJobPage?
+---@field all fun(self: LlamaCloud.BatchJobList, options?: LlamaCloud.AllOptions): LlamaCloud.BatchJob[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.BatchJob?
+
 ---@class LlamaCloud.BatchJobCreateParams
 ---@field job_config table a parse job's or a classify job's configuration
 ---@field directory_id? string either this or item_ids
@@ -71,6 +80,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field completed_at? string ISO 8601
 ---@field effective_at? string ISO 8601
 
+---@class LlamaCloud.BatchJobItemPage: LlamaCloud.Page
+---@field items LlamaCloud.BatchJobItem[]
+
+---@class LlamaCloud.BatchJobItemList: LlamaCloud.List
+---@field next_page fun(self: LlamaCloud.BatchJobItemList): LlamaCloud.BatchJobItemPage?, LlamaCloud.Error?
+---@field pages fun(self: LlamaCloud.BatchJobItemList): fun(): LlamaCloud.BatchJobItemPage?
+---@field all fun(self: LlamaCloud.BatchJobItemList, options?: LlamaCloud.AllOptions): LlamaCloud.BatchJobItem[]?, LlamaCloud.Error?
+---@overload fun(): LlamaCloud.BatchJobItem?
+
 ---@class LlamaCloud.BatchJobItemListParams
 ---@field limit? integer items per page, from 1 to 1000; the service's default is 100
 ---@field offset? integer where to begin
@@ -99,13 +117,13 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field output_metadata? table
 
 ---@class LlamaCloud.BatchJobItems
----@field list fun(self, job_id: string, params?: LlamaCloud.BatchJobItemListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, job_id: string, params?: LlamaCloud.BatchJobItemListParams, options?: LlamaCloud.Options): LlamaCloud.BatchJobItemList
 ---@field get_processing_results fun(self, item_id: string, params?: LlamaCloud.ProcessingResultsParams, options?: LlamaCloud.Options): LlamaCloud.ProcessingResults?, LlamaCloud.Error?
 
 ---@class LlamaCloud.BatchJobs
 ---@field job_items LlamaCloud.BatchJobItems
 ---@field create fun(self, params: LlamaCloud.BatchJobCreateParams, options?: LlamaCloud.Options): LlamaCloud.BatchJob?, LlamaCloud.Error?
----@field list fun(self, params?: LlamaCloud.BatchJobListParams, options?: LlamaCloud.Options): LlamaCloud.List
+---@field list fun(self, params?: LlamaCloud.BatchJobListParams, options?: LlamaCloud.Options): LlamaCloud.BatchJobList
 ---@field get_status fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.BatchJobProgress?, LlamaCloud.Error?
 ---@field cancel fun(self, job_id: string, params?: LlamaCloud.BatchJobCancelParams, options?: LlamaCloud.Options): LlamaCloud.BatchJobCancelled?, LlamaCloud.Error?
 ---@field wait fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): LlamaCloud.BatchJob?, LlamaCloud.Error?
