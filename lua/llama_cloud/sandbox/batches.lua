@@ -41,7 +41,7 @@ function batches.new(clock, world, seeded)
   local directory_ids, directory_files = {}, {}
   for number = 1, directories.SEEDED do
     directory_ids[number] = directories.seeded(world, number)
-    directory_files[number] = directories.find(directory_ids[number]).files
+    directory_files[number] = directories.named(directory_ids[number]).files
   end
   local start = clock:now()
   return setmetatable({
@@ -191,7 +191,7 @@ local function results(self, batch, status, ended_at)
   local scope = hash(self.scope, batch.number, 4)
   local entries = {}
   for index = 1, done do
-    local file = directories.file(batch.directory_id, index)
+    local file = batch.file_ids and batch.file_ids[index] or directories.file(batch.directory_id, index)
     if below(hash(scope, index), 33) == 0 then
       entries[index] = string.format(
         '{"source_directory_file_id":"%s","job_reference":null,"error_message":"The file type is not supported"}',
@@ -254,6 +254,7 @@ function batches_methods:create(directory_id, directory, job, project_id)
     type = job.type,
     configuration_id = job.configuration_id,
     files = directory.files,
+    file_ids = directory.file_ids,
     fate = directory.fate,
     throttled = directory.throttled and 5 or nil,
     stuck = directory.stuck,

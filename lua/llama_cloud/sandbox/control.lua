@@ -1,7 +1,7 @@
 -- The routes under /__sandbox__/, by which a test looks at the sandbox and steers it while it runs. They need no key, are
 -- never misbehaved to, and are not counted.
 
-local http = require("llama_cloud.sandbox.http")
+local response = require("llama_cloud.sandbox.response")
 local clock = require("llama_cloud.sandbox.clock")
 local json = require("llama_cloud.sandbox.json")
 local validate = require("llama_cloud.sandbox.validate")
@@ -23,7 +23,7 @@ local function overview(sandbox)
       speed = sandbox.clock.speed,
       faults = #sandbox.faults.rules,
       connections = sandbox.server.connection_count,
-      reset = http.reset_kind,
+      reset = response.reset_kind,
     }
 end
 

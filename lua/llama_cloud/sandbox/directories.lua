@@ -1,4 +1,4 @@
--- Directories are not stored: whatever is called `dir-…` exists, and its name says what is in it and how batches of it go.
+-- Directories that nobody made: whatever is called `dir-…` exists, and its name says what is in it and how batches of it go.
 
 local seed = require("llama_cloud.sandbox.seed")
 
@@ -9,14 +9,15 @@ directories.SEEDED = 20
 
 ---@class llama_cloud.sandbox.directory
 ---@field files integer
+---@field file_ids? string[] of one that was made: what is in it now
 ---@field fate "COMPLETED"|"FAILED"
 ---@field throttled boolean its batches wait THROTTLED for a while
 ---@field stuck boolean its batches run until they are cancelled
 
---- What a directory holds, or nil if it does not exist.
+--- What a directory that nobody made holds, or nil if it does not exist.
 ---@param id string
 ---@return llama_cloud.sandbox.directory?
-function directories.find(id)
+function directories.named(id)
   if not id:find("^dir%-.") or id:find("missing", 1, true) then
     return nil
   end
@@ -51,6 +52,22 @@ end
 ---@return string
 function directories.file(id, index)
   return seed.id("dfl", seed.hash_string(id), index)
+end
+
+---@class llama_cloud.sandbox.directories
+local directories_methods = {}
+local directories_mt = { __name = "llama_cloud.sandbox.directories", __index = directories_methods }
+
+---@return llama_cloud.sandbox.directories
+function directories.new()
+  return setmetatable({}, directories_mt)
+end
+
+--- What a directory holds, or nil if it does not exist.
+---@param id string
+---@return llama_cloud.sandbox.directory?
+function directories_methods.find(_, id)
+  return directories.named(id)
 end
 
 return directories

@@ -4,18 +4,20 @@
 
 local cqueues = require("llama_cloud.sandbox.library")("cqueues")
 
-local batches = require("llama_cloud.sandbox.batches")
 local clock = require("llama_cloud.sandbox.clock")
 local control = require("llama_cloud.sandbox.control")
 local faults = require("llama_cloud.sandbox.faults")
 local http = require("llama_cloud.sandbox.http")
-local jobs = require("llama_cloud.sandbox.jobs")
 local json = require("llama_cloud.sandbox.json")
+local options_module = require("llama_cloud.sandbox.options")
 local recorder = require("llama_cloud.sandbox.recorder")
 local routes = require("llama_cloud.sandbox.routes")
 local seed = require("llama_cloud.sandbox.seed")
 
 local sandbox = {}
+
+-- Most bytes of a request.
+local MAX_BODY = 512 << 20
 
 ---@class llama_cloud.sandbox.options
 ---@field host? string default "127.0.0.1"
@@ -33,91 +35,6 @@ local sandbox = {}
 local sandbox_methods = {}
 local sandbox_mt = { __name = "llama_cloud.sandbox", __index = sandbox_methods }
 
-local function is_count(value)
-  return math.type(value) == "integer" and value >= 0
-end
-
--- name -> default, check, what is expected
-local OPTIONS = {
-  host = {
-    "127.0.0.1",
-    function(value)
-      return type(value) == "string" and value ~= ""
-    end,
-    "a string",
-  },
-  port = {
-    0,
-    function(value)
-      return is_count(value) and value < 65536
-    end,
-    "a port number",
-  },
-  batches = { 250, is_count, "a whole number" },
-  jobs = { 100, is_count, "a whole number" },
-  seed = {
-    1,
-    function(value)
-      return math.type(value) == "integer"
-    end,
-    "a whole number",
-  },
-  speed = {
-    1,
-    function(value)
-      return type(value) == "number" and value > 0 and value < math.huge
-    end,
-    "a number greater than 0",
-  },
-  api_key = {
-    nil,
-    function(value)
-      return type(value) == "string" and value ~= ""
-    end,
-    "a string",
-  },
-  total_size = {
-    false,
-    function(value)
-      return type(value) == "boolean"
-    end,
-    "true or false",
-  },
-  faults = {
-    {},
-    function(value)
-      return type(value) == "table"
-    end,
-    "an array of strings",
-  },
-  log = {
-    nil,
-    function(value)
-      return type(value) == "function"
-    end,
-    "a function",
-  },
-}
-
-local function checked(options)
-  local result = {}
-  for name, value in pairs(options) do
-    local declared = OPTIONS[name]
-    if not declared then
-      error(string.format("unknown option '%s'", tostring(name)), 3)
-    elseif not declared[2](value) then
-      error(string.format("option '%s' must be %s", name, declared[3]), 3)
-    end
-    result[name] = value
-  end
-  for name, declared in pairs(OPTIONS) do
-    if result[name] == nil then
-      result[name] = declared[1]
-    end
-  end
-  return result
-end
-
 -- Whether the key is right; if not, the answer that says so.
 local function refusal(self, request)
   local given = (request.headers.authorization or ""):match("^[Bb]earer[ \t]+([^ \t].*)$")
@@ -128,17 +45,21 @@ local function refusal(self, request)
   end
 end
 
-local function process(self, request)
-  local refused = refusal(self, request)
+-- Answers as the service would; nil when the peer is gone.
+local function process(self, request, route, values)
+  local refused = not (route and route.public) and refusal(self, request)
   if refused then
     return refused, request.method .. " (unauthorized)"
   end
-  local ok, status, body, headers, route = xpcall(routes.answer, debug.traceback, self, request)
+  local ok, status, body, headers, content_type = xpcall(routes.answer, debug.traceback, self, request, route, values)
   if not ok then
     io.stderr:write("llama-cloud-sandbox: ", status, "\n")
     return { status = 500, body = '{"detail":"Internal Server Error"}' }, request.method .. " (failed)"
+  elseif not status then
+    return nil, routes.name(request, route)
   end
-  return { status = status, body = body, headers = headers }, route
+  local response = { status = status, body = body, headers = headers, content_type = content_type }
+  return response, routes.name(request, route)
 end
 
 -- The answer that a fault puts in place of the real one.
@@ -153,15 +74,17 @@ end
 -- A page that leads to itself: the token that it was asked for with is also its next one.
 local function repeat_token(request, response)
   local token = request.query_string and ("&" .. request.query_string):match("&page_token=([^&]*)")
-  if token then
+  if token and type(response.body) == "string" then
     response.body = response.body:gsub('"next_page_token":[^,}]*', '"next_page_token":' .. json.quote(token), 1)
   end
 end
 
-local function misbehave(self, rule, request)
-  local response, route
+local function misbehave(self, rule, request, route, values)
+  local response, name
   if rule.processed then
-    response, route = process(self, request)
+    response, name = process(self, request, route, values)
+  elseif route and route.streamed and not request.body:skip() then
+    return request.body.failure, request.method .. " (fault)"
   end
   if rule.delay then
     cqueues.sleep(rule.delay)
@@ -172,35 +95,44 @@ local function misbehave(self, rule, request)
   if rule.repeat_token then
     repeat_token(request, response)
   end
-  response.content_type = rule.content_type
+  response.content_type = rule.content_type or response.content_type
   response.headers = response.headers or {}
-  for name, value in pairs(rule.headers or {}) do
-    response.headers[name] = value
+  for header, value in pairs(rule.headers or {}) do
+    response.headers[header] = value
   end
-  return response, route or request.method .. " (fault)"
+  return response, name or request.method .. " (fault)"
 end
 
 local function answer(self, request)
+  local route, values = routes.match(request.method, request.path)
+  if not (route and route.streamed) then
+    local complete, failure = http.read_text(request)
+    if not complete then
+      return failure
+    end
+  end
   if control.owns(request.path) then
     return control.answer(self, request)
   end
   self.request_count = self.request_count + 1
   local request_id = string.format("req_%016x", seed.hash(self.world, 7, self.request_count))
   local rule = self.faults:pick(request.method, request.path)
-  local response, route, delivery
+  local response, name, delivery
   if rule then
-    response, route = misbehave(self, rule, request)
+    response, name = misbehave(self, rule, request, route, values)
     delivery = rule.delivery
   else
-    response, route = process(self, request)
+    response, name = process(self, request, route, values)
   end
-  response.headers = response.headers or {}
-  response.headers["x-request-id"] = request_id
-  local outcome = delivery and delivery.ending or response.status
-  self.recorder:add(request, route, outcome, request_id, self.clock:now())
+  local outcome = delivery and delivery.ending or response and response.status or "lost"
+  self.recorder:add(request, name, outcome, request_id, self.clock:now())
   if self.log then
     local query = request.query_string and "?" .. request.query_string or ""
     self.log(string.format("%s %s %s%s %s", request_id, request.method, request.path, query, outcome))
+  end
+  if response then
+    response.headers = response.headers or {}
+    response.headers["x-request-id"] = request_id
   end
   return response, delivery
 end
@@ -209,29 +141,37 @@ end
 ---@param options? llama_cloud.sandbox.options
 ---@return llama_cloud.sandbox
 function sandbox.new(options)
-  local self = checked(options or {})
-  self.world = seed.hash(self.seed)
-  self.clock = clock.new(self.speed)
-  self.batches = batches.new(self.clock, self.world, self.batches)
-  self.jobs = jobs.new(self.clock, self.world, self.jobs)
-  local rules = faults.new(self.world)
-  for _, text in ipairs(self.faults) do
-    local ok, message = pcall(rules.add, rules, text)
+  local valid, checked = pcall(options_module.checked, options or {})
+  if not valid then
+    error(checked, 2)
+  end
+  local self = {
+    options = checked,
+    host = checked.host,
+    api_key = checked.api_key,
+    total_size = checked.total_size,
+    log = checked.log,
+    world = seed.hash(checked.seed),
+    clock = clock.new(checked.speed),
+    recorder = recorder.new(),
+    request_count = 0,
+  }
+  self.faults = faults.new(self.world)
+  for _, text in ipairs(checked.faults) do
+    local ok, message = pcall(self.faults.add, self.faults, text)
     if not ok then
       error(message, 2)
     end
   end
-  self.faults = rules
-  self.recorder = recorder.new()
-  self.request_count = 0
-  local server, message = http.listen(self.host, self.port, function(request)
+  routes.setup(self)
+  local server, message = http.listen(self.host, checked.port, MAX_BODY, function(request)
     return answer(self, request)
   end)
   if not server then
     error(message, 2)
   end
   self.server = server
-  self.bound_port, self.port = server.port, nil
+  self.bound_port = server.port
   return setmetatable(self, sandbox_mt)
 end
 
@@ -285,8 +225,12 @@ end
 ---@param seconds number
 function sandbox_methods:advance(seconds)
   self.clock:advance(seconds)
-  self.batches:clock_changed()
-  self.jobs:clock_changed()
+  for _, store in pairs(self) do
+    local methods = getmetatable(store)
+    if type(methods) == "table" and type(methods.__index) == "table" and methods.__index.clock_changed then
+      store:clock_changed()
+    end
+  end
 end
 
 --- Stops listening and closes all connections. Calling it again does nothing.

@@ -60,7 +60,7 @@ local function seeded_job(self, number)
     number = number,
     directory_id = directory_id,
     project_id = self.project_id,
-    total = directories.find(directory_id).files,
+    total = directories.named(directory_id).files,
     type = jobs.TYPES[1 + below(hash(key, 1), 3)],
     fate = "completed",
   }

@@ -27,7 +27,7 @@ function recorder_methods:clear()
   self.count, self.routes, self.statuses, self.ring = 0, {}, {}, {}
 end
 
---- Notes a request and what became of it. `status` is what was answered, or "close", "reset" or "stall" when nothing was.
+--- Notes a request and what became of it. `status` is what was answered, or "close", "reset", "stall" or "lost" when nothing was.
 ---@param request llama_cloud.sandbox.http_request
 ---@param route string
 ---@param status integer|string
@@ -42,7 +42,7 @@ function recorder_methods:add(request, route, status, request_id, now)
     path = request.path,
     query_string = request.query_string,
     headers = request.headers,
-    body_length = #request.body_text, -- bodies themselves may be large
+    body_length = request.body.received,
     status = status,
     request_id = request_id,
     now = now,

@@ -1,0 +1,100 @@
+-- The routes of v2 batches.
+
+local batches = require("llama_cloud.sandbox.batches")
+local endpoint = require("llama_cloud.sandbox.endpoint")
+
+local detail = endpoint.detail
+
+--- Most files that a batch may cover.
+local MAX_FILES = 1000
+
+local BATCH_CONFIG = {
+  {
+    "job",
+    "object",
+    required = true,
+    members = {
+      { "type", "enum", required = true, values = { "parse_v2", "extract_v2" } },
+      { "configuration_id", "string", required = true },
+    },
+  },
+}
+
+local function create_batch(sandbox, request)
+  local body = request.body
+  local directory = sandbox.directories:find(body.source_directory_id)
+  if not directory then
+    return detail(404, "Directory not found")
+  elseif directory.files > MAX_FILES then
+    return detail(400, string.format("A batch may cover at most %d source files", MAX_FILES))
+  end
+  local store = sandbox.batches
+  local number = store:create(body.source_directory_id, directory, body.config.job, request.query.project_id)
+  return 200, store:encode(number)
+end
+
+local function list_batches(sandbox, request)
+  local filters, store = request.query, sandbox.batches
+  return endpoint.page(sandbox, "batches", filters, function(before, limit)
+    return store:list(filters, before, limit)
+  end, function(number)
+    return store:encode(number)
+  end)
+end
+
+local function find(sandbox, id)
+  return sandbox.batches:find(id)
+end
+
+local get_batch = endpoint.with(find, "Batch", function(sandbox, request, number)
+  return 200, sandbox.batches:encode(number, request.query.expand ~= nil and #request.query.expand > 0)
+end)
+
+local cancel_batch = endpoint.with(find, "Batch", function(sandbox, _, number)
+  if not sandbox.batches:cancel(number) then
+    return detail(400, "Batch is already " .. sandbox.batches:status(number) .. " and cannot be cancelled")
+  end
+  return 200, sandbox.batches:encode(number)
+end)
+
+local PATH = "/api/v2/batches"
+
+return {
+  setup = function(sandbox)
+    sandbox.batches = batches.new(sandbox.clock, sandbox.world, sandbox.options.batches)
+  end,
+  list = {
+    {
+      method = "POST",
+      path = PATH,
+      query = endpoint.SCOPE,
+      body = {
+        { "source_directory_id", "string", required = true },
+        { "config", "object", required = true, members = BATCH_CONFIG },
+        { "webhook_configuration_ids", "array", of = "string", nullable = true },
+        { "webhook_configurations", "array", of = "object", nullable = true },
+      },
+      handler = create_batch,
+    },
+    {
+      method = "GET",
+      path = PATH,
+      query = endpoint.query {
+        { "created_at_on_or_after", "datetime" },
+        { "created_at_on_or_before", "datetime" },
+        { "status", "enum", values = batches.STATUSES },
+        { "source_directory_id", "string" },
+        endpoint.PAGE_SIZE,
+        endpoint.PAGE_TOKEN,
+      },
+      handler = list_batches,
+    },
+    {
+      method = "GET",
+      path = PATH .. "/{batch_id}",
+      query = endpoint.query { { "expand", "enum", many = true, values = { "results" } } },
+      handler = get_batch,
+    },
+    { method = "POST", path = PATH .. "/{batch_id}/cancel", query = endpoint.SCOPE, handler = cancel_batch },
+  },
+}
