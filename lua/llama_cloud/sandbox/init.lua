@@ -4,6 +4,7 @@
 
 local cqueues = require("llama_cloud.sandbox.library")("cqueues")
 
+local blobs = require("llama_cloud.sandbox.blobs")
 local clock = require("llama_cloud.sandbox.clock")
 local control = require("llama_cloud.sandbox.control")
 local faults = require("llama_cloud.sandbox.faults")
@@ -16,8 +17,8 @@ local seed = require("llama_cloud.sandbox.seed")
 
 local sandbox = {}
 
--- Most bytes of a request.
-local MAX_BODY = 512 << 20
+-- What a form may have beside its file.
+local MAX_ENVELOPE = 2 << 20
 
 ---@class llama_cloud.sandbox.options
 ---@field host? string default "127.0.0.1"
@@ -83,7 +84,7 @@ local function misbehave(self, rule, request, route, values)
   local response, name
   if rule.processed then
     response, name = process(self, request, route, values)
-  elseif route and route.streamed and not request.body:skip() then
+  elseif routes.streams(route) and not request.body:skip() then
     return request.body.failure, request.method .. " (fault)"
   end
   if rule.delay then
@@ -105,7 +106,7 @@ end
 
 local function answer(self, request)
   local route, values = routes.match(request.method, request.path)
-  if not (route and route.streamed) then
+  if not routes.streams(route) then
     local complete, failure = http.read_text(request)
     if not complete then
       return failure
@@ -154,6 +155,7 @@ function sandbox.new(options)
     world = seed.hash(checked.seed),
     clock = clock.new(checked.speed),
     recorder = recorder.new(),
+    blobs = blobs.new(checked.keep),
     request_count = 0,
   }
   self.faults = faults.new(self.world)
@@ -164,7 +166,7 @@ function sandbox.new(options)
     end
   end
   routes.setup(self)
-  local server, message = http.listen(self.host, checked.port, MAX_BODY, function(request)
+  local server, message = http.listen(self.host, checked.port, checked.max_upload + MAX_ENVELOPE, function(request)
     return answer(self, request)
   end)
   if not server then

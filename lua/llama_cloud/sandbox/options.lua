@@ -79,6 +79,27 @@ options.LIST = {
   { "speed", "positive", 1, placeholder = "X", help = { "how many times faster batches are processed (1)" } },
   { "api_key", "text", nil, placeholder = "KEY", help = { "the only key that is accepted (any)" } },
   { "total_size", "flag", false, help = { "lists of v2 batches tell their total_size" } },
+  {
+    "keep",
+    "count",
+    64 << 20,
+    placeholder = "BYTES",
+    help = { "how much of what is uploaded is kept; beyond it only", "lengths and SHA-256 (67108864)" },
+  },
+  {
+    "max_upload",
+    "count",
+    512 << 20,
+    placeholder = "BYTES",
+    help = { "longest file that is taken; above it 413 (536870912)" },
+  },
+  {
+    "presigned_seconds",
+    "count",
+    3600,
+    placeholder = "N",
+    help = { "how long presigned addresses are good (3600)" },
+  },
   { "faults", "strings", {} },
   { "log", "call", nil },
 }

@@ -43,6 +43,7 @@ function recorder_methods:add(request, route, status, request_id, now)
     query_string = request.query_string,
     headers = request.headers,
     body_length = request.body.received,
+    parts = request.parts, -- of a form: sizes and hashes, not the bytes
     status = status,
     request_id = request_id,
     now = now,
@@ -67,6 +68,7 @@ function recorder_methods:recent(limit)
       query = entry.query_string or json.null,
       headers = headers,
       body_length = entry.body_length,
+      parts = entry.parts or json.null,
       status = entry.status,
       request_id = entry.request_id,
       time = entry.now / 1000,

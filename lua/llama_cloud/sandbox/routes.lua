@@ -1,6 +1,7 @@
 -- Which route a request is for, and how it is answered. The routes themselves are in the modules of routes/, one for each
 -- area of the service.
 
+local form = require("llama_cloud.sandbox.form")
 local json = require("llama_cloud.sandbox.json")
 local validate = require("llama_cloud.sandbox.validate")
 
@@ -12,6 +13,8 @@ local AREAS = {
   "batches",
   "batch_jobs",
   "directories",
+  "files",
+  "presigned",
 }
 
 ---@class llama_cloud.sandbox.route
@@ -20,14 +23,17 @@ local AREAS = {
 ---@field query table[] declarations of its parameters, as validate.lua describes them
 ---@field body? table[] declarations of the members of its JSON body; a route without them takes no body
 ---@field check? fun(body: table, problems: table) what declarations cannot say
+---@field form? table[] declarations of the parts of its multipart form, as form.lua describes them
 ---@field streamed? boolean the handler reads `request.http.body` itself, piece by piece
 ---@field public? boolean no key is asked for
+---@field rate? "upload"|"parse_upload"|"classify" which of the service's rate limits counts its requests
 ---@field handler llama_cloud.sandbox.handler
 
 ---@class llama_cloud.sandbox.checked_request what a handler gets
 ---@field path_values string[]
 ---@field query table<string, any>
 ---@field body? table
+---@field form? table<string, any> texts, and uploads: `sandbox.files` can take them
 ---@field http llama_cloud.sandbox.http_request headers and all
 
 --- Returns the status, the body (JSON text unless a content type is returned, or a source), headers, and the content type.
@@ -126,6 +132,34 @@ local function answer_unknown(request, allowed)
   return 404, json.encode { detail = "Not Found" }
 end
 
+local function finish(sandbox, route, checked, problems)
+  if #problems > 0 then
+    return 422, json.encode { detail = json.array(problems) }
+  end
+  return route.handler(sandbox, checked)
+end
+
+local function answer_form(sandbox, request, route, checked, problems)
+  local values, status, body = form.read(sandbox, request, route.form, problems)
+  if not values then
+    return status, body
+  end
+  checked.form = values
+  local answer = table.pack(xpcall(finish, debug.traceback, sandbox, route, checked, problems))
+  form.release(sandbox, values)
+  if not answer[1] then
+    error(answer[2], 0)
+  end
+  return table.unpack(answer, 2, answer.n)
+end
+
+--- Whether the body of a route's requests is not read as a whole before they are answered.
+---@param route? llama_cloud.sandbox.route
+---@return boolean
+function routes.streams(route)
+  return route ~= nil and (route.streamed or route.form ~= nil)
+end
+
 --- How requests of a route are counted.
 ---@param request llama_cloud.sandbox.http_request
 ---@param route? llama_cloud.sandbox.route
@@ -155,10 +189,10 @@ function routes.answer(sandbox, request, route, values)
       route.check(checked.body, problems)
     end
   end
-  if #problems > 0 then
-    return 422, json.encode { detail = json.array(problems) }
+  if route.form then
+    return answer_form(sandbox, request, route, checked, problems)
   end
-  return route.handler(sandbox, checked)
+  return finish(sandbox, route, checked, problems)
 end
 
 return routes

@@ -58,8 +58,39 @@ end
 -- One function for each kind of parameter: the text and the declaration in, the value out, or nil after adding a problem.
 local kinds = {}
 
-function kinds.string(text)
-  return text
+-- Checks the length of a text; `min_length` is all that the service declares.
+local function long_enough(text, declaration, loc, problems)
+  local least = declaration.min_length
+  if not least or #text >= least then
+    return text
+  end
+  local message = string.format("String should have at least %d character%s", least, least == 1 and "" or "s")
+  return validate.add(problems, "string_too_short", loc, message, text, { min_length = least })
+end
+
+kinds.string = long_enough
+
+-- A JSON object as text.
+function kinds.json(text, _, loc, problems)
+  local value, message = json.decode(text)
+  if message then
+    validate.add(problems, "json_invalid", loc, "Invalid JSON: " .. message, text, { error = message })
+  elseif not json.is_object(value) or text:find("^%s*%[") then
+    validate.add(problems, "dict_type", loc, "Input should be a valid dictionary", text)
+  else
+    return value
+  end
+  return nil
+end
+
+--- Checks one text, such as a part of a form.
+---@param text string
+---@param declaration table
+---@param loc (string|integer)[]
+---@param problems llama_cloud.sandbox.problem[]
+---@return any value nil after adding a problem
+function validate.value(text, declaration, loc, problems)
+  return kinds[declaration[2]](text, declaration, loc, problems)
 end
 
 function kinds.integer(text, declaration, loc, problems)
@@ -164,10 +195,27 @@ end
 
 local body_kinds = {}
 
-function body_kinds.string(value, _, loc, problems)
+function body_kinds.string(value, declaration, loc, problems)
   if type(value) ~= "string" then
-    validate.add(problems, "string_type", loc, "Input should be a valid string", value)
+    return validate.add(problems, "string_type", loc, "Input should be a valid string", value)
   end
+  long_enough(value, declaration, loc, problems)
+end
+
+function body_kinds.boolean(value, _, loc, problems)
+  if type(value) ~= "boolean" then
+    validate.add(problems, "bool_type", loc, "Input should be a valid boolean", value)
+  end
+end
+
+function body_kinds.number(value, _, loc, problems)
+  if type(value) ~= "number" then
+    validate.add(problems, "float_type", loc, "Input should be a valid number", value)
+  end
+end
+
+function body_kinds.datetime(value, declaration, loc, problems)
+  kinds.datetime(tostring(value), declaration, loc, problems)
 end
 
 function body_kinds.integer(value, declaration, loc, problems)
@@ -178,7 +226,11 @@ function body_kinds.integer(value, declaration, loc, problems)
   validate.bounds(number, declaration, loc, problems, number)
 end
 
-body_kinds.enum = kinds.enum
+function body_kinds.enum(value, declaration, loc, problems)
+  kinds.enum(value, declaration, loc, problems)
+end
+
+function body_kinds.any() end
 
 local function extended(loc, step)
   local longer = table.move(loc, 1, #loc, 1, {})
@@ -223,7 +275,7 @@ function validate.members(value, members, loc, problems)
 end
 
 --- Decodes a body and checks it against declarations of its members `{ name, kind, required, nullable, … }` (kinds: string,
---- integer, enum, array with `of`, object with `members`). Undeclared members pass.
+--- integer, number, boolean, enum, datetime, any, array with `of`, object with `members`). Undeclared members pass.
 ---@param members table[]
 ---@param text string
 ---@param problems llama_cloud.sandbox.problem[]
