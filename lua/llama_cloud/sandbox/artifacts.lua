@@ -50,10 +50,7 @@ function artifacts.png(key, width, height)
   end
   local raw = table.concat(rows)
   -- One block that is not compressed.
-  local stream = "\x78\x01\x01"
-    .. string.pack("<I2I2", #raw, #raw ~ 0xffff)
-    .. raw
-    .. string.pack(">I4", adler32(raw))
+  local stream = "\x78\x01\x01" .. string.pack("<I2I2", #raw, #raw ~ 0xffff) .. raw .. string.pack(">I4", adler32(raw))
   return "\x89PNG\r\n\x1a\n"
     .. chunk("IHDR", string.pack(">I4I4BBBBB", width, height, 8, 2, 0, 0, 0))
     .. chunk("IDAT", stream)
@@ -84,6 +81,7 @@ local XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 local PACKAGE = "http://schemas.openxmlformats.org/package/2006/"
 local OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 local SHEETS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+local TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml."
 
 local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
 
@@ -106,7 +104,12 @@ local function worksheet(rows, text_of)
     end
     lines[number] = string.format('<row r="%d">%s</row>', number, table.concat(cells))
   end
-  return string.format('%s<worksheet xmlns="%s"><sheetData>%s</sheetData></worksheet>', XML, SHEETS, table.concat(lines))
+  return string.format(
+    '%s<worksheet xmlns="%s"><sheetData>%s</sheetData></worksheet>',
+    XML,
+    SHEETS,
+    table.concat(lines)
+  )
 end
 
 --- A workbook with one sheet for each table.
@@ -117,13 +120,17 @@ function artifacts.xlsx(tables, text_of)
   local types, sheets, links, files = {}, {}, {}, {}
   for index, one in ipairs(tables) do
     types[index] = string.format(
-      '<Override PartName="/xl/worksheets/sheet%d.xml" '
-        .. 'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/>',
-      index
+      '<Override PartName="/xl/worksheets/sheet%d.xml" ' .. 'ContentType="%sworksheet+xml"/>',
+      index,
+      TYPE
     )
     sheets[index] = string.format('<sheet name="%s" sheetId="%d" r:id="rId%d"/>', escape(one.name), index, index)
-    links[index] =
-      string.format('<Relationship Id="rId%d" Type="%s/worksheet" Target="worksheets/sheet%d.xml"/>', index, OFFICE, index)
+    links[index] = string.format(
+      '<Relationship Id="rId%d" Type="%s/worksheet" Target="worksheets/sheet%d.xml"/>',
+      index,
+      OFFICE,
+      index
+    )
     files[index] = { string.format("xl/worksheets/sheet%d.xml", index), worksheet(one.rows, text_of) }
   end
   local relationships = '%s<Relationships xmlns="%srelationships">%s</Relationships>'
@@ -132,11 +139,12 @@ function artifacts.xlsx(tables, text_of)
   files[1] = {
     "[Content_Types].xml",
     string.format(
-      '%s<Types xmlns="%scontent-types"><Default Extension="rels" ContentType='
-        .. '"application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" ContentType='
-        .. '"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/>%s</Types>',
+      '%s<Types xmlns="%scontent-types"><Default Extension="rels" ContentType="%srelationships+xml"/>'
+        .. '<Override PartName="/xl/workbook.xml" ContentType="%ssheet.main+xml"/>%s</Types>',
       XML,
       PACKAGE,
+      "application/vnd.openxmlformats-package.",
+      TYPE,
       table.concat(types)
     ),
   }

@@ -230,7 +230,7 @@ local BATCH = '{"id":"%s","project_id":%s,"source_directory_id":%s,'
 ---@param batch table
 ---@param index integer
 ---@return integer
-function batches_methods:mapped_at(batch, index)
+function batches_methods.mapped_at(_, batch, index)
   return batch.throttled_until + (batch.ends_at - batch.throttled_until) * index // batch.files
 end
 

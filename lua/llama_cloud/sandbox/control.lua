@@ -83,6 +83,10 @@ local function recent_requests(sandbox, _, query)
   return 200, { requests = sandbox.recorder:recent(limit) }
 end
 
+local function recent_webhooks(sandbox)
+  return 200, { webhooks = json.array { table.unpack(sandbox.deliveries.recent) } }
+end
+
 local function clear_recorder(sandbox)
   sandbox.recorder:clear()
   return 204
@@ -100,6 +104,7 @@ local HANDLERS = {
   ["DELETE /stats"] = clear_recorder,
   ["GET /requests"] = recent_requests,
   ["DELETE /requests"] = clear_recorder,
+  ["GET /webhooks"] = recent_webhooks,
   ["GET /faults"] = list_faults,
   ["POST /faults"] = add_faults,
   ["DELETE /faults"] = clear_faults,

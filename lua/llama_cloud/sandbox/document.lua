@@ -225,9 +225,9 @@ function makers.table(roll)
     md = table.concat(md, "\n"),
     merged_from_pages = json.null,
     merged_into_page = json.null,
-    parse_concerns = roll(8) == 0
-        and json.array { { type = "ambiguous_columns", details = "Two columns share one header" } }
-      or json.null,
+    parse_concerns = roll(8) == 0 and json.array {
+      { type = "ambiguous_columns", details = "Two columns share one header" },
+    } or json.null,
   }
 end
 

@@ -66,6 +66,13 @@ function files_methods:id(file)
   return file.made_up or seed.id("file", self.scope, file.number)
 end
 
+--- Whether an id is that of a file that was uploaded, and may be deleted by now.
+---@param id string
+---@return boolean
+function files_methods:made(id)
+  return seed.number("file", self.scope, id) ~= nil
+end
+
 -- The file that an id such as file-bytes-1000 makes up; nil if it is none.
 local function made_up(self, id)
   local digits = id:match("^file%-bytes%-(%d+)$")

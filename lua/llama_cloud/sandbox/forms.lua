@@ -55,7 +55,9 @@ function forms.make(document_key, number)
   local entries, listed, lines = json.array {}, json.array {}, {}
   for index = 1, #KINDS do
     entries[index] = field(key, index)
-    local text = entries[index].label .. ": " .. tostring(entries[index].value ~= json.null and entries[index].value or "")
+    local text = entries[index].label
+      .. ": "
+      .. tostring(entries[index].value ~= json.null and entries[index].value or "")
     listed[index] = { type = "text", value = text, md = text }
     lines[index] = "- " .. text
   end

@@ -100,6 +100,9 @@ options.LIST = {
     placeholder = "N",
     help = { "how long presigned addresses are good (3600)" },
   },
+  { "conflicts", "flag", false, help = { "what the state of a job does not allow is 409, not 400" } },
+  { "deliver_webhooks", "flag", false, help = { "call webhooks, at loopback addresses" } },
+  { "deliver_anywhere", "flag", false, help = { "… and at all others" } },
   { "faults", "strings", {} },
   { "log", "call", nil },
 }

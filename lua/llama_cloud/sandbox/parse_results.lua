@@ -54,8 +54,7 @@ local function line_numbers(markdown)
   local lines, offset = json.array {}, 0
   for line in (markdown .. "\n"):gmatch("([^\n]*)\n") do
     local length = utf16_length(line)
-    lines[#lines + 1] =
-      { line_number = tostring(#lines + 1), start_index = offset, end_index = offset + length }
+    lines[#lines + 1] = { line_number = tostring(#lines + 1), start_index = offset, end_index = offset + length }
     offset = offset + length + 1
   end
   return lines
@@ -136,9 +135,9 @@ local function metadata_of(parsed)
       confidence = page.confidence,
       cost_optimized = false,
       original_orientation_angle = 0,
-      printed_page_number = get(parsed.options, "output_options", "extract_printed_page_number")
-          and tostring(page.number)
-        or json.null,
+      printed_page_number = get(parsed.options, "output_options", "extract_printed_page_number") and tostring(
+        page.number
+      ) or json.null,
       slide_section_name = json.null,
       speaker_notes = json.null,
       triggered_auto_mode = false,

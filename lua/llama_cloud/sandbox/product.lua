@@ -36,6 +36,14 @@ function product.body(declarations)
   return declarations
 end
 
+--- Adds the problem that a member is missing.
+---@param name string
+---@param body table
+---@param problems table
+function product.missing(name, body, problems)
+  validate.add(problems, "missing", { "body", name }, "Field required", body)
+end
+
 --- Adds a problem unless exactly one of two members is given.
 ---@param body table
 ---@param first string
@@ -98,7 +106,7 @@ end
 ---@field what string as in "Parse job not found"
 ---@field encode fun(sandbox: table, number: integer, expand: table<string, boolean>): string a job as JSON
 ---@field expand? table<string, boolean> values that `expand` may have
----@field status? table<string, string> how its statuses are called, if not as the store calls them
+---@field spelled? table<string, string> how it calls its statuses, if not as the store does
 ---@field match? fun(query: table): (fun(job: llama_cloud.sandbox.job): boolean)? what its list's own filters ask for
 ---@field deleted? fun(sandbox: table, number: integer): string what a deletion answers
 
@@ -106,7 +114,7 @@ end
 local function status_names(of)
   local names = {}
   for _, status in ipairs(work.STATUSES) do
-    names[of.status and of.status[status] or status] = status
+    names[of.spelled and of.spelled[status] or status] = status
   end
   return names
 end
@@ -151,7 +159,7 @@ end
 local function refuse(sandbox, of, number, what)
   local store = sandbox[of.store]
   local status = store:state(store:at(number))
-  status = of.status and of.status[status] or status
+  status = of.spelled and of.spelled[status] or status
   return endpoint.detail(product.refusal(sandbox), string.format("%s is %s and cannot be %s", of.what, status, what))
 end
 

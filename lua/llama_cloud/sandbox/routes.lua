@@ -15,6 +15,14 @@ local AREAS = {
   "directories",
   "files",
   "presigned",
+  "webhook_configs",
+  "parse",
+  "extract",
+  "classify",
+  "split",
+  "projects",
+  "attachments",
+  "data_points",
 }
 
 ---@class llama_cloud.sandbox.route

@@ -91,7 +91,12 @@ local make
 
 local FORMATS = {
   date = function(key)
-    return string.format("20%02d-%02d-%02d", 10 + below(key, 16), 1 + below(hash(key, 1), 12), 1 + below(hash(key, 2), 28))
+    return string.format(
+      "20%02d-%02d-%02d",
+      10 + below(key, 16),
+      1 + below(hash(key, 1), 12),
+      1 + below(hash(key, 2), 28)
+    )
   end,
   email = function(key)
     return string.format("user%d@example.com", below(key, 1000))

@@ -20,9 +20,21 @@ function sources.key(blob, fallback)
 end
 
 -- Files that nobody uploaded: whatever is called `file-…` or `dfl-…` exists, as directories do, and is called after its id.
-local function named(id)
-  local known = id:find("^file%-.") or id:find("^dfl%-.")
-  return known and not id:find("missing", 1, true) and { name = id .. ".pdf", key = seed.hash_string(id) } or nil
+local function named(sandbox, id)
+  local known = id:find("^dfl%-.") or id:find("^file%-.") and not sandbox.files:made(id)
+  return known
+      and not id:find("missing", 1, true)
+      and {
+        name = id:find("%.%w+$") and id or id .. ".pdf",
+        key = seed.hash_string(id),
+      }
+    or nil
+end
+
+-- A file that was uploaded, or is in a directory that was made.
+local function stored(sandbox, id)
+  local file = sandbox.files:find(id)
+  return file and { name = file.name, key = sources.key(file, id) }
 end
 
 local function parse_job(sandbox, id)
@@ -49,7 +61,7 @@ function sources.find(sandbox, id)
   if id:find("^pjb%-") then
     return parse_job(sandbox, id)
   end
-  local file = named(id)
+  local file = stored(sandbox, id) or named(sandbox, id)
   if not file then
     return nil, endpoint.detail(404, "File not found")
   end

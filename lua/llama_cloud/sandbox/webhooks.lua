@@ -18,7 +18,8 @@ local KEPT = 1000
 
 -- The states in their order, and what their events are called after the name of the product and a dot.
 local STATES = { "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED" }
-local EVENTS = { PENDING = "pending", RUNNING = "running", COMPLETED = "success", FAILED = "error", CANCELLED = "cancelled" }
+local EVENTS =
+  { PENDING = "pending", RUNNING = "running", COMPLETED = "success", FAILED = "error", CANCELLED = "cancelled" }
 local NAMES = {
   extract = { RUNNING = false }, -- there is no such event
   split = { RUNNING = "processing" },
@@ -48,7 +49,12 @@ local function hook_of(described)
     end
   end
   local secret = given("webhook_signing_secret", "string")
-  return { url = url, events = set, headers = given("webhook_headers", "table"), secret = secret ~= "" and secret or nil }
+  return {
+    url = url,
+    events = set,
+    headers = given("webhook_headers", "table"),
+    secret = secret ~= "" and secret or nil,
+  }
 end
 
 --- The webhooks that the body of a creation asks for; or nil and the answer that refuses an unknown id.
@@ -128,7 +134,8 @@ end
 local function payload(self, watched, name, status, time, one)
   local id = watched.store:id(watched.number)
   local event_id = seed.id("evt", seed.hash(seed.hash_string(id), seed.hash_string(name)), 1)
-  local data = { id = id, status = status, project_id = one.project_id }
+  local spelled = watched.store.spelled
+  local data = { id = id, status = spelled and spelled[status] or status, project_id = one.project_id }
   data[watched.kind == "batch" and "batch_id" or "job_id"] = id
   local event = { event_id = event_id, event_type = name, timestamp = time / 1000, data = data }
   self.count = self.count + 1
@@ -179,7 +186,8 @@ local function deliver(self, delivery)
     ["X-Webhook-Event-Type"] = delivery.event_type,
   }
   for attempt = 1, ATTEMPTS do
-    local status, message, final = post.send(delivery.hook, headers, delivery.body, self.sandbox.options.deliver_anywhere)
+    local status, message, final =
+      post.send(delivery.hook, headers, delivery.body, self.sandbox.options.deliver_anywhere)
     if final or status and status // 100 == 2 or attempt == ATTEMPTS then
       return record(self, delivery, attempt, status, message)
     end

@@ -34,6 +34,7 @@ local work_mt = { __name = "llama_cloud.sandbox.work", __index = work_methods }
 ---@field prefix string of ids: "pjb"
 ---@field batches? llama_cloud.sandbox.batches whose jobs are of this product, if they are
 ---@field type? string the type of those batches: "parse_v2"
+---@field spelled? table<string, string> how the product calls its statuses, if not as they are called here
 
 --- A store without jobs, but for those of the batches that were there at the start.
 ---@param options llama_cloud.sandbox.work_options
@@ -46,6 +47,7 @@ function work.new(options)
     project_id = seed.id("prj", options.world, 1),
     batches = options.batches,
     type = options.type,
+    spelled = options.spelled,
     first = options.batches and 1 - options.batches.seeded or 1,
     last = 0,
     entries = {}, -- from 1: jobs and batches that were made here
@@ -110,28 +112,30 @@ local function transaction_key(project_id, transaction_id)
   return project_id .. "\0" .. transaction_id
 end
 
---- Makes a job of `fields` (`input`, `name`, `key` and what the product needs) and returns its number. One that bears the
---- transaction id of an earlier job of its project is that job.
+--- The job that was created in a project with a transaction id, or nil.
+---@param project_id? string
+---@param transaction_id string
+---@return integer? number
+function work_methods:of_transaction(project_id, transaction_id)
+  return self.transactions[transaction_key(project_id or self.project_id, transaction_id)]
+end
+
+--- Makes a job of `fields` (`input`, `name`, `key` and what the product needs) and returns its number.
 ---@param fields table
 ---@param project_id? string
 ---@param transaction_id? string
 ---@return integer number
----@return boolean replayed
 function work_methods:create(fields, project_id, transaction_id)
-  local key = transaction_id and transaction_key(project_id or self.project_id, transaction_id)
-  if key and self.transactions[key] then
-    return self.transactions[key], true
-  end
   local previous = self.last >= self.first and created_at(self, self.last) or 0
   self.last = self.last + 1
   fields.created_at = math.max(self.clock:now(), previous + 1)
   fields.project_id = project_id
   fields.transaction_id = transaction_id
   self.entries[self.last] = fields
-  if key then
-    self.transactions[key] = self.last * SHARE
+  if transaction_id then
+    self.transactions[transaction_key(project_id or self.project_id, transaction_id)] = self.last * SHARE
   end
-  return self.last * SHARE, false
+  return self.last * SHARE
 end
 
 ---@class llama_cloud.sandbox.job

@@ -5,6 +5,7 @@ local endpoint = require("llama_cloud.sandbox.endpoint")
 local json = require("llama_cloud.sandbox.json")
 local options_module = require("llama_cloud.sandbox.parse_options")
 local product = require("llama_cloud.sandbox.product")
+local presigned = require("llama_cloud.sandbox.presigned")
 local results = require("llama_cloud.sandbox.parse_results")
 local sources = require("llama_cloud.sandbox.sources")
 local validate = require("llama_cloud.sandbox.validate")
@@ -86,7 +87,7 @@ local function check_options(body, problems)
   if not given(body, "configuration_id") then
     for _, name in ipairs { "tier", "version" } do
       if not given(body, name) then
-        validate.add(problems, "missing", { "body", name }, "Field required", body)
+        product.missing(name, body, problems)
       end
     end
   end
@@ -197,11 +198,24 @@ local get_job = product.with_job(PARSE, function(sandbox, request, number)
   end
   local parsed = store:state(job) == "COMPLETED" and next(wanted) and results.read(job, options) or nil
   local answer = results.expand(parsed, wanted, function(path)
-    return sandbox:address("parse", store:id(number), path)
+    return (presigned.url(sandbox, request.http, "parse", store:id(number) .. "/" .. path))
   end, filenames_of(query.image_filenames))
   local members = json.encode(answer)
   return 200, string.format('{"job":%s,%s', encode(sandbox, number, wanted), members:sub(2))
 end)
+
+-- What is behind the addresses.
+function presigned.kinds.parse(sandbox, key)
+  local id, path = key:match("^([^/]*)/(.*)$")
+  local store = sandbox.parse
+  local number = id and store:find(id)
+  local job = number and store:at(number)
+  if not job or store:state(job) ~= "COMPLETED" then
+    return nil
+  end
+  local bytes, content_type = results.file(results.read(job, options_module.of_job(sandbox, job)), path)
+  return bytes and presigned.content(bytes, content_type, job.ends_at)
+end
 
 local function list_versions()
   local answer = { latest = {} }
