@@ -100,6 +100,22 @@ options.LIST = {
     placeholder = "N",
     help = { "how long presigned addresses are good (3600)" },
   },
+  {
+    "duplicates",
+    "choice",
+    "conflict",
+    values = { "conflict", "replace", "add" },
+    placeholder = "HOW",
+    help = { "a file whose unique_id is there already: conflict", "(409), replace, or add a second one" },
+  },
+  {
+    "duplicate_directories",
+    "choice",
+    "conflict",
+    values = { "conflict", "add" },
+    placeholder = "HOW",
+    help = { "a directory whose name is there already: conflict", "(409), or add a second one" },
+  },
   { "faults", "strings", {} },
   { "log", "call", nil },
 }

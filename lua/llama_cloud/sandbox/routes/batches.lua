@@ -28,6 +28,9 @@ local function create_batch(sandbox, request)
   elseif directory.files > MAX_FILES then
     return detail(400, string.format("A batch may cover at most %d source files", MAX_FILES))
   end
+  if directory.file_ids and directory.files == 0 then
+    return detail(400, "Directory contains no files")
+  end
   local store = sandbox.batches
   local number = store:create(body.source_directory_id, directory, body.config.job, request.query.project_id)
   return 200, store:encode(number)
