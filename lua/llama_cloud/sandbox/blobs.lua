@@ -16,7 +16,8 @@ blobs.hashes = digest_found
 ---@field held? boolean whether somebody took it: what nobody took is released when its request was answered
 
 ---@class llama_cloud.sandbox.blobs
----@field room integer bytes that may still be kept
+---@field bound integer bytes that may be kept
+---@field room integer bytes that may be kept still
 local blobs_methods = {}
 local blobs_mt = { __name = "llama_cloud.sandbox.blobs", __index = blobs_methods }
 
@@ -24,7 +25,7 @@ local blobs_mt = { __name = "llama_cloud.sandbox.blobs", __index = blobs_methods
 ---@param bound integer
 ---@return llama_cloud.sandbox.blobs
 function blobs.new(bound)
-  return setmetatable({ room = bound }, blobs_mt)
+  return setmetatable({ bound = bound, room = bound }, blobs_mt)
 end
 
 local writer_methods = {}

@@ -1,5 +1,6 @@
 -- What the modules of routes share: the parameters that many of them take, the shape of errors and lists, page tokens.
 
+local clock = require("llama_cloud.sandbox.clock")
 local json = require("llama_cloud.sandbox.json")
 local seed = require("llama_cloud.sandbox.seed")
 
@@ -37,6 +38,28 @@ function endpoint.with(find, what, handler)
     end
     return handler(sandbox, request, found)
   end
+end
+
+--- Whether a request's `expand` asks for something. Nobody published all that may be asked for, so what is unknown passes.
+---@param request llama_cloud.sandbox.checked_request
+---@param name string
+---@return boolean
+function endpoint.expands(request, name)
+  for _, value in ipairs(request.query.expand or {}) do
+    for part in value:gmatch("[^,]+") do
+      if part == name then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+--- Milliseconds of a date in a body that was checked already.
+---@param value string|number
+---@return integer
+function endpoint.time(value)
+  return math.tointeger(clock.parse(tostring(value)))
 end
 
 -- Page tokens ----------------------------------------------------------------------------------------------------------

@@ -13,8 +13,13 @@ local files = {}
 files.PURPOSES = { "user_data", "parse", "extract", "classify", "split", "sheet", "agent_app" }
 files.ORDERS = { "name", "id", "created_at" }
 
----@class llama_cloud.sandbox.file : llama_cloud.sandbox.upload
+---@class llama_cloud.sandbox.file
 ---@field number integer
+---@field name string
+---@field content_type string
+---@field size integer
+---@field sha256? string
+---@field data? string
 ---@field project_id string
 ---@field purpose? string
 ---@field external_file_id? string
@@ -49,28 +54,27 @@ end
 function files_methods:take(upload, purpose, external_file_id, project_id)
   self.count = self.count + 1
   self.live = self.live + 1
-  upload.held = true
-  upload.number = self.count
-  upload.purpose = purpose
-  upload.external_file_id = external_file_id
-  upload.project_id = project_id or self.project_id
-  upload.created_at = self.clock:now()
-  self.records[self.count] = upload
   self.sorted = nil
-  return upload
+  -- A table of its own: made at once, it is smaller than one that has grown, and there may be 100,000.
+  local file = {
+    number = self.count,
+    name = upload.name,
+    content_type = upload.content_type,
+    size = upload.size,
+    sha256 = upload.sha256,
+    project_id = project_id or self.project_id,
+    created_at = self.clock:now(),
+  }
+  file.data, file.purpose, file.external_file_id = upload.data, purpose, external_file_id
+  upload.held = true
+  self.records[self.count] = file
+  return file
 end
 
 ---@param file llama_cloud.sandbox.file
 ---@return string
 function files_methods:id(file)
   return file.made_up or seed.id("file", self.scope, file.number)
-end
-
---- Whether an id is that of a file that was uploaded, and may be deleted by now.
----@param id string
----@return boolean
-function files_methods:made(id)
-  return seed.number("file", self.scope, id) ~= nil
 end
 
 -- The file that an id such as file-bytes-1000 makes up; nil if it is none.

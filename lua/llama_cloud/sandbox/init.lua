@@ -14,6 +14,7 @@ local options_module = require("llama_cloud.sandbox.options")
 local recorder = require("llama_cloud.sandbox.recorder")
 local routes = require("llama_cloud.sandbox.routes")
 local seed = require("llama_cloud.sandbox.seed")
+local uploads = require("llama_cloud.sandbox.uploads")
 
 local sandbox = {}
 
@@ -156,6 +157,7 @@ function sandbox.new(options)
     clock = clock.new(checked.speed),
     recorder = recorder.new(),
     blobs = blobs.new(checked.keep),
+    uploads = uploads.new(),
     request_count = 0,
   }
   self.faults = faults.new(self.world)

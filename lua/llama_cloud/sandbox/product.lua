@@ -179,6 +179,7 @@ function product.handlers(of)
       if not sandbox[of.store]:cancel(number) then
         return refuse(sandbox, of, number, "cancelled")
       end
+      sandbox.deliveries:clock_changed()
       return 200, of.encode(sandbox, number, {})
     end),
     delete = product.with_job(of, function(sandbox, _, number)

@@ -13,6 +13,7 @@ local AREAS = {
   "batches",
   "batch_jobs",
   "directories",
+  "directory_files",
   "files",
   "presigned",
   "webhook_configs",
@@ -30,7 +31,7 @@ local AREAS = {
 ---@field path string with {names} for the segments that are in `path_values`
 ---@field query table[] declarations of its parameters, as validate.lua describes them
 ---@field body? table[] declarations of the members of its JSON body; a route without them takes no body
----@field check? fun(body: table, problems: table) what declarations cannot say
+---@field check? fun(body: table, problems: table) what declarations of the body or the form cannot say
 ---@field form? table[] declarations of the parts of its multipart form, as form.lua describes them
 ---@field streamed? boolean the handler reads `request.http.body` itself, piece by piece
 ---@field public? boolean no key is asked for
@@ -141,6 +142,9 @@ local function answer_unknown(request, allowed)
 end
 
 local function finish(sandbox, route, checked, problems)
+  if route.check and #problems == 0 then
+    route.check(checked.form or checked.body, problems)
+  end
   if #problems > 0 then
     return 422, json.encode { detail = json.array(problems) }
   end
@@ -193,9 +197,6 @@ function routes.answer(sandbox, request, route, values)
   }
   if route.body then
     checked.body = validate.body(route.body, request.body_text, problems)
-    if checked.body and route.check and #problems == 0 then
-      route.check(checked.body, problems)
-    end
   end
   if route.form then
     return answer_form(sandbox, request, route, checked, problems)

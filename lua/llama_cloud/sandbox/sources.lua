@@ -19,22 +19,24 @@ function sources.key(blob, fallback)
   return seed.hash_string(blob and blob.sha256 or fallback)
 end
 
--- Files that nobody uploaded: whatever is called `file-…` or `dfl-…` exists, as directories do, and is called after its id.
-local function named(sandbox, id)
-  local known = id:find("^dfl%-.") or id:find("^file%-.") and not sandbox.files:made(id)
-  return known
-      and not id:find("missing", 1, true)
-      and {
-        name = id:find("%.%w+$") and id or id .. ".pdf",
-        key = seed.hash_string(id),
-      }
-    or nil
-end
-
 -- A file that was uploaded, or is in a directory that was made.
 local function stored(sandbox, id)
   local file = sandbox.files:find(id)
-  return file and { name = file.name, key = sources.key(file, id) }
+  if file then
+    return { name = file.name, key = sources.key(file, id) }
+  end
+  local entry = sandbox.directory_files:get(id)
+  return entry and { name = entry.display_name, key = sources.key(entry.file, id) } or nil
+end
+
+-- Files that nobody uploaded: whatever is called `file-…` or `dfl-…` exists, as directories do, and is called after its id;
+-- but for those that were deleted.
+local function named(sandbox, id)
+  local deleted = seed.number("file", sandbox.files.scope, id) or seed.number("dfl", sandbox.directory_files.scope, id)
+  if deleted or not (id:find("^file%-.") or id:find("^dfl%-.")) or id:find("missing", 1, true) then
+    return nil
+  end
+  return { name = id:find("%.%w+$") and id or id .. ".pdf", key = seed.hash_string(id) }
 end
 
 local function parse_job(sandbox, id)
@@ -66,6 +68,19 @@ function sources.find(sandbox, id)
     return nil, endpoint.detail(404, "File not found")
   end
   return { input = id, name = file.name, key = file.key, kind = "file_id" }
+end
+
+--- The files of a directory that was made, as they are now: what a batch keeps of them.
+---@param sandbox table
+---@param file_ids string[]
+---@return { id: string, name: string, key: integer }[]
+function sources.of_directory(sandbox, file_ids)
+  local list = {}
+  for index, id in ipairs(file_ids) do
+    local file = stored(sandbox, id)
+    list[index] = { id = id, name = file.name, key = file.key }
+  end
+  return list
 end
 
 --- What an address on the web stands for: nothing is fetched.

@@ -73,10 +73,11 @@ function webhooks.of(sandbox, body)
   end
   for _, id in ipairs(list("webhook_configuration_ids")) do
     local stored = sandbox.webhook_configs:find(id)
-    if not stored then
+    if id:find("missing", 1, true) then
       return nil, endpoint.detail(404, "Webhook configuration not found")
     end
-    hooks[#hooks + 1] = hook_of(stored)
+    -- An id that nobody made exists as well, as that of a directory does; it stands for no webhook.
+    hooks[#hooks + 1] = stored and hook_of(stored)
   end
   return hooks
 end

@@ -7,25 +7,14 @@ local function find(sandbox, id)
   return sandbox.files:find(id)
 end
 
--- Whether `expand` asks for something; nobody published what may be asked for, so what is unknown passes.
-local function expands(request, name)
-  for _, value in ipairs(request.query.expand or {}) do
-    for part in value:gmatch("[^,]+") do
-      if part == name then
-        return true
-      end
-    end
-  end
-  return false
-end
-
 local function encode(sandbox, request, file)
-  local store = sandbox.files
-  return store:encode(file, expands(request, "download_url") and store:presigned(sandbox, request.http, file) or nil)
+  local with_url = endpoint.expands(request, "download_url")
+  return sandbox.files:encode(file, with_url and sandbox.files:presigned(sandbox, request.http, file) or nil)
 end
 
 local function create(sandbox, request)
   local form = request.form
+  sandbox.uploads:count(form.file, form.external_file_id)
   local file = sandbox.files:take(form.file, form.purpose, form.external_file_id, request.query.project_id)
   return 200, encode(sandbox, request, file)
 end
