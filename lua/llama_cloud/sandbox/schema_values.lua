@@ -23,7 +23,10 @@ schema_values.DEFAULT = {
       type = "array",
       items = {
         type = "object",
-        properties = { text = { type = "string" }, amount = { anyOf = { { type = "number" }, { type = "null" } } } },
+        properties = {
+          text = { type = "string" },
+          amount = { anyOf = json.array { { type = "number" }, { type = "null" } } },
+        },
       },
     },
   },
