@@ -78,7 +78,7 @@ options.LIST = {
   { "seed", "integer", 1, placeholder = "N", help = { "what all made-up data follows from (1)" } },
   { "speed", "positive", 1, placeholder = "X", help = { "how many times faster batches are processed (1)" } },
   { "api_key", "text", nil, placeholder = "KEY", help = { "the only key that is accepted (any)" } },
-  { "total_size", "flag", false, help = { "lists of v2 batches tell their total_size" } },
+  { "total_size", "flag", false, help = { "cursor lists tell their total_size" } },
   {
     "keep",
     "count",
@@ -116,6 +116,15 @@ options.LIST = {
     placeholder = "HOW",
     help = { "a directory whose name is there already: conflict", "(409), or add a second one" },
   },
+  {
+    "rate_limits",
+    "choice",
+    "none",
+    values = { "none", "published", "free" },
+    placeholder = "WHICH",
+    help = { "published: as the service documents them; free:", "20 requests a minute besides (none)" },
+  },
+  { "no_retry_after", "flag", false, help = { "their 429 come without Retry-After" } },
   { "faults", "strings", {} },
   { "log", "call", nil },
 }
