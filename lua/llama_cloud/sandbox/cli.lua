@@ -19,7 +19,7 @@ SIGINT or SIGTERM ends it.
 
 -- Options of the program itself.
 local PROGRAM = {
-  { "--fault RULE", "misbehave, for example 'GET /api/v2/batches: 503 x2';", "may be repeated" },
+  { "--fault RULE", "misbehave: for example 'GET *: 503 x2'; may be", "repeated" },
   { "--exit-with-stdin", "end when standard input ends" },
   { "--quiet", "no line on standard error for each request" },
   { "--help", "this text" },
@@ -43,9 +43,9 @@ end
 local function usage()
   local lines = { HEAD }
   local function add(flag, help)
-    lines[#lines + 1] = string.format("  %-26s%s\n", flag, help[1])
+    lines[#lines + 1] = string.format("  %-28s%s\n", flag, help[1])
     for index = 2, #help do
-      lines[#lines + 1] = string.format("  %-26s%s\n", "", help[index])
+      lines[#lines + 1] = string.format("  %-28s%s\n", "", help[index])
     end
   end
   for _, option in ipairs(options_module.LIST) do

@@ -84,14 +84,14 @@ options.LIST = {
     "count",
     64 << 20,
     placeholder = "BYTES",
-    help = { "how much of what is uploaded is kept; beyond it only", "lengths and SHA-256 (67108864)" },
+    help = { "how much of what is uploaded is kept; beyond it", "only lengths and SHA-256 (67108864)" },
   },
   {
     "max_upload",
     "count",
     512 << 20,
     placeholder = "BYTES",
-    help = { "longest file that is taken; above it 413 (536870912)" },
+    help = { "longest file that is taken; else 413 (536870912)" },
   },
   {
     "presigned_seconds",
@@ -106,7 +106,7 @@ options.LIST = {
     "conflict",
     values = { "conflict", "replace", "add" },
     placeholder = "HOW",
-    help = { "a file whose unique_id is there already: conflict", "(409), replace, or add a second one" },
+    help = { "a unique_id that is there already: conflict (409),", "replace, or add a second file (conflict)" },
   },
   {
     "duplicate_directories",
@@ -114,7 +114,7 @@ options.LIST = {
     "conflict",
     values = { "conflict", "add" },
     placeholder = "HOW",
-    help = { "a directory whose name is there already: conflict", "(409), or add a second one" },
+    help = { "a name that is there already: conflict (409), or", "add a second directory (conflict)" },
   },
   {
     "rate_limits",
