@@ -64,6 +64,14 @@ function store_methods:find(id)
   return number and self.records[number] or self.presets[id]
 end
 
+--- The parameters of a configuration, or nil if there is none of this id.
+---@param id string
+---@return table?
+function store_methods:parameters(id)
+  local record = self:find(id)
+  return record and record.parameters or nil
+end
+
 --- The configuration of a project that has a name and a product type, or nil.
 ---@param project_id? string
 ---@param name string

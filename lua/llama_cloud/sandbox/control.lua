@@ -107,6 +107,10 @@ local function recent_requests(sandbox, _, query)
   return 200, { requests = sandbox.recorder:recent(limit) }
 end
 
+local function recent_webhooks(sandbox)
+  return 200, { webhooks = json.array { table.unpack(sandbox.deliveries.recent) } }
+end
+
 local function clear_recorder(sandbox)
   sandbox.recorder:clear()
   return 204
@@ -126,6 +130,7 @@ local HANDLERS = {
   ["DELETE /requests"] = clear_recorder,
   ["GET /uploads"] = show_uploads,
   ["DELETE /uploads"] = clear_uploads,
+  ["GET /webhooks"] = recent_webhooks,
   ["GET /faults"] = list_faults,
   ["POST /faults"] = add_faults,
   ["DELETE /faults"] = clear_faults,

@@ -13,6 +13,7 @@ directories.SEEDED = 20
 ---@class llama_cloud.sandbox.directory what a batch needs to know of one
 ---@field files integer
 ---@field file_ids? string[] of one that was made: what is in it now
+---@field list? { id: string, name: string, key: integer }[] the same, as batches keep it
 ---@field fate "COMPLETED"|"FAILED"
 ---@field throttled boolean its batches wait THROTTLED for a while
 ---@field stuck boolean its batches run until they are cancelled

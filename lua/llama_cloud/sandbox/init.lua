@@ -264,6 +264,11 @@ function sandbox_methods:attach(controller)
   controller:wrap(function()
     self.server:serve(controller)
   end)
+  if self.options.deliver_webhooks then
+    controller:wrap(function()
+      self.deliveries:serve(controller)
+    end)
+  end
   return self
 end
 
@@ -305,6 +310,7 @@ end
 --- Stops listening and closes all connections. Calling it again does nothing.
 function sandbox_methods:close()
   self.server:close()
+  self.deliveries:clock_changed() -- it looks whether the server is closed
 end
 
 return sandbox

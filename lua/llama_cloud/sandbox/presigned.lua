@@ -19,6 +19,23 @@ presigned.PATH = "/presigned"
 ---@type table<string, fun(sandbox: table, key: string): llama_cloud.sandbox.presigned_content?, integer?, string?>
 presigned.kinds = {}
 
+--- Content that is in memory.
+---@param bytes string
+---@param content_type string
+---@param modified_at integer milliseconds
+---@return llama_cloud.sandbox.presigned_content
+function presigned.content(bytes, content_type, modified_at)
+  local function read(offset, count)
+    return bytes:sub(offset + 1, offset + count)
+  end
+  return {
+    source = { size = #bytes, read = read },
+    content_type = content_type,
+    etag = string.format("%016x", seed.hash_string(bytes)),
+    modified_at = modified_at,
+  }
+end
+
 local function escape(text)
   return (text:gsub("[^%w._~-]", function(byte)
     return string.format("%%%02X", byte:byte())

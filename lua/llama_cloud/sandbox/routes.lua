@@ -17,6 +17,14 @@ local AREAS = {
   "files",
   "presigned",
   "configurations",
+  "webhook_configs",
+  "parse",
+  "extract",
+  "classify",
+  "split",
+  "projects",
+  "attachments",
+  "data_points",
 }
 
 ---@class llama_cloud.sandbox.route

@@ -166,7 +166,7 @@ function validate.bounds(value, declaration, loc, problems, input)
 end
 
 --- Checks a query against declarations `{ name, kind, …, default }` (kinds: string, integer, boolean, enum, datetime;
---- `many` for a repeated key). Undeclared names pass, as FastAPI lets them; of a repeated single one the last counts.
+--- `many` for a repeated key, `required`). Undeclared names pass, as FastAPI lets them; of a repeated single one the last counts.
 ---@param declarations table[]
 ---@param values table<string, string[]>
 ---@param problems llama_cloud.sandbox.problem[]
@@ -179,6 +179,9 @@ function validate.query(declarations, values, problems)
     local given = values[name]
     if not given then
       result[name] = declaration.default
+      if declaration.required then
+        validate.add(problems, "missing", { "query", name }, "Field required", nil)
+      end
     elseif declaration.many then
       result[name] = {}
       for index, text in ipairs(given) do

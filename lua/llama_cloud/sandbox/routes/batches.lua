@@ -2,6 +2,9 @@
 
 local batches = require("llama_cloud.sandbox.batches")
 local endpoint = require("llama_cloud.sandbox.endpoint")
+local product = require("llama_cloud.sandbox.product")
+local sources = require("llama_cloud.sandbox.sources")
+local webhooks = require("llama_cloud.sandbox.webhooks")
 
 local detail = endpoint.detail
 
@@ -32,7 +35,13 @@ local function create_batch(sandbox, request)
     return detail(400, "Directory contains no files")
   end
   local store = sandbox.batches
+  local hooks, status, text = webhooks.of(sandbox, body)
+  if not hooks then
+    return status, text
+  end
+  directory.list = directory.file_ids and sources.of_directory(sandbox, directory.file_ids)
   local number = store:create(body.source_directory_id, directory, body.config.job, request.query.project_id)
+  webhooks.watch(sandbox, "batch", store, number, hooks)
   return 200, store:encode(number)
 end
 
@@ -55,8 +64,10 @@ end)
 
 local cancel_batch = endpoint.with(find, "Batch", function(sandbox, _, number)
   if not sandbox.batches:cancel(number) then
-    return detail(400, "Batch is already " .. sandbox.batches:status(number) .. " and cannot be cancelled")
+    local status = sandbox.batches:status(number)
+    return detail(product.refusal(sandbox), "Batch is already " .. status .. " and cannot be cancelled")
   end
+  sandbox.deliveries:clock_changed()
   return 200, sandbox.batches:encode(number)
 end)
 
