@@ -17,6 +17,8 @@ local MAX_HEAD = 64 << 10
 -- How long a connection may be idle, and how long the rest of a request may take.
 local IDLE_TIMEOUT = 120
 local READ_TIMEOUT = 30
+-- A request up to this size is read to its end whatever was answered, so that its connection can go on.
+local MAX_DRAINED = 256 << 10
 -- How long what was answered before it was read is still taken from a peer that goes on sending.
 local LINGER = 5
 
@@ -256,6 +258,10 @@ local function serve_connection(connection)
       return
     end
     local unread = not request.body.complete
+    local length = request.body.length
+    if unread and not response.early and not request.body.failed and length and length <= MAX_DRAINED then
+      unread = not request.body:skip()
+    end
     if unread then
       connection.keep_alive = false
     end

@@ -1,4 +1,4 @@
---- A local service with the batch endpoints of LlamaCloud, to develop and test against. See docs/sandbox.md.
+--- A local LlamaCloud service, to develop and test against. See docs/sandbox.md.
 --
 -- It is an implementation of its own: nothing of the client is used here.
 
@@ -11,10 +11,12 @@ local faults = require("llama_cloud.sandbox.faults")
 local http = require("llama_cloud.sandbox.http")
 local json = require("llama_cloud.sandbox.json")
 local options_module = require("llama_cloud.sandbox.options")
+local rates = require("llama_cloud.sandbox.rates")
 local recorder = require("llama_cloud.sandbox.recorder")
 local routes = require("llama_cloud.sandbox.routes")
 local seed = require("llama_cloud.sandbox.seed")
 local uploads = require("llama_cloud.sandbox.uploads")
+local validate = require("llama_cloud.sandbox.validate")
 
 local sandbox = {}
 
@@ -29,7 +31,14 @@ local MAX_ENVELOPE = 2 << 20
 ---@field seed? integer what is made up follows from it, default 1
 ---@field speed? number how many times faster than at 1 batches are processed, default 1
 ---@field api_key? string the only key that is accepted; without one, any is
----@field total_size? boolean whether lists of v2 batches tell their `total_size`, default false, as the service
+---@field total_size? boolean whether cursor lists tell their `total_size`, default false, as the service
+---@field keep? integer how many bytes of what is uploaded are kept in all, default 64 MiB
+---@field max_upload? integer longest file that is taken, default 512 MiB
+---@field presigned_seconds? integer how long presigned addresses are good, default 3600
+---@field duplicates? "conflict"|"replace"|"add" what a second file with a unique_id does, default "conflict"
+---@field duplicate_directories? "conflict"|"add" what a second directory with a name does, default "conflict"
+---@field rate_limits? "none"|"published"|"free" default "none"
+---@field no_retry_after? boolean whether the 429 of these limits come without Retry-After
 ---@field faults? string[] misbehaviours, as docs/sandbox.md describes them
 ---@field log? fun(line: string) called once for each request
 
@@ -47,21 +56,44 @@ local function refusal(self, request)
   end
 end
 
--- Answers as the service would; nil when the peer is gone.
+-- The answer to a request that is one too many, if it is.
+local function limited(self, request, route)
+  local query = validate.parse_query(request.query_string)
+  local scope = {}
+  for _, name in ipairs { "project_id", "organization_id" } do
+    scope[name] = query[name] and query[name][1]
+  end
+  local wait = self.rates:check(route.rate, scope)
+  if not wait then
+    return nil
+  end
+  local retry_after = not self.options.no_retry_after and string.format("%d", (wait + 999) // 1000) or nil
+  return { status = 429, body = '{"detail":"Rate limit exceeded"}', headers = { ["Retry-After"] = retry_after } }
+end
+
+-- Answers as the service would; nil when the peer is gone. What has no form is read before anything is said about it.
 local function process(self, request, route, values)
+  if not routes.streams(route) then
+    local complete, failure = http.read_text(request)
+    if not complete then
+      return failure, request.method .. " (broken)"
+    end
+  end
   local refused = not (route and route.public) and refusal(self, request)
   if refused then
     return refused, request.method .. " (unauthorized)"
+  end
+  local name = routes.name(request, route)
+  local too_many = route and not route.public and limited(self, request, route)
+  if too_many then
+    return too_many, name
   end
   local ok, status, body, headers, content_type = xpcall(routes.answer, debug.traceback, self, request, route, values)
   if not ok then
     io.stderr:write("llama-cloud-sandbox: ", status, "\n")
     return { status = 500, body = '{"detail":"Internal Server Error"}' }, request.method .. " (failed)"
-  elseif not status then
-    return nil, routes.name(request, route)
   end
-  local response = { status = status, body = body, headers = headers, content_type = content_type }
-  return response, routes.name(request, route)
+  return status and { status = status, body = body, headers = headers, content_type = content_type }, name
 end
 
 -- The answer that a fault puts in place of the real one.
@@ -81,19 +113,19 @@ local function repeat_token(request, response)
   end
 end
 
-local function misbehave(self, rule, request, route, values)
-  local response, name
-  if rule.processed then
-    response, name = process(self, request, route, values)
-  elseif routes.streams(route) and not request.body:skip() then
-    return request.body.failure, request.method .. " (fault)"
+-- Takes as much of a request as a rule wants; false when the peer is gone, and what it did wrong.
+local function take(rule, request, route)
+  local body = request.body
+  if rule.take then
+    return body:skip(rule.take) or not body.failed, body.failure
+  elseif routes.streams(route) then
+    return body:skip(), body.failure
   end
-  if rule.delay then
-    cqueues.sleep(rule.delay)
-  end
-  if rule.response or rule.rate or not response then
-    response = replacement(rule)
-  end
+  return http.read_text(request)
+end
+
+-- What a rule does to an answer.
+local function spoil(rule, request, response)
   if rule.repeat_token then
     repeat_token(request, response)
   end
@@ -102,20 +134,52 @@ local function misbehave(self, rule, request, route, values)
   for header, value in pairs(rule.headers or {}) do
     response.headers[header] = value
   end
+  if rule.length then
+    local size = type(response.body) == "string" and #response.body or response.body.size
+    response.length = rule.length == "none" and "none" or math.max(0, rule.length + (rule.relative and size or 0))
+  end
+  local range = rule.shift and response.headers["Content-Range"]
+  if range then
+    response.headers["Content-Range"] = range:gsub("(%d+)%-(%d+)", function(first, last)
+      return string.format("%d-%d", first + rule.shift, last + rule.shift)
+    end)
+  end
+end
+
+local function misbehave(self, rule, request, route, values)
+  request.body.pace = rule.take_rate
+  for _, name in ipairs(rule.ignored or {}) do
+    request.headers[name] = nil
+  end
+  local response, name
+  if rule.processed then
+    response, name = process(self, request, route, values)
+    if not response then
+      return nil, name
+    end
+  else
+    local taken, failure = take(rule, request, route)
+    if not taken then
+      return failure, request.method .. " (broken)"
+    end
+  end
+  if rule.delay then
+    cqueues.sleep(rule.delay)
+  end
+  if rule.response or rule.rate or not response then
+    response = replacement(rule)
+    response.early = rule.take ~= nil
+  end
+  spoil(rule, request, response)
   return response, name or request.method .. " (fault)"
 end
 
 local function answer(self, request)
-  local route, values = routes.match(request.method, request.path)
-  if not routes.streams(route) then
-    local complete, failure = http.read_text(request)
-    if not complete then
-      return failure
-    end
-  end
   if control.owns(request.path) then
-    return control.answer(self, request)
+    local complete, failure = http.read_text(request)
+    return complete and control.answer(self, request) or failure
   end
+  local route, values = routes.match(request.method, request.path)
   self.request_count = self.request_count + 1
   local request_id = string.format("req_%016x", seed.hash(self.world, 7, self.request_count))
   local rule = self.faults:pick(request.method, request.path)
@@ -126,7 +190,7 @@ local function answer(self, request)
   else
     response, name = process(self, request, route, values)
   end
-  local outcome = delivery and delivery.ending or response and response.status or "lost"
+  local outcome = response and (delivery and delivery.ending or response.status) or "lost"
   self.recorder:add(request, name, outcome, request_id, self.clock:now())
   if self.log then
     local query = request.query_string and "?" .. request.query_string or ""
@@ -160,6 +224,7 @@ function sandbox.new(options)
     uploads = uploads.new(),
     request_count = 0,
   }
+  self.rates = rates.new(self.clock, checked.rate_limits)
   self.faults = faults.new(self.world)
   for _, text in ipairs(checked.faults) do
     local ok, message = pcall(self.faults.add, self.faults, text)

@@ -51,6 +51,7 @@ local REASONS = {
 ---@field body string|llama_cloud.sandbox.source
 ---@field raw? string sent as it is instead of everything else; then the connection is closed
 ---@field content_type? string default application/json
+---@field early? boolean the rest of the request is not read
 ---@field length? integer|"none" what Content-Length says instead of the truth; "none": there is no such header
 
 ---@class llama_cloud.sandbox.delivery how an answer goes wrong on its way

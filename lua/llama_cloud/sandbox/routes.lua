@@ -16,6 +16,7 @@ local AREAS = {
   "directory_files",
   "files",
   "presigned",
+  "configurations",
   "webhook_configs",
   "parse",
   "extract",

@@ -75,7 +75,7 @@ function kinds.json(text, _, loc, problems)
   local value, message = json.decode(text)
   if message then
     validate.add(problems, "json_invalid", loc, "Invalid JSON: " .. message, text, { error = message })
-  elseif not json.is_object(value) or text:find("^%s*%[") then
+  elseif not json.is_object(value) then
     validate.add(problems, "dict_type", loc, "Input should be a valid dictionary", text)
   else
     return value
@@ -244,6 +244,13 @@ end
 function body_kinds.array(value, declaration, loc, problems)
   if not json.is_array(value) then
     return validate.add(problems, "list_type", loc, "Input should be a valid list", value)
+  end
+  if #value < (declaration.min_items or 0) then
+    local least = declaration.min_items
+    local message = string.format("List should have at least %d item%s", least, least == 1 and "" or "s")
+      .. string.format(" after validation, not %d", #value)
+    local context = { field_type = "List", min_length = least, actual_length = #value }
+    return validate.add(problems, "too_short", loc, message, value, context)
   end
   for index, element in ipairs(value) do
     body_kinds[declaration.of](element, declaration, extended(loc, index - 1), problems)
