@@ -262,6 +262,40 @@ describe("the sandbox's jobs", function()
     end)
   end)
 
+  it("are as a saved configuration says, as it was when they were made", function()
+    start()
+    local function save(name, parameters)
+      return asked:ask(201, "POST", "/api/v1/beta/configurations", { name = name, parameters = parameters }).id
+    end
+    local parse = { product_type = "parse_v2", tier = "fast", version = "latest" }
+    local parsing = save("parsing", parse)
+    local extracting = save("extracting", { product_type = "extract_v2", data_schema = SCHEMA })
+    local config = { job = { type = "extract_v2", configuration_id = extracting } }
+    local batch = asked:post(BATCHES, { source_directory_id = "dir-files-2", config = config })
+    local extract = asked:post(EXTRACT, { file_input = "file-1", configuration_id = extracting })
+    local job = asked:post("/api/v2/parse", { file_id = "file-1", configuration_id = parsing })
+    parse.tier = "agentic"
+    asked:ask(200, "PUT", "/api/v1/beta/configurations/" .. parsing, { parameters = parse })
+    asked:advance(1e5)
+    assert.equal("fast", asked:get("/api/v2/parse/" .. job.id).job.tier)
+    for _, id in ipairs { extract.id, results_of(batch)[1].job_reference.id } do
+      assert.matches("^[ab]$", asked:get(EXTRACT .. "/" .. id).extract_result.kind)
+    end
+    local wrong = { file_input = "file-1", configuration_id = parsing }
+    assert.matches("parse_v2", asked:ask(400, "POST", EXTRACT, wrong).detail)
+    config.job.type = "parse_v2"
+    assert.matches(
+      "extract_v2",
+      asked:ask(400, "POST", BATCHES, {
+        source_directory_id = "dir-1",
+        config = config,
+      }).detail
+    )
+    asked:ask(204, "DELETE", "/api/v1/beta/configurations/" .. extracting)
+    wrong.configuration_id = extracting
+    asked:ask(404, "POST", EXTRACT, wrong)
+  end)
+
   local RULES = { { type = "invoice", description = "x" }, { type = "letter", description = "y" } }
 
   it("classify; a transaction id is good for one", function()
@@ -359,7 +393,7 @@ describe("the sandbox's jobs", function()
     it("that are stored", function()
       start()
       assert.same({}, asked:get(HOOKS))
-      local body = { webhook_url = "http://127.0.0.1:1/a", webhook_signing_secret = "secret", webhook_events = {} }
+      local body = '{"webhook_url":"http://127.0.0.1:1/a","webhook_signing_secret":"secret","webhook_events":[]}'
       local first, answer = asked:ask(201, "POST", HOOKS, body)
       assert.is_true(first.has_secret)
       assert.is_nil(answer.body:find("signing", 1, true))

@@ -178,7 +178,7 @@ local function batch_job(self, batch, index, number)
     key = file.key,
     pages = document.pages(file.key, file.name),
     fields = batch,
-  })
+  }, batch.ratio)
   if file.fails then
     job.fate = "FAILED"
   end

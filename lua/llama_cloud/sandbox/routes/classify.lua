@@ -103,6 +103,7 @@ local function create_job(sandbox, request)
   local number, status, text = configured.create(sandbox, request, {
     kind = "classify",
     store = "classify",
+    product_type = "classify_v2",
     made_up = MADE_UP,
     input = input_of(request.body),
   })
@@ -132,6 +133,7 @@ return {
         { "transaction_id", "string", nullable = true },
       },
       check = check_creation,
+      rate = "classify",
       handler = create_job,
     },
     {

@@ -149,6 +149,7 @@ local function creation(encoder, input_of)
     local number, status, text = configured.create(sandbox, request, {
       kind = "split",
       store = "split",
+      product_type = "split_v1",
       made_up = MADE_UP,
       input = input,
     })
