@@ -200,10 +200,9 @@ local get_job = product.with_job(PARSE, function(sandbox, request, number)
     end
   end
   local parsed = store:state(job) == "COMPLETED" and next(wanted) and results.read(job, options) or nil
-  local answer = results.expand(parsed, wanted, function(path)
+  local members = results.encode(parsed, wanted, function(path)
     return (presigned.url(sandbox, request.http, "parse", store:id(number) .. "/" .. path))
   end, filenames_of(query.image_filenames))
-  local members = json.encode(answer)
   return 200, string.format('{"job":%s,%s', encode(sandbox, number, wanted), members:sub(2))
 end)
 
