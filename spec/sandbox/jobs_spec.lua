@@ -314,7 +314,8 @@ describe("the sandbox's jobs", function()
       }).id
     )
     asked:advance(1e5)
-    job = asked:get(CLASSIFY .. "/" .. job.id)
+    job = asked:get(CLASSIFY .. "/" .. job.id .. "?expand=usage")
+    assert.is_true(job.usage.credits > 0)
     assert.equal("letter", job.result.type)
     assert.equal("t1", job.transaction_id)
     assert.equal("letter", job.configuration.rules[2].type)
@@ -461,8 +462,6 @@ describe("the sandbox's jobs", function()
         },
       })
       local first = receive(listener, 500)
-      local again = receive(listener, 200)
-      assert.equal(first.body, again.body)
       assert.equal("POST /inline HTTP/1.1", (first.line:gsub("\r$", "")))
       assert.equal("1", first["x-mine"])
       assert.equal("parse.pending", first["x-webhook-event-type"])
@@ -475,15 +474,16 @@ describe("the sandbox's jobs", function()
       assert.equal("PENDING", event.data.status)
       assert.equal(job.id, event.data.job_id)
       assert.equal(first["x-webhook-event-id"], event.event_id)
+      -- The first one comes again; when, as seen from the others, depends on how fast all of this is.
       local got = {}
-      for _ = 1, 3 do
+      for _ = 1, 4 do
         local request = receive(listener, 204)
-        got[request.line:match("/(%a+)") .. " " .. request["x-webhook-event-type"]] = true
+        got[request.line:match("/(%a+)") .. " " .. request["x-webhook-event-type"]] = request.body
       end
-      assert.same(
-        { ["inline parse.running"] = true, ["inline parse.success"] = true, ["stored parse.success"] = true },
-        got
-      )
+      assert.equal(first.body, got["inline parse.pending"])
+      assert.is_string(got["inline parse.running"])
+      assert.is_string(got["inline parse.success"])
+      assert.is_string(got["stored parse.success"])
       listener:close()
     end)
 

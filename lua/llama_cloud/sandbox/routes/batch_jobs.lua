@@ -3,6 +3,7 @@
 local endpoint = require("llama_cloud.sandbox.endpoint")
 local jobs = require("llama_cloud.sandbox.jobs")
 local json = require("llama_cloud.sandbox.json")
+local product = require("llama_cloud.sandbox.product")
 local validate = require("llama_cloud.sandbox.validate")
 
 local detail = endpoint.detail
@@ -78,7 +79,7 @@ local cancel_job = endpoint.with(find, "Batch job", function(sandbox, _, number)
   local done = sandbox.jobs:cancel(number)
   local job = sandbox.jobs:show(number)
   if not done then
-    return detail(400, "Batch job is already " .. job.status .. " and cannot be cancelled")
+    return detail(product.refusal(sandbox), "Batch job is already " .. job.status .. " and cannot be cancelled")
   end
   return 200,
     json.encode {

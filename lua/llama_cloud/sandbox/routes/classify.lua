@@ -41,7 +41,7 @@ local function result_of(job, rules)
   }
 end
 
-local function encode(sandbox, number)
+local function encode(sandbox, number, wanted)
   local store = sandbox.classify
   local job = store:at(number)
   local status, since = store:state(job)
@@ -61,6 +61,7 @@ local function encode(sandbox, number)
     parse_job_id = fields.kind == "parse_job_id" and job.input or json.null,
     result = status == "COMPLETED" and result_of(job, fields.options.rules) or json.null,
     transaction_id = fields.transaction_id or json.null,
+    usage = wanted.usage and status == "COMPLETED" and { credits = job.pages } or json.null,
   }
 end
 
@@ -68,6 +69,7 @@ local CLASSIFY = {
   store = "classify",
   what = "Classify job",
   encode = encode,
+  expand = { usage = true },
   match = function(query)
     return query.configuration_id
       and function(job)
@@ -110,8 +112,10 @@ local function create_job(sandbox, request)
   if not number then
     return status, text
   end
-  return 200, encode(sandbox, number)
+  return 200, encode(sandbox, number, {})
 end
+
+local EXPAND = { "expand", "string", many = true }
 
 local handlers = product.handlers(CLASSIFY)
 
@@ -139,10 +143,10 @@ return {
     {
       method = "GET",
       path = PATH,
-      query = product.list_query(work.STATUSES, { { "configuration_id", "string" } }),
+      query = product.list_query(work.STATUSES, { { "configuration_id", "string" }, EXPAND }),
       handler = product.list(CLASSIFY),
     },
-    { method = "GET", path = PATH .. "/{job_id}", query = endpoint.SCOPE, handler = handlers.get },
+    { method = "GET", path = PATH .. "/{job_id}", query = endpoint.query { EXPAND }, handler = handlers.get },
     { method = "POST", path = PATH .. "/{job_id}/cancel", query = endpoint.SCOPE, handler = handlers.cancel },
     { method = "DELETE", path = PATH .. "/{job_id}", query = endpoint.SCOPE, handler = handlers.delete },
   },
