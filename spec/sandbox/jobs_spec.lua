@@ -347,6 +347,19 @@ describe("the sandbox's jobs", function()
     local input = { type = "file_id", value = "file-1" }
     assert.same(input, asked:post(beta, { document_input = input, configuration = configuration }).document_input)
     assert.equal(2, #asked:get(beta).items)
+    local parsed = asked:post("/api/v2/parse", { tier = "fast", version = "latest", file_id = "file-pages-9" })
+    configuration.target_pages = "2,4-5"
+    assert.equal(job.id, asked:post(SPLIT, body).id)
+    body.transaction_id = nil
+    assert.matches("parse jobs", asked:ask(400, "POST", SPLIT, body).detail)
+    asked:advance(1e5)
+    job = asked:post(SPLIT, { file_input = parsed.id, configuration = configuration })
+    asked:advance(1e5)
+    pages = {}
+    for _, segment in ipairs(asked:get(SPLIT .. "/" .. job.id).result.segments) do
+      table.move(segment.pages, 1, #segment.pages, #pages + 1, pages)
+    end
+    assert.same({ 2, 4, 5 }, pages)
     asked:ask(405, "DELETE", beta .. "/" .. job.id)
     asked:ask(200, "DELETE", SPLIT .. "/" .. job.id)
   end)

@@ -29,8 +29,8 @@ end
 --- Creates a job, or finds the one that was created with the same transaction id: then nothing else is looked at.
 ---@param sandbox table
 ---@param request table
----@param of { kind: string, store: string, product_type: string, made_up?: table, input: string } `made_up` is for what is
---- configured by an id that nobody made
+---@param of { kind: string, store: string, product_type: string, made_up?: table, input: string, refusal?: string } `made_up`
+--- is for what is configured by an id that nobody made, `refusal` why it cannot be created
 ---@return integer? number nil: the answer follows
 ---@return integer? status
 ---@return string? text
@@ -40,6 +40,9 @@ function configured.create(sandbox, request, of)
   local earlier = transaction_id and store:of_transaction(project_id, transaction_id)
   if earlier then
     return earlier
+  end
+  if of.refusal then
+    return nil, endpoint.detail(400, of.refusal)
   end
   local source, status, text = sources.find(sandbox, of.input)
   if not source then

@@ -170,6 +170,7 @@ local function check_creation(body, problems)
   local configuration = given(body, "configuration")
   if configuration then
     check_schema(configuration.data_schema, { "body", "configuration", "data_schema" }, problems)
+    product.check_pages(given(configuration, "target_pages"), { "body", "configuration", "target_pages" }, problems)
   end
 end
 

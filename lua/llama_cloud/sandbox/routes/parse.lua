@@ -93,13 +93,7 @@ local function check_options(body, problems)
     end
   end
   local target = options_module.get(body, "page_ranges", "target_pages")
-  if target then
-    local _, message = options_module.page_numbers(target)
-    if message then
-      local loc = { "body", "page_ranges", "target_pages" }
-      validate.add(problems, "value_error", loc, "Value error, " .. message, target)
-    end
-  end
+  product.check_pages(target, { "body", "page_ranges", "target_pages" }, problems)
 end
 
 local function check_creation(body, problems)
