@@ -1,5 +1,6 @@
 -- What was asked: counts since the start, and the last requests in full.
 
+local blobs = require("llama_cloud.sandbox.blobs")
 local json = require("llama_cloud.sandbox.json")
 
 local recorder = {}
@@ -27,7 +28,7 @@ function recorder_methods:clear()
   self.count, self.routes, self.statuses, self.ring = 0, {}, {}, {}
 end
 
---- Notes a request and what became of it. `status` is what was answered, or "close", "reset" or "stall" when nothing was.
+--- Notes a request and what became of it. `status` is what was answered, or "close", "reset", "stall" or "lost" when nothing was.
 ---@param request llama_cloud.sandbox.http_request
 ---@param route string
 ---@param status integer|string
@@ -42,12 +43,27 @@ function recorder_methods:add(request, route, status, request_id, now)
     path = request.path,
     query_string = request.query_string,
     headers = request.headers,
-    body_length = #request.body_text, -- bodies themselves may be large
+    body_length = request.body.received,
+    parts = request.parts, -- of a form: sizes and hashes, not the bytes
     status = status,
     request_id = request_id,
     now = now,
   }
   self.count = self.count + 1
+end
+
+local function show_parts(parts)
+  local list = json.array {}
+  for index, part in ipairs(parts) do
+    list[index] = {
+      name = part.name,
+      filename = part.filename or json.null,
+      content_type = part.content_type or json.null,
+      size = part.size,
+      sha256 = blobs.hex(part.sha256),
+    }
+  end
+  return list
 end
 
 --- The last requests, oldest first, at most `limit`, ready for `json.encode`.
@@ -67,6 +83,7 @@ function recorder_methods:recent(limit)
       query = entry.query_string or json.null,
       headers = headers,
       body_length = entry.body_length,
+      parts = entry.parts and show_parts(entry.parts) or json.null,
       status = entry.status,
       request_id = entry.request_id,
       time = entry.now / 1000,
