@@ -129,8 +129,11 @@ int luaopen_llama_cloud_core(lua_State *L) {
   lua_shown_open(L);
   lua_decoder_open(L);
   lua_encode_open(L);
+  lua_form_open(L);
   lua_headers_open(L);
   lua_loop_open(L);
+  lua_machine_open(L);
+  lua_output_open(L);
   lua_page_open(L);
   lua_redact_open(L);
   lua_request_open(L);

@@ -25,86 +25,32 @@
 #define KEEP_IDLE 30L
 #define KEEP_INTERVAL 10L
 
+/* How much libcurl reads at a time of a body that goes into a file. */
+#define OUTPUT_BUFFER 131072L
+
 /* ---- libcurl's callbacks ---- */
 
-/* Notes why a callback makes the attempt fail, and returns what libcurl fails upon. */
-static size_t refuse(exchange *x, outcome failure, const char *reason) {
-  x->failure = failure;
-  x->reason = reason;
-  return CURL_WRITEFUNC_ERROR;
-}
-
-/* Makes room for a body whose length the server tells. A lie, or compression, only costs time: no more than
-   EXPECTED_MOST is believed before it arrives. */
-static void expect_body(exchange *x) {
-  enum { EXPECTED_MOST = 1024 * 1024 };
-  curl_off_t length = -1;
+/* The length of the response's body as it is sent, or RECEIVING_UNKNOWN. */
+static int64_t content_length(const exchange *x) {
+  curl_off_t length = RECEIVING_UNKNOWN;
   curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-  if (length > 0)
-    (void)buffer_reserve(&x->body, length < EXPECTED_MOST ? (size_t)length : EXPECTED_MOST);
-}
-
-/* Appends to the body; a decoding_sink. */
-static bool add_to_body(void *user, const char *data, size_t length) {
-  exchange *x = user;
-  if (length > x->max_response_bytes - x->body.length)
-    refuse(x, OUTCOME_TOO_LARGE, BODY_TOO_LARGE);
-  else if (!buffer_append(&x->body, data, length))
-    refuse(x, OUTCOME_NO_MEMORY, "");
-  else
-    return true;
-  return false;
-}
-
-/* The response has an encoding that is not known here: tells which. The name consists of visible characters,
-   or it would be none. */
-static void refuse_encoding(exchange *x, const char *name, size_t length) {
-  snprintf(x->trouble, sizeof x->trouble, "the response has a Content-Encoding that is not known: '%.*s'",
-           length < 40 ? (int)length : 40, name);
-  refuse(x, OUTCOME_ENCODING, x->trouble);
-}
-
-/* Gets ready for the body, before its first bytes. False: it cannot be had. */
-static bool begin_body(exchange *x) {
-  const char *name = NULL;
-  size_t length = 0;
-  x->has_content = true;
-  expect_body(x);
-  if (x->encodings.length == 0)
-    return true;
-  decoding_result result = decoding_new(&x->decoding, x->encodings.data, x->encodings.length, &name, &length);
-  if (result == DECODING_UNKNOWN)
-    refuse_encoding(x, name, length);
-  else if (result == DECODING_NO_MEMORY)
-    refuse(x, OUTCOME_NO_MEMORY, "");
-  return result == DECODING_WELL;
+  return length;
 }
 
 /* CURLOPT_WRITEFUNCTION: the body, as it was sent. */
 static size_t on_body(char *data, size_t size, size_t count, void *user) {
   exchange *x = user;
   size_t length = size * count; /* size is 1 */
-  if (!x->has_content && !begin_body(x))
+  if (!receiving_write(&x->receiving, data, length, x->receiving.begun ? 0 : content_length(x), &x->fault))
     return CURL_WRITEFUNC_ERROR;
-  if (x->decoding == NULL)
-    return add_to_body(x, data, length) ? length : CURL_WRITEFUNC_ERROR;
-  switch (decoding_write(x->decoding, data, length, add_to_body, x)) {
-  case DECODING_WELL:
-    return length;
-  case DECODING_NO_MEMORY:
-    return refuse(x, OUTCOME_NO_MEMORY, "");
-  case DECODING_STOPPED:
-    return CURL_WRITEFUNC_ERROR;
-  default:
-    return refuse(x, OUTCOME_CONNECTION, "the response's body is not encoded as its Content-Encoding says");
-  }
+  return length;
 }
 
 /* Forgets what a response before this one has left, such as an interim one's headers. */
 static void begin_head(exchange *x) {
   x->in_head = true;
   buffer_clear(&x->header_lines);
-  buffer_clear(&x->encodings);
+  receiving_forget(&x->receiving);
   /* an answer: the connection lives, and is kept (configure_connection), unless it has been given up
    * meanwhile
    */
@@ -125,15 +71,11 @@ static void follow_head(exchange *x, const char *line, size_t length) {
   }
 }
 
-/* Adds the value of a header line, if it is a Content-Encoding, to the list of them. False: no memory. */
-static bool note_encoding(exchange *x, const char *line, size_t length) {
-  static const char name[] = "content-encoding:";
-  size_t skip = sizeof name - 1;
-  if (length <= skip || (line[0] | 0x20) != 'c' || !curl_strnequal(line, name, skip))
-    return true;
-  while (length > skip && (line[length - 1] == '\r' || line[length - 1] == '\n'))
-    length--;
-  return buffer_append(&x->encodings, line + skip, length - skip) && buffer_append(&x->encodings, ",", 1);
+/* A response's head is complete. False: its body cannot be had. */
+static bool end_head(exchange *x) {
+  long status = 0;
+  curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
+  return x->verb == VERB_HEAD || receiving_begin(&x->receiving, status, &x->fault);
 }
 
 /* CURLOPT_HEADERFUNCTION: one line at a time, of every response there is. The last one's are kept, without
@@ -141,27 +83,32 @@ static bool note_encoding(exchange *x, const char *line, size_t length) {
 static size_t on_header(char *data, size_t size, size_t count, void *user) {
   exchange *x = user;
   size_t length = size * count; /* size is 1 */
-  if (length > MAX_HEADER_BYTES - x->header_bytes)
-    return refuse(x, OUTCOME_TOO_LARGE, "the response's headers exceed 256 KiB");
+  bool before = x->head_complete;
+  if (length > MAX_HEADER_BYTES - x->header_bytes) {
+    fault_note(&x->fault, OUTCOME_TOO_LARGE, "the response's headers exceed 256 KiB");
+    return CURL_WRITEFUNC_ERROR;
+  }
   x->header_bytes += length;
   follow_head(x, data, length);
-  if (!x->head_complete && !(buffer_append(&x->header_lines, data, length) && note_encoding(x, data, length)))
-    return refuse(x, OUTCOME_NO_MEMORY, "");
-  return length;
+  if (before)
+    return length;
+  if (x->head_complete)
+    return end_head(x) ? length : CURL_WRITEFUNC_ERROR;
+  if (buffer_append(&x->header_lines, data, length) && receiving_note(&x->receiving, data, length))
+    return length;
+  fault_note(&x->fault, OUTCOME_NO_MEMORY, "");
+  return CURL_WRITEFUNC_ERROR;
 }
 
-/* CURLOPT_READFUNCTION: the request's body. Being asked is what tells that the server may see the request. */
+/* CURLOPT_READFUNCTION: the request's body, or the file's part of it. Being asked for the end of it is what
+   tells that the server may see the request; of what is in memory, being asked at all. */
 static size_t on_read(char *data, size_t size, size_t count, void *user) {
   exchange *x = user;
-  size_t left = x->request.length - x->position;
-  size_t room = size * count;
-  x->sent = true;
-  if (left > room)
-    left = room;
-  if (left > 0)
-    memcpy(data, x->request.data + x->position, left);
-  x->position += left;
-  return left;
+  size_t length = sending_read(&x->sending, data, size * count, &x->fault);
+  if (length == SENDING_FAILED)
+    return CURL_READFUNC_ABORT;
+  x->sent = x->sent || sending_is_out(&x->sending);
+  return length;
 }
 
 /* libssl's, where libcurl uses that: the core is not linked with it. */
@@ -204,14 +151,14 @@ static bool speaks_http2(CURL *easy) {
    not come of the third. */
 static bool may_send_again(exchange *x) {
   if (!x->fresh || x->reused || !speaks_http2(x->easy)) {
-    refuse(x, OUTCOME_CONNECTION, "the connection was closed before the answer");
+    fault_note(&x->fault, OUTCOME_CONNECTION, "the connection was closed before the answer");
     return false;
   }
   x->sent = false;
   if (++x->refusals <= MAX_REFUSALS)
     return true;
-  refuse(x, OUTCOME_CONNECTION,
-         "the server has refused the request's HTTP/2 stream, and each that was tried after it");
+  fault_note(&x->fault, OUTCOME_CONNECTION,
+             "the server has refused the request's HTTP/2 stream, and each that was tried after it");
   return false;
 }
 
@@ -219,10 +166,7 @@ static bool may_send_again(exchange *x) {
  * that. */
 static int on_seek(void *user, curl_off_t offset, int origin) {
   exchange *x = user;
-  if (origin != SEEK_SET || offset < 0 || (size_t)offset > x->request.length)
-    return CURL_SEEKFUNC_FAIL;
-  x->position = (size_t)offset;
-  return CURL_SEEKFUNC_OK;
+  return origin == SEEK_SET && sending_seek(&x->sending, offset) ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
 /* CURLOPT_PREREQFUNCTION: libcurl is about to send the request, for the first time or again. */
@@ -241,9 +185,10 @@ static int on_request(void *user, char *address, char *local_address, int port, 
   x->opened = false;
   x->requested = true;
   x->port = local_port;
-  x->sent = x->sent || !x->has_body; /* one with a body is whole only when the body went, too */
+  /* one with a body is whole only when the body went, too; for an empty file nobody asks */
+  x->sent = x->sent || sending_size(&x->sending) == 0;
   curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &x->bytes_before);
-  x->position = 0;
+  sending_seek(&x->sending, 0);
   x->in_head = x->head_complete = false;
   return CURL_PREREQFUNC_OK;
 }
@@ -293,9 +238,8 @@ bool exchange_init(exchange *x, const transfer_options *options) {
   x->proxy = copy(options->proxy, &ok);
   x->ca_file = copy(options->ca_file, &ok);
   x->headers = header_set_share(options->headers);
-  x->has_body = options->body != NULL && options->body_length > 0;
-  if (x->has_body)
-    ok = buffer_append(&x->request, options->body, options->body_length) && ok;
+  ok = sending_init(&x->sending, options->body, options->body_length, options->form) && ok;
+  x->has_body = sending_has_body(&x->sending);
   x->verify = options->verify;
   /* what is sent without a body does not tell when it is: either it has a connection of its own, or libcurl
      sends it again as it likes, which HTTP allows for these methods */
@@ -303,7 +247,7 @@ bool exchange_init(exchange *x, const transfer_options *options) {
   x->repeatable = options->repeatable || (!x->has_body && !x->fresh);
   x->timeout = options->timeout;
   x->connect_timeout = options->connect_timeout;
-  x->max_response_bytes = options->max_response_bytes;
+  receiving_init(&x->receiving, options->output, options->max_response_bytes);
   return ok;
 }
 
@@ -313,11 +257,9 @@ void exchange_free(exchange *x) {
   free(x->url);
   free(x->proxy);
   free(x->ca_file);
-  buffer_free(&x->request);
-  buffer_free(&x->body);
+  sending_free(&x->sending);
+  receiving_free(&x->receiving);
   buffer_free(&x->header_lines);
-  buffer_free(&x->encodings);
-  decoding_free(x->decoding);
 }
 
 /* Seconds as libcurl's milliseconds: rounded up, at least 1, as zero would mean something else to it. */
@@ -427,17 +369,18 @@ static CURLcode configure_verb(exchange *x, CURL *easy) {
 static CURLcode configure_body(exchange *x, CURL *easy) {
   CURLcode code = CURLE_OK;
   if (x->has_body) {
-    /* not POSTFIELDS: libcurl would send those again by itself */
-    SET(CURLOPT_POST, 1L);
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->request.length);
+    code = sending_open(&x->sending, easy, on_read, on_seek, x, &x->fault);
   } else if (x->verb == VERB_OTHER) {
     SET(CURLOPT_POST, 1L); /* Content-Length: 0 (RFC 9110 section 8.6) */
     SET(CURLOPT_POSTFIELDS, "");
     SET(CURLOPT_POSTFIELDSIZE, 0L);
   }
   SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* see decoding.h */
-  if (x->verb != VERB_HEAD) /* whose length is of what a GET would get, and no matter how large */
-    SET(CURLOPT_MAXFILESIZE_LARGE, bound(x->max_response_bytes));
+  if (x->receiving.output != NULL) {
+    SET(CURLOPT_BUFFERSIZE, OUTPUT_BUFFER);
+  } else if (x->verb != VERB_HEAD) { /* whose length is of what a GET would get, and no matter how large */
+    SET(CURLOPT_MAXFILESIZE_LARGE, bound(x->receiving.most));
+  }
   return code;
 }
 
@@ -488,6 +431,15 @@ void exchange_collect(exchange *x, CURL *easy) {
   note_connection(x, easy);
 }
 
+void exchange_release(exchange *x, bool mine) { sending_close(&x->sending, mine); }
+
+uint64_t exchange_moved(const exchange *x) {
+  curl_off_t up = 0, down = 0;
+  curl_easy_getinfo(x->easy, CURLINFO_SIZE_UPLOAD_T, &up);
+  curl_easy_getinfo(x->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
+  return (uint64_t)up + (uint64_t)down + x->header_bytes;
+}
+
 bool exchange_suspects(const exchange *x, CURLcode code) {
   return code == CURLE_OPERATION_TIMEDOUT && x->requested && !x->fresh && exchange_is_secure(x) &&
          x->generation == x->connections->generation;
@@ -504,10 +456,14 @@ bool exchange_renew(exchange *x) {
   return true;
 }
 
-void exchange_conclude(exchange *x, CURLcode code) { x->result = verdict(x, code); }
+void exchange_conclude(exchange *x, CURLcode code) {
+  x->result = verdict(x, code);
+  receiving_end(&x->receiving, x->result == OUTCOME_RESPONSE);
+}
 
 void exchange_end(exchange *x, outcome result, const char *message) {
   x->result = result;
+  receiving_end(&x->receiving, false);
   if (message != NULL)
     snprintf(x->message, sizeof x->message, "%s", message);
 }

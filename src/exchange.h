@@ -8,25 +8,14 @@
 
 #include "buffer.h"
 #include "connections.h"
-#include "decoding.h"
+#include "fault.h"
 #include "header_set.h"
+#include "receiving.h"
+#include "sending.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
 #include <stddef.h>
-
-/* How an exchange ended. */
-typedef enum outcome {
-  OUTCOME_RESPONSE,   /* a whole response, whatever its status */
-  OUTCOME_CONNECTION, /* no response, or not a whole one */
-  OUTCOME_REFUSED, /* like OUTCOME_CONNECTION, but trying again cannot help: the fault is in the arguments */
-  OUTCOME_TIMEOUT, /* one attempt took longer than `timeout` or `connect_timeout`, or `deadline` has passed */
-  OUTCOME_TOO_LARGE, /* the body exceeds max_response_bytes, or the headers exceed 256 KiB or libcurl's bounds
-                      */
-  OUTCOME_ENCODING,  /* the response has a Content-Encoding that is not known here */
-  OUTCOME_CANCELLED,
-  OUTCOME_NO_MEMORY
-} outcome;
 
 typedef struct transfer_options {
   const char *method; /* letters only */
@@ -34,6 +23,8 @@ typedef struct transfer_options {
   header_set *headers;
   const char *body; /* NULL for none */
   size_t body_length;
+  form *form;          /* the body instead of that; NULL: none */
+  output *output;      /* where the body of a 2xx goes; NULL: to memory */
   const char *proxy;   /* NULL: the environment's, as curl does; "" : none */
   const char *ca_file; /* NULL: the system's */
   bool verify;         /* the server's certificate and name */
@@ -41,8 +32,9 @@ typedef struct transfer_options {
   bool fresh;          /* goes out on a connection of its own, see exchange.fresh */
   double timeout;      /* seconds for the attempt, from entering the multi to the last byte; HUGE_VAL: none */
   double connect_timeout; /* seconds; HUGE_VAL: none */
+  double stall;           /* seconds without a byte moved after which the attempt ends; HUGE_VAL: none */
   double deadline;        /* seconds from transport_start, the time in the queue included; HUGE_VAL: none */
-  size_t max_response_bytes; /* of the body after decompression */
+  size_t max_response_bytes; /* of the body after decompression, as far as it goes to memory */
 } transfer_options;
 
 /* What matters of a method. All but the last do no harm twice, however they are meant (RFC 9110
@@ -53,9 +45,8 @@ typedef struct exchange {
   /* the request */
   char *method, *url, *proxy, *ca_file;
   header_set *headers; /* shared */
-  buffer request;      /* the body */
+  sending sending;     /* the body */
   double timeout, connect_timeout;
-  size_t max_response_bytes;
   connections *connections; /* of the multi that the attempt is made in */
   unsigned generation;      /* takes a connection of this one only */
   verb verb;
@@ -67,14 +58,10 @@ typedef struct exchange {
   bool fresh;
   /* the attempt */
   CURL *easy;          /* whose callbacks refer to this; not to be touched but by them */
-  size_t position;     /* how much of the body libcurl has read */
   size_t header_bytes; /* of all responses: interim ones, trailers */
   long bytes_before;   /* what was sent before the request: a proxy's CONNECT */
   long connect_status; /* what a proxy has answered to CONNECT; 0: nothing, or it was not asked */
-  buffer encodings;    /* a list of what the response's Content-Encoding names */
-  decoding *decoding;  /* what undoes them; NULL: nothing does */
-  const char *reason;  /* what a callback found wrong, in words */
-  outcome failure;     /* the same as an outcome: OUTCOME_RESPONSE while nothing is wrong */
+  fault fault;         /* what a callback found wrong */
   unsigned refusals;   /* how often HTTP/2 has refused the stream */
   int port;            /* the local one of the connection */
   bool renewed;        /* takes a new connection, for the kept one was stale */
@@ -85,16 +72,15 @@ typedef struct exchange {
   bool in_head;        /* a status line has come, and the blank line after its headers has not */
   bool interim;        /* the response that arrives has a status 1xx: another one follows */
   bool head_complete;  /* the last response's headers are all there: what follows is its body and trailers */
-  bool has_content;    /* some of the body has come */
   bool proxied;        /* it went through a proxy, as far as it went */
   /* the result */
-  bool sent; /* whether the server may have seen the request whole */
+  receiving receiving; /* the response's body */
+  bool sent;           /* whether the server may have seen the request whole */
   outcome result;
   long status;
   const char *about;    /* what has failed, if the caller has a say in it: see verdict.h */
   const char *variable; /* the environment variable that the proxy comes from; NULL: from none */
-  buffer body, header_lines;
-  char trouble[100];                 /* where `reason` is made, if it is not constant */
+  buffer header_lines;
   char message[2 * CURL_ERROR_SIZE]; /* libcurl writes into the first half */
 } exchange;
 
@@ -105,8 +91,9 @@ bool exchange_init(exchange *x, const transfer_options *options);
 /* Frees what the exchange holds, not the exchange. It must not be an easy handle's any more. */
 void exchange_free(exchange *x);
 
-/* Sets up a clean easy handle, which refers to the exchange from then on until it is reset. The attempt may
-   take `timeout` seconds. On failure libcurl's code comes back, and the handle must not be used. */
+/* Sets up a clean easy handle, which refers to the exchange from then on until it is reset, and opens the
+   file that is sent. The attempt may take `timeout` seconds. On failure libcurl's code comes back, and the
+   handle must not be used. In any case exchange_release is due. */
 CURLcode exchange_configure(exchange *x, CURL *easy, double timeout);
 
 /* Whether the request is one of https. */
@@ -114,6 +101,14 @@ bool exchange_is_secure(const exchange *x);
 
 /* Keeps what libcurl knows of an attempt that is over; to be called while the handle still has it. */
 void exchange_collect(exchange *x, CURL *easy);
+
+/* Gives up what an attempt has held: the descriptor of the file that was sent. Idempotent. With `mine` the
+   easy handle is reset or freed already; otherwise it is another process's. */
+void exchange_release(exchange *x, bool mine);
+
+/* How many bytes the attempt that goes on, or the last one, has moved; it never goes back without a new
+   request being sent. */
+uint64_t exchange_moved(const exchange *x);
 
 /* Whether an attempt that has ended with libcurl's code makes its connection suspect of being dead. */
 bool exchange_suspects(const exchange *x, CURLcode code);
@@ -126,7 +121,7 @@ void exchange_abandon_connection(exchange *x);
 bool exchange_renew(exchange *x);
 
 /* Notes how it ended: by libcurl's code, after exchange_collect if the attempt has begun, or by our own
-   decision. */
+   decision; `message` may be NULL. */
 void exchange_conclude(exchange *x, CURLcode code);
 void exchange_end(exchange *x, outcome result, const char *message);
 

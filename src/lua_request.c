@@ -1,7 +1,7 @@
 /* The request of transport:start: a Lua table, or a profile and arguments, to transfer_options. */
 #include "lua_request.h"
 
-#include "lua_core.h"
+#include "lua_files.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -85,7 +85,19 @@ static void apply(const profile *settings, transfer_options *options) {
   options->max_response_bytes = settings->max_response_bytes;
 }
 
-/* The request of a table. Pushes what the options refer to, six values. */
+/* The body at a stack index: a string, a form, or nil. Raises for anything else. */
+static void read_body(lua_State *L, int index, transfer_options *options) {
+  options->body = NULL;
+  options->body_length = 0;
+  options->form = lua_test_form(L, index);
+  if (options->form != NULL || lua_isnil(L, index))
+    return;
+  if (lua_type(L, index) != LUA_TSTRING)
+    luaL_error(L, "the body of a request must be a string or a form");
+  options->body = lua_tolstring(L, index, &options->body_length);
+}
+
+/* The request of a table. Pushes what the options refer to, seven values. */
 static void read_table(lua_State *L, int index, transfer_options *options) {
   profile settings;
   options->method = string_field(L, index, "method", NULL);
@@ -97,12 +109,15 @@ static void read_table(lua_State *L, int index, transfer_options *options) {
     luaL_error(L, "a request needs a url");
   lua_getfield(L, index, "headers");
   options->headers = lua_to_header_set(L, -1);
-  options->body_length = 0;
-  options->body = string_field(L, index, "body", &options->body_length);
+  lua_getfield(L, index, "body");
+  read_body(L, -1, options);
+  lua_getfield(L, index, "output");
+  options->output = lua_opt_output(L, -1);
   options->repeatable = boolean_field(L, index, "repeatable", false);
   options->fresh = boolean_field(L, index, "fresh", false);
   options->timeout = number_field(L, index, "timeout", HUGE_VAL);
   options->deadline = number_field(L, index, "deadline", HUGE_VAL);
+  options->stall = number_field(L, index, "stall_timeout", HUGE_VAL);
   read_settings(L, index, &settings);
   apply(&settings, options);
 }
@@ -161,14 +176,13 @@ void lua_read_request(lua_State *L, int index, transfer_options *options) {
   check_method(L, options->method);
   options->url = string_argument(L, index + 2, NULL);
   options->headers = lua_to_header_set(L, index + 3);
-  options->body = NULL;
-  options->body_length = 0;
-  if (!lua_isnil(L, index + 4))
-    options->body = string_argument(L, index + 4, &options->body_length);
+  read_body(L, index + 4, options);
   options->repeatable = lua_toboolean(L, index + 5);
   options->fresh = !options->repeatable;
   options->timeout = seconds_argument(L, index + 6);
   options->deadline = seconds_argument(L, index + 7);
+  options->stall = seconds_argument(L, index + 8);
+  options->output = lua_opt_output(L, index + 9);
   apply(settings, options);
 }
 

@@ -7,10 +7,8 @@
 #include "lua_transport.h"
 
 #include "lua_request.h"
-#include "poller.h"
 
 #include <math.h>
-#include <time.h>
 
 #define TRANSPORT "llama_cloud.transport"
 #define TRANSFER "llama_cloud.transfer"
@@ -196,6 +194,22 @@ static int transport_l_timer(lua_State *L) {
   return 1;
 }
 
+/* transport:tick(transfer, seconds) -> timer: a token that ends after that time or with the transfer,
+   whichever comes first; now, if that has ended. Raises for a transfer of another transport. */
+static int transport_l_tick(lua_State *L) {
+  token_handle *of = luaL_checkudata(L, 2, TRANSFER), *h;
+  lua_Number seconds = luaL_checknumber(L, 3);
+  check_transport(L);
+  luaL_argcheck(L, !isnan(seconds), 3, "NaN");
+  lua_getiuservalue(L, 2, 1);
+  luaL_argcheck(L, lua_rawequal(L, 1, -1), 2, "of another transport");
+  lua_settop(L, 3);
+  h = push_handle(L, TIMER);
+  start_handle(L, h, timer_new(seconds));
+  timer_follow(h->token, of->token); /* which a finalizer may have closed meanwhile */
+  return 1;
+}
+
 /* ---- tokens ---- */
 
 token_handle *lua_check_token(lua_State *L, int index) {
@@ -279,8 +293,8 @@ static int token_tostring(lua_State *L) {
 
    kind: "response" | "connection" | "refused" (waiting and trying again cannot mend it) | "timeout" |
    "too_large" | "encoding" (a response whose Content-Encoding is not known; its status and headers are there)
-   | "cancelled". Raises "not enough memory" when that is what happened. message: why there is no response; ""
-   if there is one.
+   | "file" (a local file could not be read or written; the message names it) | "cancelled". Raises "not
+   enough memory" when that is what happened. message: why there is no response; "" if there is one.
 
    about: what of the caller's choices has failed, nil if it was none: "ca_file", "certificate" (the server's,
    which ca_file and verify decide about), "proxy", "url", "host". With kind "connection" or "timeout" it is
@@ -288,8 +302,8 @@ static int token_tostring(lua_State *L) {
    environment variable that names the proxy, if `about` is "proxy" and the request's own field `proxy` does
    not name one. */
 static int transfer_l_outcome(lua_State *L) {
-  static const char *const names[] = {"response",  "connection", "refused",  "timeout",
-                                      "too_large", "encoding",   "cancelled"};
+  static const char *const names[] = {"response",  "connection", "refused", "timeout",
+                                      "too_large", "encoding",   "file",    "cancelled"};
   const exchange *x = pin(L);
   if (x->result == OUTCOME_NO_MEMORY) {
     unpin(L);
@@ -315,9 +329,29 @@ static int transfer_l_sent(lua_State *L) {
   return 1;
 }
 
+/* transfer:progress() -> sent, to_send, received, to_receive: bytes, at any time. Sent is what libcurl has
+   taken of the body, or of the form's file, for the attempt that goes on. Received is what there is of the
+   body, with what an output had before; to_receive what there will be, or nil while that is not known. All
+   nil for a closed transfer. */
+static int transfer_l_progress(lua_State *L) {
+  token_handle *h = luaL_checkudata(L, 1, TRANSFER);
+  const exchange *x;
+  if (h->token == NULL)
+    return 0;
+  x = transfer_result(h->token);
+  lua_pushinteger(L, (lua_Integer)x->sending.position);
+  lua_pushinteger(L, (lua_Integer)sending_size(&x->sending));
+  lua_pushinteger(L, (lua_Integer)receiving_received(&x->receiving));
+  if (receiving_total(&x->receiving) == RECEIVING_UNKNOWN)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, (lua_Integer)receiving_total(&x->receiving));
+  return 4;
+}
+
 /* transfer:body([most]) -> string: what arrived of the body, decompressed; at most so many bytes of it. */
 static int transfer_l_body(lua_State *L) {
-  const buffer *body = &transfer_result(check_ended(L))->body;
+  const buffer *body = &transfer_result(check_ended(L))->receiving.body;
   lua_Integer most = luaL_optinteger(L, 2, LUA_MAXINTEGER);
   size_t length = body->length;
   luaL_argcheck(L, most >= 0, 2, "negative");
@@ -337,7 +371,7 @@ static int transfer_l_decode(lua_State *L) {
   lua_settop(L, 4);
   how.decoder = lua_given_decoder(L, 2);
   how.names = lua_wanted_fields(L, 4);
-  body = &pin(L)->body;
+  body = &pin(L)->receiving.body;
   n = lua_decode_text(L, body->length > 0 ? body->data : "", body->length, NULL, &how);
   unpin(L);
   return n;
@@ -359,7 +393,7 @@ static int transfer_l_page(lua_State *L) {
   h = lua_touserdata(L, 1);
   if (h->pinned > 0)
     return luaL_error(L, "attempt to take the body of a transfer while it is read");
-  n = lua_page_push(L, &pin(L)->body, seconds, each, decoder, names);
+  n = lua_page_push(L, &pin(L)->receiving.body, seconds, each, decoder, names);
   unpin(L);
   return n;
 }
@@ -373,54 +407,21 @@ static int transfer_l_headers(lua_State *L) {
   return 1;
 }
 
-/* ---- the clock and the machine ---- */
-
-/* core.process() -> integer: another one in a forked process than in its parent, once a transport was made.
- */
-static int core_process(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)transport_process());
-  return 1;
-}
-
-/* core.now() -> number: seconds of the monotonic clock. */
-static int core_now(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)poller_now() / 1e9);
-  return 1;
-}
-
-/* core.time() -> integer: seconds since the epoch, also where the application has taken away Lua's `os`. */
-static int core_time(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)time(NULL));
-  return 1;
-}
-
-/* The machine's name as the official SDKs report it in X-Stainless-Arch. */
-#if defined(__x86_64__)
-#define ARCHITECTURE "x64"
-#elif defined(__aarch64__)
-#define ARCHITECTURE "arm64"
-#elif defined(__arm__)
-#define ARCHITECTURE "arm"
-#elif defined(__i386__)
-#define ARCHITECTURE "x32"
-#else
-#define ARCHITECTURE "unknown"
-#endif
-
 /* ---- registration ---- */
 
-static const luaL_Reg core_functions[] = {{"transport", core_transport},
-                                          {"now", core_now},
-                                          {"process", core_process},
-                                          {"time", core_time},
-                                          {NULL, NULL}};
+static const luaL_Reg core_functions[] = {{"transport", core_transport}, {NULL, NULL}};
 
-static const luaL_Reg transport_methods[] = {
-    {"fd", transport_l_fd},       {"step", transport_l_step},
-    {"next", transport_l_next},   {"wait", transport_l_wait},
-    {"count", transport_l_count}, {"max_concurrency", transport_l_max_concurrency},
-    {"start", transport_l_start}, {"timer", transport_l_timer},
-    {"close", transport_close},   {NULL, NULL}};
+static const luaL_Reg transport_methods[] = {{"fd", transport_l_fd},
+                                             {"step", transport_l_step},
+                                             {"next", transport_l_next},
+                                             {"wait", transport_l_wait},
+                                             {"count", transport_l_count},
+                                             {"max_concurrency", transport_l_max_concurrency},
+                                             {"start", transport_l_start},
+                                             {"timer", transport_l_timer},
+                                             {"tick", transport_l_tick},
+                                             {"close", transport_close},
+                                             {NULL, NULL}};
 
 static const luaL_Reg transport_metamethods[] = {{"__gc", transport_close},
                                                  {"__close", transport_close},
@@ -430,10 +431,10 @@ static const luaL_Reg transport_metamethods[] = {{"__gc", transport_close},
 static const luaL_Reg token_methods[] = {
     {"cancel", token_l_cancel}, {"done", token_l_done}, {"close", token_close}, {NULL, NULL}};
 
-static const luaL_Reg transfer_methods[] = {{"outcome", transfer_l_outcome}, {"status", transfer_l_status},
-                                            {"sent", transfer_l_sent},       {"body", transfer_l_body},
-                                            {"decode", transfer_l_decode},   {"page", transfer_l_page},
-                                            {"headers", transfer_l_headers}, {NULL, NULL}};
+static const luaL_Reg transfer_methods[] = {
+    {"outcome", transfer_l_outcome}, {"status", transfer_l_status},     {"sent", transfer_l_sent},
+    {"body", transfer_l_body},       {"decode", transfer_l_decode},     {"page", transfer_l_page},
+    {"headers", transfer_l_headers}, {"progress", transfer_l_progress}, {NULL, NULL}};
 
 static const luaL_Reg token_metamethods[] = {
     {"__gc", token_gc}, {"__close", token_close}, {"__tostring", token_tostring}, {NULL, NULL}};
@@ -446,8 +447,4 @@ void lua_transport_open(lua_State *L) {
   lua_make_class(L, TRANSFER, token_metamethods, of_transfer);
   lua_make_class(L, TIMER, token_metamethods, of_timer);
   luaL_setfuncs(L, core_functions, 0);
-  lua_pushfstring(L, "libcurl/%s", transport_version());
-  lua_setfield(L, -2, "curl_version");
-  lua_pushliteral(L, ARCHITECTURE);
-  lua_setfield(L, -2, "architecture");
 }

@@ -96,8 +96,10 @@ int64_t multi_step(multi *m) {
     int flags = 0;
     if (events[i].ready & POLLER_READ)
       flags |= CURL_CSELECT_IN;
+    /* Before it sends on, libcurl is to look for an answer: a server that does not want the rest of a body
+       may answer and close, and to send once more would be to lose the answer. */
     if (events[i].ready & POLLER_WRITE)
-      flags |= CURL_CSELECT_OUT;
+      flags |= CURL_CSELECT_OUT | CURL_CSELECT_IN;
     if (events[i].ready & POLLER_ERROR)
       flags |= CURL_CSELECT_ERR;
     act(m, events[i].fd, flags);

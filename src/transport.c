@@ -5,12 +5,14 @@
 #include "handle_pool.h"
 #include "multi.h"
 #include "poller.h"
+#include "stall.h"
 #include "timers.h"
 #include "token.h"
 
 #include <curl/curl.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define NANOSECONDS 1e9
@@ -18,14 +20,18 @@
 
 typedef struct transfer {
   token base;
-  double deadline;
-  CURL *easy; /* NULL unless active */
+  double deadline; /* seconds, as it was given */
+  int64_t expires; /* when that has passed */
+  stall stall;
+  chain ticks; /* the timers that end with it */
+  CURL *easy;  /* NULL unless active */
   exchange exchange;
 } transfer;
 
 typedef struct timer {
   token base;
   double seconds;
+  chain_link tick; /* among the ticks of a transfer */
 } timer;
 
 struct transport {
@@ -36,7 +42,8 @@ struct transport {
   chain all;           /* the tokens that were started and not freed */
   chain queue, active, finished;
   size_t pending, limit;
-  timers timers; /* the tokens that are timers, and queued transfers with a deadline */
+  timers
+      timers; /* the tokens that are timers, queued transfers with a deadline, active ones that may stall */
   connections connections;
   handle_pool pool;
   const run_queue *attended, *root; /* see transport_serve; NULL: none */
@@ -100,7 +107,7 @@ static void rearm(transport *t) {
 /* ---- the life of a token ---- */
 
 /* Makes ready who waits for an ended token; where nobody does, puts it where transport_next finds it. */
-static void finish(transport *t, token *k) {
+static void hand_out(transport *t, token *k) {
   if (k->end.waiting.first != NULL) {
     k->state = TOKEN_TAKEN;
     t->pending--;
@@ -109,6 +116,24 @@ static void finish(transport *t, token *k) {
     k->state = TOKEN_FINISHED;
     chain_append(&t->finished, &k->place);
   }
+}
+
+/* Ends the timers that end with a token that has ended, or is being freed. */
+static void end_ticks(transport *t, token *k) {
+  timer *tick;
+  while (k->is_transfer && (tick = chain_take(&((transfer *)k)->ticks)) != NULL) {
+    chain_remove(&tick->base.place);
+    timers_remove(&t->timers, &tick->base.timed);
+    hand_out(t, &tick->base);
+  }
+}
+
+/* Does what is due when a token has ended. */
+static void finish(transport *t, token *k) {
+  if (!k->is_transfer)
+    chain_remove(&((timer *)k)->tick);
+  hand_out(t, k);
+  end_ticks(t, k);
 }
 
 /* The same for a transfer that ends by our own decision. */
@@ -120,14 +145,17 @@ static void finish_transfer(transport *t, transfer *x, outcome result, const cha
 /* Takes a transfer out of the multi and keeps what libcurl knows of it. In a forked process libcurl is left
    alone: what it holds, and would say goodbye to, is the parent's. */
 static void leave_multi(transport *t, transfer *x) {
+  bool mine = !is_parents(t);
   chain_remove(&x->base.place);
-  if (is_parents(t)) {
-    t->multi.running--;
-  } else {
+  timers_remove(&t->timers, &x->base.timed);
+  if (mine) {
     exchange_collect(&x->exchange, x->easy);
     multi_remove(&t->multi, x->easy);
     handle_pool_give(&t->pool, x->easy);
+  } else {
+    t->multi.running--;
   }
+  exchange_release(&x->exchange, mine);
   x->easy = NULL;
 }
 
@@ -147,7 +175,8 @@ static void conclude(transport *t, transfer *x, CURLcode code) {
 
 /* Puts a transfer that has left the multi before all others in the queue; without memory it ends. */
 static void queue_again(transport *t, transfer *x) {
-  if (x->base.timed.due != POLLER_NEVER && !timers_insert(&t->timers, &x->base.timed)) {
+  x->base.timed.due = x->expires;
+  if (x->expires != POLLER_NEVER && !timers_insert(&t->timers, &x->base.timed)) {
     conclude(t, x, CURLE_OUT_OF_MEMORY);
     return;
   }
@@ -160,6 +189,36 @@ static void expire(transport *t, transfer *x) {
   finish_transfer(t, x, OUTCOME_TIMEOUT, "total_timeout passed while the request was queued");
 }
 
+/* Sets when to look whether a transfer stalls. False: no memory. */
+static bool look_later(transport *t, transfer *x, int64_t when) {
+  x->base.timed.due = when;
+  return when == POLLER_NEVER || timers_insert(&t->timers, &x->base.timed);
+}
+
+/* Puts a transfer that was taken out of the queue into the multi, for `timeout` seconds. */
+static void begin(transport *t, transfer *x, double timeout) {
+  CURLcode code = CURLE_OUT_OF_MEMORY;
+  CURL *easy = handle_pool_take(&t->pool);
+  x->exchange.connections = &t->connections;
+  if (easy != NULL)
+    code = exchange_configure(&x->exchange, easy, timeout);
+  if (code == CURLE_OK)
+    code = curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
+  if (code == CURLE_OK && !(look_later(t, x, stall_begin(&x->stall)) && multi_add(&t->multi, easy)))
+    code = CURLE_OUT_OF_MEMORY;
+  if (code != CURLE_OK) {
+    timers_remove(&t->timers, &x->base.timed);
+    if (easy != NULL)
+      handle_pool_give(&t->pool, easy);
+    exchange_release(&x->exchange, true);
+    conclude(t, x, code);
+    return;
+  }
+  x->easy = easy;
+  x->base.state = TOKEN_ACTIVE;
+  chain_append(&t->active, &x->base.place);
+}
+
 /* Lets queued transfers into the multi while there is room; not into one that has failed. Each begins before
    the next one is added: when several begin in one call, libcurl 8.21 and later return the last one's lack of
    memory only, and never come back to the others. */
@@ -170,37 +229,15 @@ static void admit(transport *t) {
       continue;
     }
     transfer *x = chain_first(&t->queue);
-    double timeout = x->exchange.timeout;
-    CURL *easy;
-    CURLcode code = CURLE_OUT_OF_MEMORY;
+    double left = HUGE_VAL;
     chain_remove(&x->base.place);
     timers_remove(&t->timers, &x->base.timed);
-    if (x->base.timed.due != POLLER_NEVER) {
-      double left = (double)(x->base.timed.due - poller_now()) / NANOSECONDS;
-      if (left <= 0) {
-        expire(t, x);
-        continue;
-      }
-      if (left < timeout)
-        timeout = left;
-    }
-    x->exchange.connections = &t->connections;
-    easy = handle_pool_take(&t->pool);
-    if (easy != NULL)
-      code = exchange_configure(&x->exchange, easy, timeout);
-    if (code == CURLE_OK)
-      code = curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
-    if (code == CURLE_OK && !multi_add(&t->multi, easy))
-      code = CURLE_OUT_OF_MEMORY;
-    if (code != CURLE_OK) {
-      if (easy != NULL)
-        handle_pool_give(&t->pool, easy);
-      conclude(t, x, code);
-      continue;
-    }
-    x->easy = easy;
-    x->base.state = TOKEN_ACTIVE;
-    chain_append(&t->active, &x->base.place);
+    if (x->expires != POLLER_NEVER)
+      left = (double)(x->expires - poller_now()) / NANOSECONDS;
+    if (left <= 0)
+      expire(t, x);
+    else
+      begin(t, x, left < x->exchange.timeout ? left : x->exchange.timeout);
   }
 }
 
@@ -256,6 +293,7 @@ static void abandon(transport *t, token *k) {
     t->pending--;
   }
   event_happen(&k->end);
+  end_ticks(t, k);
   k->state = TOKEN_TAKEN;
   k->owner = NULL;
   k->handle = NULL;
@@ -357,19 +395,37 @@ static void take_ended(transport *t) {
   }
 }
 
+/* Looks whether a transfer that is under way stalls, and ends it then. */
+static void look_at_stall(transport *t, transfer *x) {
+  char message[80];
+  int64_t again = stall_look(&x->stall, exchange_moved(&x->exchange));
+  if (again != POLLER_NEVER && look_later(t, x, again))
+    return;
+  snprintf(message, sizeof message, "no byte was sent or received for %g s", x->stall.seconds);
+  leave_multi(t, x);
+  if (exchange_suspects(&x->exchange, CURLE_OPERATION_TIMEDOUT))
+    abandon_connections(t);
+  finish_transfer(t, x, OUTCOME_TIMEOUT, message);
+}
+
+/* Does what is due for a token. */
+static void act_on_time(transport *t, token *k) {
+  timers_remove(&t->timers, &k->timed);
+  if (k->state == TOKEN_ACTIVE && k->is_transfer) {
+    look_at_stall(t, (transfer *)k);
+  } else if (k->is_transfer) {
+    chain_remove(&k->place);
+    expire(t, (transfer *)k);
+  } else {
+    finish(t, k);
+  }
+}
+
 void transport_step(transport *t) {
   int64_t now = multi_step(&t->multi);
   take_ended(t);
-  for (timed *first; (first = timers_first(&t->timers)) != NULL && first->due <= now;) {
-    token *k = (token *)first;
-    timers_remove(&t->timers, &k->timed);
-    if (k->is_transfer) {
-      chain_remove(&k->place);
-      expire(t, (transfer *)k);
-    } else {
-      finish(t, k);
-    }
-  }
+  for (timed *first; (first = timers_first(&t->timers)) != NULL && first->due <= now;)
+    act_on_time(t, (token *)first);
   if (t->multi.failed)
     recover(t);
   admit(t);
@@ -444,6 +500,7 @@ token *transfer_new(const transfer_options *options) {
     return NULL;
   token_init(&x->base, true);
   x->deadline = options->deadline;
+  x->stall.seconds = options->stall;
   if (exchange_init(&x->exchange, options))
     return &x->base;
   token_free(&x->base);
@@ -455,6 +512,7 @@ token *timer_new(double seconds) {
   if (m == NULL)
     return NULL;
   token_init(&m->base, false);
+  m->tick.of = m;
   m->seconds = seconds;
   return &m->base;
 }
@@ -471,6 +529,7 @@ bool transport_start(transport *t, token *k, token_handle *handle) {
   chain_append(&t->all, &k->all);
   t->pending++;
   if (k->is_transfer) {
+    ((transfer *)k)->expires = k->timed.due;
     k->state = TOKEN_QUEUED;
     chain_append(&t->queue, &k->place);
     admit(t);
@@ -479,6 +538,16 @@ bool transport_start(transport *t, token *k, token_handle *handle) {
   }
   rearm(t);
   return true;
+}
+
+void timer_follow(token *k, token *of) {
+  if (of != NULL && of->state < TOKEN_FINISHED) {
+    chain_append(&((transfer *)of)->ticks, &((timer *)k)->tick);
+  } else {
+    detach(k);
+    finish(k->owner, k);
+    rearm(k->owner);
+  }
 }
 
 void token_cancel(token *k) {
@@ -507,6 +576,9 @@ void token_free(token *k) {
       t->pending--;
     }
     event_happen(&k->end);
+    end_ticks(t, k);
+    if (!k->is_transfer)
+      chain_remove(&((timer *)k)->tick);
     if (under_way && !is_parents(t)) {
       admit(t);
       rearm(t);

@@ -101,6 +101,10 @@ token *timer_new(double seconds);
    from here. False: no memory, and the token is still idle and its maker's. */
 bool transport_start(transport *t, token *k, token_handle *handle);
 
+/* Makes a timer that was started end with a transfer of the same transport, too, that was started: now, if
+   that has ended, or is NULL. */
+void timer_follow(token *timer, token *transfer);
+
 /* Ends a token now, as cancelled; who waits for it is made ready. No effect on one that ended. */
 void token_cancel(token *k);
 

@@ -195,15 +195,15 @@ static outcome excess(exchange *x, CURLcode code) {
   if (code == CURLE_OUT_OF_MEMORY && !memory_is_left())
     return OUTCOME_NO_MEMORY;
   if (x->sent && (code != CURLE_OUT_OF_MEMORY || !x->head_complete)) {
-    x->reason = "the response's headers or trailers are too long or too many";
+    x->fault.reason = "the response's headers or trailers are too long or too many";
     return OUTCOME_TOO_LARGE;
   }
   if (header_set_longest(x->headers) > MAX_REQUEST_HEADER) {
-    x->reason = "a header of the request is longer than 256 KiB";
+    x->fault.reason = "a header of the request is longer than 256 KiB";
     return OUTCOME_REFUSED;
   }
   if (strlen(x->url) + header_set_length(x->headers) > LONG_HEAD) {
-    x->reason = "the request's URL and headers are too long";
+    x->fault.reason = "the request's URL and headers are too long";
     return OUTCOME_REFUSED;
   }
   return OUTCOME_NO_MEMORY;
@@ -256,15 +256,15 @@ static outcome failure(exchange *x, CURLcode code) {
 }
 
 static outcome outcome_of(exchange *x, CURLcode code) {
-  if (x->failure != OUTCOME_RESPONSE)
-    return x->failure;
+  if (x->fault.kind != OUTCOME_RESPONSE)
+    return x->fault.kind;
   switch ((int)code) {
   case CURLE_OK: /* also for a connection that was closed within the headers */
-    if (x->head_complete && decoding_is_whole(x->decoding))
+    if (!x->head_complete)
+      fault_note(&x->fault, OUTCOME_CONNECTION, "the connection was closed within the response's headers");
+    else if (receiving_is_whole(&x->receiving, &x->fault))
       return OUTCOME_RESPONSE;
-    x->reason = x->head_complete ? "the response's compressed body is cut off"
-                                 : "the connection was closed within the response's headers";
-    return OUTCOME_CONNECTION;
+    return x->fault.kind;
   case CURLE_OUT_OF_MEMORY:
   case TOO_LARGE_CODE:
     return excess(x, code);
@@ -273,7 +273,7 @@ static outcome outcome_of(exchange *x, CURLcode code) {
   case CURLE_OPERATION_TIMEDOUT:
     return OUTCOME_TIMEOUT;
   case CURLE_FILESIZE_EXCEEDED: /* by its Content-Length */
-    x->reason = BODY_TOO_LARGE;
+    x->fault.reason = BODY_TOO_LARGE;
     return OUTCOME_TOO_LARGE;
   default:
     return failure(x, code);
@@ -294,8 +294,9 @@ outcome verdict(exchange *x, CURLcode code) {
   result = outcome_of(x, code);
   if (x->connect_status / 100 != 2 && x->connect_status != 0 && result == OUTCOME_CONNECTION)
     snprintf(x->message, sizeof x->message, "the proxy answered CONNECT with status %ld", x->connect_status);
-  else if (x->reason != NULL || x->message[0] == '\0')
-    snprintf(x->message, sizeof x->message, "%s", x->reason != NULL ? x->reason : curl_easy_strerror(code));
+  else if (x->fault.reason != NULL || x->message[0] == '\0')
+    snprintf(x->message, sizeof x->message, "%s",
+             x->fault.reason != NULL ? x->fault.reason : curl_easy_strerror(code));
   if (result == OUTCOME_RESPONSE)
     x->message[0] = '\0';
   else if (!x->requested && x->about == NULL && x->proxied)

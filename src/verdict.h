@@ -19,8 +19,6 @@
    300 KiB and sends the request without. */
 #define MAX_REQUEST_HEADER ((size_t)256 * 1024)
 
-#define BODY_TOO_LARGE "the response's body exceeds max_response_bytes"
-
 /* The outcome for libcurl's code. Fills `message`, `about` and `variable`. */
 outcome verdict(exchange *x, CURLcode code);
 

@@ -74,7 +74,7 @@ describe("a request with a profile", function()
       { "string expected", profile, "GET", 1 },
       { "contains a NUL", profile, "GET", url .. "\0" },
       { "table expected", profile, "GET", url, "X: 1" },
-      { "string expected", profile, "GET", url, {}, 1 },
+      { "must be a string or a form", profile, "GET", url, {}, 1 },
       { "number expected", profile, "GET", url, {}, nil, true, "x" },
       { "NaN", profile, "GET", url, {}, nil, true, 1, 0 / 0 },
       { "llama_cloud.profile expected", io.stdout, "GET", url, {} },

@@ -607,7 +607,7 @@ describe("a transport", function()
       { { method = "GET" }, "a request needs a url" },
       { { method = 1, url = ok.url }, "field 'method' must be a string" },
       { { method = "GET", url = 1 }, "field 'url' must be a string" },
-      { { body = {} }, "field 'body' must be a string" },
+      { { body = {} }, "the body of a request must be a string or a form" },
       { { proxy = 1 }, "field 'proxy' must be a string" },
       { { ca_file = "a\0b" }, "field 'ca_file' contains a NUL" },
       { { timeout = "1" }, "field 'timeout' must be a number" },

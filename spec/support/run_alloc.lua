@@ -1,8 +1,9 @@
 -- Runs a chunk of spec/alloc, spec/close or spec/threads by its harness, beside one server for all its runs, whose URL is the
--- chunk's argument.
+-- chunk's argument. A directory for files, which has to be empty in the end, is named by LLAMA_CLOUD_TEST_FILES.
 --
 --   scripts/lua spec/support/run_alloc.lua HARNESS CHUNK [-core|-curl]
 
+local files = require("spec.support.files")
 local server = require("spec.support.server")
 
 local harness, chunk, source = arg[1], arg[2], arg[3] or ""
@@ -37,5 +38,13 @@ local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
-local _, _, status = os.execute(("%s %s %s %s"):format(quote(harness), source, quote(chunk), s:url()))
+local room = files.new()
+local environment = "LLAMA_CLOUD_TEST_FILES=" .. quote(room.directory)
+local _, _, status = os.execute(("%s %s %s %s %s"):format(environment, quote(harness), source, quote(chunk), s:url()))
+local left = room:list()
+room:remove()
+if status == 0 and left[1] then
+  print("left behind: " .. table.concat(left, " "))
+  status = 1
+end
 os.exit(status, true)

@@ -217,6 +217,20 @@ function connection_methods:take(length)
   return taken
 end
 
+--- Reads so many bytes, keeps none of them, and returns whether they came.
+function connection_methods:skip(length)
+  while length > #self.buffer do
+    length = length - #self.buffer
+    self.buffer = self:receive()
+    if not self.buffer then
+      self.buffer = ""
+      return false
+    end
+  end
+  self.buffer = self.buffer:sub(length + 1)
+  return true
+end
+
 function connection_methods:take_until(pattern)
   local from = 1
   while true do

@@ -1,0 +1,36 @@
+/* How an exchange ends, and why its parts make it fail. */
+#ifndef LLAMA_CLOUD_FAULT_H
+#define LLAMA_CLOUD_FAULT_H
+
+typedef enum outcome {
+  OUTCOME_RESPONSE,   /* a whole response, whatever its status */
+  OUTCOME_CONNECTION, /* no response, or not a whole one */
+  OUTCOME_REFUSED, /* like OUTCOME_CONNECTION, but trying again cannot help: the fault is in the arguments */
+  OUTCOME_TIMEOUT, /* one attempt took longer than `timeout` or `connect_timeout`, or nothing moved for
+                      `stall`, or `deadline` has passed */
+  OUTCOME_TOO_LARGE, /* the body exceeds max_response_bytes, or the headers exceed 256 KiB or libcurl's bounds
+                      */
+  OUTCOME_ENCODING,  /* the response has a Content-Encoding that is not known here */
+  OUTCOME_FILE,      /* a local file could not be read or written */
+  OUTCOME_CANCELLED,
+  OUTCOME_NO_MEMORY
+} outcome;
+
+/* What was found wrong. Zero-initialised: nothing. */
+typedef struct fault {
+  outcome kind;       /* OUTCOME_RESPONSE: nothing is wrong */
+  const char *reason; /* in words; constant, or `text` */
+  char text[300];
+} fault;
+
+/* Notes what is wrong; `reason` is constant. */
+void fault_note(fault *f, outcome kind, const char *reason);
+
+/* Notes it in words that are made as by printf, and are cut if they are too long. */
+void fault_print(fault *f, outcome kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Notes that a local file could not be read or written: "cannot read 'PATH': why". Of a long path the end is
+   told. */
+void fault_file(fault *f, const char *what, const char *path, const char *why);
+
+#endif

@@ -1,0 +1,268 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sync_file_range */
+#endif
+#include "output.h"
+
+#include "random.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How often a name is made up that is taken already. */
+#define TRIES 16
+
+/* So many bytes are begun to be put on the disk at a time, so that not all of it is left for the end. */
+#define FLUSHED_BYTES ((uint64_t)8 * 1024 * 1024)
+
+struct output {
+  unsigned references;
+  pid_t process;     /* that has made it */
+  int descriptor;    /* -1: closed */
+  mode_t mode;       /* of what it becomes */
+  uint64_t received; /* bytes in it */
+  uint64_t flushed;  /* of these the disk was told to take */
+  char *given;       /* the target as it was given, to be told */
+  char *target;      /* the same as it is meant, wherever the process goes */
+  char *temporary;   /* beside it */
+};
+
+/* Notes what a file system call has complained about. */
+static bool fail(const char *path, fault *wrong, int error) {
+  fault_file(wrong, "write", path, strerror(error));
+  return false;
+}
+
+static bool out_of_memory(fault *wrong) {
+  fault_note(wrong, OUTCOME_NO_MEMORY, "");
+  return false;
+}
+
+/* Whether the output can be used: it is this process's, and open. */
+static bool check_usable(const output *o, fault *wrong) {
+  if (o->process != getpid())
+    fault_file(wrong, "write", o->given, "the output is one of the process that this one was forked from");
+  else if (o->descriptor < 0)
+    fault_file(wrong, "write", o->given, "the output is closed");
+  else
+    return true;
+  return false;
+}
+
+/* ---- making one ---- */
+
+/* DIRECTORY/NAME in malloc'd memory; NULL: no memory. */
+static char *join(const char *directory, const char *name) {
+  size_t size = strlen(directory) + strlen(name) + 2;
+  char *path = malloc(size);
+  if (path != NULL)
+    snprintf(path, size, "%s/%s", directory, name);
+  return path;
+}
+
+/* Finds out where the target is, without links on the way and from the root on. */
+static bool find_target(output *o, char *directory, fault *wrong) {
+  char parent[PATH_MAX];
+  const char *slash = strrchr(o->given, '/'), *name = slash != NULL ? slash + 1 : o->given;
+  size_t length = slash != NULL ? (size_t)(slash - o->given) : 0;
+  if (name[0] == '\0')
+    return fail(o->given, wrong, slash != NULL ? EISDIR : ENOENT);
+  if (length >= sizeof parent)
+    return fail(o->given, wrong, ENAMETOOLONG);
+  if (slash == NULL)
+    memcpy(parent, ".", 2);
+  else if (length == 0)
+    memcpy(parent, "/", 2);
+  else
+    snprintf(parent, sizeof parent, "%.*s", (int)length, o->given);
+  if (realpath(parent, directory) == NULL)
+    return fail(o->given, wrong, errno);
+  o->target = join(directory, name);
+  return o->target != NULL || out_of_memory(wrong);
+}
+
+/* Makes a new file in the directory, and puts its path, which fits, into *path. -1: errno tells why. */
+static int make_file(const char *directory, char *path, size_t size, mode_t mode) {
+  for (int i = 0; i < TRIES; i++) {
+    unsigned char bits[8];
+    int descriptor;
+    if (!random_bytes(bits, sizeof bits))
+      return -1;
+    snprintf(path, size, "%s/.llama-cloud-%02x%02x%02x%02x%02x%02x%02x%02x.part", directory, bits[0], bits[1],
+             bits[2], bits[3], bits[4], bits[5], bits[6], bits[7]);
+    descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (descriptor >= 0 || errno != EEXIST)
+      return descriptor;
+  }
+  return -1;
+}
+
+/* Which mode the target is to have: that of the file that is there; if there is none, what the directory and
+   the process give to new files, which is found out by making one. (To ask for the umask is to set it, for
+   all threads.) */
+static bool find_mode(output *o, const char *directory, fault *wrong) {
+  char path[PATH_MAX + 64];
+  struct stat about;
+  int descriptor;
+  if (stat(o->target, &about) == 0) {
+    o->mode = about.st_mode & 0777;
+    if (S_ISDIR(about.st_mode))
+      return fail(o->given, wrong, EISDIR);
+    if (!S_ISREG(about.st_mode))
+      fault_file(wrong, "write", o->given, "it is no regular file");
+    return S_ISREG(about.st_mode);
+  }
+  if (errno != ENOENT)
+    return fail(o->given, wrong, errno);
+  descriptor = make_file(directory, path, sizeof path, 0666);
+  if (descriptor < 0)
+    return fail(o->given, wrong, errno);
+  if (fstat(descriptor, &about) == 0)
+    o->mode = about.st_mode & 0777;
+  close(descriptor);
+  unlink(path);
+  return true;
+}
+
+/* Opens the output. */
+static bool open_output(output *o, const char *path, fault *wrong) {
+  char directory[PATH_MAX], temporary[PATH_MAX + 64];
+  o->given = strdup(path);
+  if (o->given == NULL)
+    return out_of_memory(wrong);
+  if (!find_target(o, directory, wrong) || !find_mode(o, directory, wrong))
+    return false;
+  o->descriptor = make_file(directory, temporary, sizeof temporary, 0600);
+  if (o->descriptor < 0)
+    return fail(o->given, wrong, errno);
+  o->temporary = strdup(temporary);
+  if (o->temporary != NULL)
+    return true;
+  unlink(temporary);
+  return out_of_memory(wrong);
+}
+
+output *output_new(const char *path, fault *wrong) {
+  output *o = calloc(1, sizeof *o);
+  if (o == NULL) {
+    out_of_memory(wrong);
+    return NULL;
+  }
+  o->references = 1;
+  o->process = getpid();
+  o->descriptor = -1;
+  o->mode = 0600;
+  if (open_output(o, path, wrong))
+    return o;
+  output_release(o);
+  return NULL;
+}
+
+output *output_share(output *o) {
+  o->references++;
+  return o;
+}
+
+void output_discard(output *o) {
+  if (o->descriptor < 0)
+    return;
+  close(o->descriptor);
+  o->descriptor = -1;
+  if (o->temporary != NULL && o->process == getpid())
+    unlink(o->temporary);
+}
+
+void output_release(output *o) {
+  if (o == NULL || --o->references > 0)
+    return;
+  output_discard(o);
+  free(o->given);
+  free(o->target);
+  free(o->temporary);
+  free(o);
+}
+
+/* ---- writing ---- */
+
+bool output_is_open(const output *o) { return o->descriptor >= 0; }
+
+uint64_t output_received(const output *o) { return o->received; }
+
+/* write(2) at an offset. Where the process has a limit for the size of files, the signal that says so, and
+   which would end the process, is kept from coming, unless somebody else's is pending. */
+static ssize_t write_quietly(int descriptor, const char *data, size_t length, off_t offset) {
+  const struct timespec now = {0};
+  sigset_t excess, before, pending;
+  ssize_t written;
+  int error;
+  sigemptyset(&excess);
+  sigaddset(&excess, SIGXFSZ);
+  pthread_sigmask(SIG_BLOCK, &excess, &before);
+  sigpending(&pending);
+  written = pwrite(descriptor, data, length, offset);
+  error = errno;
+  if (written < 0 && error == EFBIG && !sigismember(&pending, SIGXFSZ))
+    while (sigtimedwait(&excess, NULL, &now) < 0 && errno == EINTR)
+      ;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  errno = error;
+  return written;
+}
+
+/* Tells the disk to take what has come since it was told so last. */
+static void begin_flush(output *o) {
+#ifdef SYNC_FILE_RANGE_WRITE
+  sync_file_range(o->descriptor, (off_t)o->flushed, (off_t)(o->received - o->flushed), SYNC_FILE_RANGE_WRITE);
+#endif
+  o->flushed = o->received;
+}
+
+bool output_write(output *o, const char *data, size_t length, fault *wrong) {
+  if (!check_usable(o, wrong))
+    return false;
+  while (length > 0) {
+    ssize_t written = write_quietly(o->descriptor, data, length, (off_t)o->received);
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written <= 0)
+      return fail(o->given, wrong, written < 0 ? errno : ENOSPC);
+    o->received += (uint64_t)written;
+    data += written;
+    length -= (size_t)written;
+  }
+  if (o->received - o->flushed >= FLUSHED_BYTES)
+    begin_flush(o);
+  return true;
+}
+
+bool output_reset(output *o, fault *wrong) {
+  if (!check_usable(o, wrong))
+    return false;
+  if (o->received > 0 && ftruncate(o->descriptor, 0) != 0)
+    return fail(o->given, wrong, errno);
+  o->received = o->flushed = 0;
+  return true;
+}
+
+bool output_commit(output *o, fault *wrong) {
+  struct stat about;
+  if (!check_usable(o, wrong))
+    return false;
+  if (stat(o->target, &about) == 0 && !S_ISREG(about.st_mode)) {
+    fault_file(wrong, "write", o->given, "it is no regular file any more");
+    return false;
+  }
+  if (fchmod(o->descriptor, o->mode) != 0 || fsync(o->descriptor) != 0 ||
+      rename(o->temporary, o->target) != 0)
+    return fail(o->given, wrong, errno);
+  close(o->descriptor);
+  o->descriptor = -1;
+  return true;
+}

@@ -1,0 +1,35 @@
+#include "stall.h"
+
+#include "poller.h"
+
+#include <math.h>
+
+/* How often it is looked, in parts of the time after which it has stalled: it is found out so much later at
+   most. */
+#define LOOKS 8
+
+#define NANOSECONDS 1e9
+
+/* Seconds in nanoseconds, as far as they can be told. */
+static int64_t nanoseconds(double seconds) {
+  double most = (double)(POLLER_NEVER / 2);
+  return seconds * NANOSECONDS < most ? (int64_t)(seconds * NANOSECONDS) : (int64_t)most;
+}
+
+int64_t stall_begin(stall *s) {
+  s->since = poller_now();
+  s->moved = 0;
+  return s->seconds < HUGE_VAL ? s->since + nanoseconds(s->seconds / LOOKS) : POLLER_NEVER;
+}
+
+int64_t stall_look(stall *s, uint64_t moved) {
+  int64_t now = poller_now(), end;
+  if (moved != s->moved)
+    s->since = now;
+  s->moved = moved;
+  end = s->since + nanoseconds(s->seconds);
+  if (now >= end)
+    return POLLER_NEVER;
+  now += nanoseconds(s->seconds / LOOKS);
+  return now < end ? now : end;
+}
