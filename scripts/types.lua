@@ -244,6 +244,8 @@ local function check_returns(place, title, declaration, returns)
     fits = first and (first.name == "true" or first.name == "boolean")
   elseif declaration.returns == "array" then
     fits = first and first.kind == "array" and is_table(first.of)
+  elseif declaration[1]:find("^DELETE") then -- true where it was done by an attempt whose answer was lost
+    fits = first and first.kind == "union" and is_table(first.members[1]) and first.members[2].name == "true"
   else
     fits = first and is_table(first)
   end

@@ -1,8 +1,10 @@
 --- The client: options and environment, the tree of resources, and calls to paths that no resource covers.
 
+local later = require("llama_cloud.base.later")
 local arguments = require("llama_cloud.endpoint.arguments")
 local calls = require("llama_cloud.endpoint.call")
 local core = require("llama_cloud.core")
+local download = later.require("llama_cloud.endpoint.download")
 local headers = require("llama_cloud.http.headers")
 local log = require("llama_cloud.http.log")
 local options = require("llama_cloud.endpoint.options")
@@ -381,12 +383,12 @@ local function state_of(self, method)
 end
 
 function Client.__index(self, name)
-  local member, problem = methods[name], nil
-  if member == nil then
-    member, problem = tree.member(self, resources, name, states[self], "", methods)
-    if problem then
-      error(problem, 2)
-    end
+  if methods[name] then
+    return methods[name]
+  end
+  local member, problem = tree.member(self, resources, name, states[self], "", methods)
+  if problem then
+    error(problem, 2)
   end
   return member
 end
@@ -488,6 +490,26 @@ for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
     end
     return request.perform(state, call)
   end
+end
+
+--- Downloads what a presigned URL leads to into a file: exactly that URL, without the API key and the client's headers and
+--- query. What was at the path before stays until all is there. A download that is cut off goes on where it was; one that
+--- fails leaves nothing behind. Raises on a wrong argument.
+---@param address string|LlamaCloud.PresignedURL
+---@param path string
+---@param given? LlamaCloud.DownloadOptions
+---@return LlamaCloud.Download? file nil: it failed
+---@return LlamaCloud.Error? err of kind "file" where the file cannot be written; "decode" where its length is not `size`, or an answer without content (204) came
+function methods:download(address, path, given)
+  local state = state_of(self, "download")
+  if state.closed then
+    error("attempt to use a closed client", 2)
+  end
+  local run, problem = download.prepare(state, address, path, given == nil and {} or given)
+  if not run then
+    error(problem, 2)
+  end
+  return run()
 end
 
 ---@alias LlamaCloud.PathCall fun(self: LlamaCloud.Client, path: string, options?: LlamaCloud.PathOptions): any, LlamaCloud.Error?

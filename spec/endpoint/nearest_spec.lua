@@ -50,6 +50,13 @@ describe("nearest.unknown", function()
     assert.equal("unknown option 'colour'", options.check("option", { colour = 1 }, others, { status = "string" }))
   end)
 
+  it("takes a name with an ending before another that is nearer", function()
+    assert.equal(
+      "no resource 'batch' (did you mean 'batches'?)",
+      nearest.no_method("batch", { batches = 1, patch = 1, match = 1 }, "resource")
+    )
+  end)
+
   it("takes the first in the alphabet of two that are equally near", function()
     assert.equal("unknown option 'ac' (did you mean 'aa'?)", nearest.unknown("option", "ac", { ab = 1, aa = 1 }))
   end)

@@ -421,13 +421,16 @@ for _, resource in ipairs(waiting.resources) do
           of(client):wait_all(table.unpack(arguments, 1, arguments.n))
         end)
       end
+      local array = ("ids must be an array of ids or %s"):format(
+        resource.name == "batches" and "batches" or "batch jobs"
+      )
       check("ids must be an array, not nil")
       check("ids must be an array, not string", "id-1")
-      check("ids must be an array of ids or batches, not one batch", { id = "id-1" })
-      check("ids must be an array of ids or batches", { first = "id-1" })
-      check("ids must be an array of ids or batches", { "id-1", [2.5] = "id-2" })
-      check("ids[2] must be an id or a batch, not number", { "id-1", 2 })
-      check("ids[1] must be an id or a batch, not table", { { { id = "id-1" } } })
+      check(("%s, not one %s"):format(array, resource.noun), { id = "id-1" })
+      check(array, { first = "id-1" })
+      check(array, { "id-1", [2.5] = "id-2" })
+      check(("ids[2] must be an id or a %s, not number"):format(resource.noun), { "id-1", 2 })
+      check(("ids[1] must be an id or a %s, not table"):format(resource.noun), { { { id = "id-1" } } })
       check("ids[2] is nil, but ids[3] is not: an array has no holes", { "id-1", nil, "id-3" })
       check("ids[1] is nil, but ids[2] is not: an array has no holes", { nil, "id-2" })
       check("ids[2]: " .. id .. " must not be empty", { "id-1", "" })

@@ -214,8 +214,9 @@ end
 ---@param headers table<string, string>
 ---@param given string the body as it came
 ---@param log? LlamaCloud.Log what takes secrets out of all of it, before any of it is cut
+---@param own_hints? table<string, string> what to do about it, by kind, where that is not what it is for the service
 ---@return LlamaCloud.Error
-function errors.from_response(status, headers, given, log)
+function errors.from_response(status, headers, given, log, own_hints)
   local function clean(value)
     return log:clean(value)
   end
@@ -231,7 +232,7 @@ function errors.from_response(status, headers, given, log)
   if headers.location and status >= 300 and status < 400 then
     message = ("%s (Location: %s)"):format(message, text.line(headers.location, MOST_OF_LOCATION))
   end
-  local hint = hints[status] or hints[kind]
+  local hint = own_hints and own_hints[kind] or not own_hints and (hints[status] or hints[kind])
   if hint then
     message = ("%s (%s)"):format(message, hint)
   end

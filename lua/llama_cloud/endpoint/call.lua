@@ -30,6 +30,16 @@ call.transfer_options = {
   on_progress = "function",
 }
 
+--- Those of a download.
+call.download_options = tables.merged(call.transfer_options, {
+  timeout = "seconds",
+  total_timeout = "seconds",
+  max_retries = "count",
+  headers = "table",
+  query = "table",
+  size = "count",
+})
+
 ---@class LlamaCloud.Options options of one call
 ---@field timeout? number seconds for one attempt
 ---@field total_timeout? number seconds for the whole call: queueing, pauses and all attempts; of a list: for each page

@@ -67,30 +67,14 @@ end
 local function sent_name(given)
   local name = (given.name or given.path):match("[^/\\]*$")
   if name == "" or name == "." or name == ".." then
-    return nil, ("no file name in %s: give 'name'"):format(text.quote(given.name or given.path))
+    return nil, ("there is no file name in %s"):format(text.quote(given.name or given.path))
   elseif name:find("\0", 1, true) then
     return nil, "the name contains a NUL"
   end
   return name
 end
 
--- Why the bytes of a file cannot be had, or nil.
-local function no_content(given)
-  if given.data then
-    return given.data == "" and "the file is empty" or nil
-  elseif given.path == "" then
-    return "the path is empty"
-  elseif given.path:find("\0", 1, true) then
-    return "the path contains a NUL"
-  end
-  local size, problem = core.file(given.path)
-  if not size then
-    return problem
-  end
-  return size == 0 and ("the file %s is empty"):format(text.quote(given.path)) or nil
-end
-
--- What of a file argument can be seen without looking at the disk. The problem, or nil.
+-- What is wrong with a file argument, as far as it can be seen without looking at the disk; or nil.
 local function misfit(given)
   if given.path and given.data then
     return "give either 'path' or 'data', not both"
@@ -98,18 +82,17 @@ local function misfit(given)
     return "give a path, or a table with 'path', or with 'data' and 'name'"
   elseif given.data and not given.name then
     return "'data' needs a 'name', by which the service knows what it is"
+  elseif given.path == "" then
+    return "the path is empty"
+  elseif (given.path or ""):find("\0", 1, true) then
+    return "the path contains a NUL"
   elseif given.content_type and (given.content_type == "" or text.breaks_line(given.content_type)) then
     return "'content_type' is empty, or contains a line break or NUL"
   end
 end
 
---- Looks at a file argument, and at the file. Nil and the problem.
----@param parameter string what it is called
----@param given LlamaCloud.FileArgument
----@param part string the name of the part on the wire
----@return { part: string, name: string, type: string, path: string?, data: string? }?
----@return string? problem
-function form.file(parameter, given, part)
+-- What the core is to know of a file argument. Nil and the problem.
+local function described(parameter, given, part)
   if type(given) == "string" then
     given = { path = given }
   end
@@ -123,17 +106,11 @@ function form.file(parameter, given, part)
   if not problem then
     name, problem = sent_name(given)
   end
-  problem = problem or no_content(given)
   if problem then
     return nil, ("parameter '%s': %s"):format(parameter, problem)
   end
-  return {
-    part = part,
-    name = name,
-    type = given.content_type or media_type(name),
-    path = given.path,
-    data = given.data,
-  }
+  local kind = given.content_type or media_type(name)
+  return { part = part, name = name, type = kind, path = given.path, data = given.data }
 end
 
 -- A value as a text part. Nil where it is left out; nil and the problem.
@@ -162,6 +139,8 @@ local function further_names(declared, extra)
       return nil, ("option 'body' has a name that is a %s"):format(type(name))
     elseif name == declared.file.name or name == declared.file.wire then
       return nil, ("the file is given by the parameter '%s'"):format(declared.file.name)
+    elseif text.breaks_line(name) then
+      return nil, "option 'body' has a name that contains a line break or NUL"
     elseif not declared.form_names[name] then
       names[#names + 1] = name
     end
@@ -228,16 +207,22 @@ function form.write(declared, params, extra)
   if not parts then
     return nil, problem --[[@as string]]
   end
-  local file
-  file, problem = form.file(declared.file.name, params[declared.file.name], declared.file.wire)
+  local parameter = declared.file.name
+  local file, misfits = described(parameter, params[parameter], declared.file.wire)
   if not file then
-    return nil, problem --[[@as string]]
+    return nil, misfits --[[@as string]]
+  end
+  local made
+  made, problem = core.form { text = parts, file = file }
+  if not made or made:bytes() == 0 then
+    problem = problem or ("the file %s is empty"):format(text.quote(file.path or file.name))
+    return nil, ("parameter '%s': %s"):format(parameter, text.line(problem, 500, "?"))
   end
   local texts = {}
   for _, part in ipairs(parts) do
     texts[part[1]] = part[2]
   end
-  return core.form { text = parts, file = file }, texts
+  return made, texts
 end
 
 return form

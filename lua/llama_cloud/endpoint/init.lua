@@ -15,9 +15,16 @@
 ---   repeatable                         a POST or PATCH that does no harm when it is sent twice
 ---   idempotency                        the member of the body by which the service knows a repetition; made up if not given
 ---   accept                             another Accept header
+---
+--- A member `download` without a path makes a method of that name: { from = "get" } names the method whose answer is the
+--- PresignedURL of a file; (ids…, path, options). With `results`, the answer is a job that shows addresses: the field
+--- `results` maps names to { presigned_url, size_bytes, exists }, the field `images` has an array `images` of { filename,
+--- presigned_url }, which the parameter `image_names` narrows, and `expand` are its values that ask for `results`; (job, name,
+--- path, options).
 
 local later = require("llama_cloud.base.later")
 local call = require("llama_cloud.endpoint.call")
+local download = later.require("llama_cloud.endpoint.download")
 local fields = later.require("llama_cloud.endpoint.fields")
 local nearest = later.require("llama_cloud.endpoint.nearest")
 local options = require("llama_cloud.endpoint.options")
@@ -113,6 +120,10 @@ local function prepared(class, member, method, self, ...)
   end
   local state, count, ids = states[self], method.ids, { ... }
   local params, given = ids[count + 1], ids[count + 2]
+  if not method.parameters then
+    params, given = nil, params
+    count = count - 1
+  end
   local problem = method.refuse and method.refuse(ids[1])
   if problem then
     return nil, problem
@@ -152,6 +163,17 @@ local function add(class, member, method)
   end
 end
 
+-- The method that downloads.
+local function downloading(rule, declared)
+  return {
+    ids = rule.results and 3 or 2,
+    options = call.download_options,
+    prepare = function(state, ids, _, given)
+      return download.prepare_method(rule, declared[rule.from], state, ids, given)
+    end,
+  }
+end
+
 -- Looks for a member that is not there: one of the methods of waiting, which are made when the first of them is called for; a
 -- misspelt one is an error of whoever looks. Other names may be looked for by whoever wants to know what a value is.
 local function look_up(class, declaration, declared)
@@ -184,13 +206,16 @@ function endpoint.resource(name, members)
   for member, declaration in pairs(members) do
     if type(declaration[1]) == "string" then
       declared[member] = call.declare(declaration)
-    elseif member ~= "waiting" then
+    elseif member ~= "waiting" and not declaration.from then
       class.children[member] = declaration
     end
   end
   for member, one in pairs(declared) do
     local prepare = preparation(one, declared)
     add(class, member, { ids = #one.ids, parameters = one.types, options = one.options, prepare = prepare })
+  end
+  if members.download and members.download.from then
+    add(class, "download", downloading(members.download, declared))
   end
   setmetatable(class.__index, { __index = look_up(class, members.waiting, declared) })
   function class.bind(state)

@@ -24,17 +24,19 @@ local function distance(a, b)
   return above[#b]
 end
 
--- The known name that is nearest to an unknown one, if any is near, quoted; or the one or two that contain it.
+-- The known name that is nearest to an unknown one, if any is near, quoted; or the one or two that contain it. One that is
+-- the unknown name and an ending, such as its plural, comes before the others.
 local function nearest_to(name, known)
   name = text.lower(name:sub(1, 100)) -- the longest that is known has 30 letters
-  local best, least = nil, math.huge
+  local best, least, near = nil, math.huge, math.max(2, #name // 3)
   for candidate in pairs(known) do
     local d = distance(name, candidate)
+    d = d <= near and candidate:sub(1, #name) == name and 0 or d
     if d < least or d == least and candidate < best then
       best, least = candidate, d
     end
   end
-  if least <= math.max(2, #name // 3) then
+  if least <= near then
     return ("'%s'"):format(best)
   end
   local around = {}

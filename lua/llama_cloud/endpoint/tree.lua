@@ -8,8 +8,9 @@ local tree = {}
 
 -- Makes a member of the tree: a resource, or a branch whose members are made in turn.
 local function made(node, state, place)
-  if getmetatable(node) then -- a module that is loaded now
-    return node.bind(state)
+  local bind = node.bind -- loads the module of a resource
+  if bind then
+    return bind(state)
   end
   local class = { __name = "llama_cloud." .. place }
   function class.__index(self, name)

@@ -1,13 +1,18 @@
 --- Waiting for one batch or job by polling: wait, run, watch (wait_all is in wait_all.lua). What is polled, and which statuses
 --- end the wait, is declared by the resource:
 ---   noun       what it is called in messages; `nouns`: several
----   get        the method that gets one; `subject`: where in the answer it is, if it is not the answer itself
+---   job        whether it is called a job: errors have it as `job`, too
+---   get        the method that gets one; `subject`: where in the answer it is, if it is not the answer itself; `whole`: what
+---              the caller gets is that answer all the same
+---   create     the method that creates one; `run_options`: what run takes besides, for the parameters of get
+---   final      the parameters of get that are about what has ended: they are left out until then
 ---   pending    the statuses that are known and end nothing
 ---   complete   the statuses that mean success
 ---   failed     statuses that mean failure, with the kind of error
 ---   sweep      how a list shows many at once: `list` (the method), `size` and `page` (the page size, and the parameter for
----              it), `since` (the parameter that narrows it by created_at, if there is one), `directory` and
----              `directory_field` (the parameter that narrows it by directory, and the field that it compares)
+---              it); `ids` (the parameter that narrows it to certain ones), or else `since` (the parameter that narrows it
+---              by created_at, if there is one), `directory` and `directory_field` (the parameter that narrows it by
+---              directory, and the field that it compares); `bare`: what it shows may be without the result
 
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
@@ -15,6 +20,7 @@ local fields = require("llama_cloud.endpoint.fields")
 local loop = require("llama_cloud.loop")
 local paces = require("llama_cloud.endpoint.pace")
 local request = require("llama_cloud.http.request")
+local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
 
 local polling = {}
@@ -100,13 +106,33 @@ function polling.note_status(plan, batch, pace)
   plan.call.log:put("warn", message:format(waiting.noun, plan.id, status), { id = plan.id, status = status })
 end
 
+--- Puts what was seen last into an error about it.
+---@param err LlamaCloud.Error
+---@param waiting table
+---@param batch? table
+---@return LlamaCloud.Error err
+function polling.attach(err, waiting, batch)
+  err.batch = batch
+  err.job = waiting.job and batch or nil
+  return err
+end
+
+-- What the caller gets of a batch, or job, and of the answer in which it was seen; nil: in another.
+local function outcome(plan, batch, answer)
+  local waiting = plan.waiting
+  if waiting.whole then
+    return answer or { [waiting.subject] = batch }
+  end
+  return batch
+end
+
 -- The error for a batch that has ended without success.
 local function failure(plan, batch, kind)
   local message = ("%s %s ended as %s"):format(plan.waiting.noun, plan.id, batch.status)
   if type(batch.error_message) == "string" then
     message = message .. ": " .. batch.error_message
   end
-  return errors.new { kind = kind, message = plan.call.log:clean(message), batch = batch }
+  return polling.attach(errors.new { kind = kind, message = plan.call.log:clean(message) }, plan.waiting, batch)
 end
 
 --- The error for a wait whose time is over.
@@ -131,7 +157,7 @@ function polling.overdue(plan, batch, cause, seconds)
   if reason then
     message = ("%s; the last error was: %s"):format(message, reason.message)
   end
-  return errors.new { kind = "timeout", message = message, batch = batch, cause = cause }
+  return polling.attach(errors.new { kind = "timeout", message = message, cause = cause }, waiting, batch)
 end
 
 --- What went wrong last. A poll that was cut short by the end of the wait is worth telling only where nothing else is known.
@@ -173,6 +199,7 @@ end
 ---@return table? batch
 ---@return LlamaCloud.Error? err
 ---@return boolean? goes_on whether the wait may go on after the error
+---@return table? answer in which the batch is
 function polling.poll(plan, call, pace)
   local answer, err = request.perform(plan.state, limited(plan, call, pace))
   if err then
@@ -195,25 +222,25 @@ function polling.poll(plan, call, pace)
   end
   plan.last = batch
   polling.note_status(plan, batch, pace)
-  return batch
+  return batch, nil, nil, answer
 end
 
 --- What a batch that has ended comes to: itself as the call's own params ask for it (`expand`), or the error that it means.
 ---@param plan LlamaCloud.PollPlan
 ---@param batch table
 ---@param pace LlamaCloud.Pace
+---@param answer? table in which the batch was seen; nil: in a list
 ---@return table? batch
 ---@return LlamaCloud.Error? err
-function polling.conclude(plan, batch, pace)
+function polling.conclude(plan, batch, pace, answer)
   local kind, cause = plan.waiting.failed[batch.status], nil
   while plan.final do
-    local full, err, goes_on = polling.poll(plan, plan.final, pace)
+    local full, err, goes_on, shown = polling.poll(plan, plan.final, pace)
     if full and polling.has_ended(plan.waiting, full) then
-      batch, kind = full, plan.waiting.failed[full.status]
+      batch, kind, answer = full, plan.waiting.failed[full.status], shown
       break
     elseif err and not goes_on then
-      err.batch = batch
-      return nil, err
+      return nil, polling.attach(err, plan.waiting, batch)
     elseif err then -- otherwise what answered is behind what had answered before
       cause = polling.latest(pace, cause, err, batch)
     end
@@ -228,25 +255,24 @@ function polling.conclude(plan, batch, pace)
   if kind then
     return nil, failure(plan, batch, kind)
   end
-  return batch
+  return outcome(plan, batch, answer)
 end
 
 -- Polls once. Whether the wait has ended, and what it comes to then.
 local function look(plan, pace)
-  local batch, err, goes_on = polling.poll(plan, plan.call, pace)
+  local batch, err, goes_on, answer = polling.poll(plan, plan.call, pace)
   if batch then
     plan.cause = nil
     if plan.given.on_poll then
       plan.given.on_poll(batch)
     end
     if polling.has_ended(plan.waiting, batch) then
-      return true, polling.conclude(plan, batch, pace)
+      return true, polling.conclude(plan, batch, pace, answer)
     end
   elseif goes_on then
     plan.cause = polling.latest(pace, plan.cause, err, plan.last)
   else
-    err.batch = plan.last
-    return true, nil, err
+    return true, nil, polling.attach(err, plan.waiting, plan.last)
   end
   return false
 end
@@ -301,8 +327,8 @@ local left_mt = {
     end
     local plan = mark.plan
     err = err or loop.cancellation()
-    if errors.is_error(err) then
-      err.batch = err.batch or plan.last
+    if errors.is_error(err) and not err.batch then
+      polling.attach(err, plan.waiting, plan.last)
     end
     local message = "run was interrupted, but %s %s goes on: wait for it by its id"
     -- whatever the log does, what has interrupted the run is to come out
@@ -313,12 +339,13 @@ local left_mt = {
 --- Creates a batch and waits until it has ended; total_timeout is about both. Whatever goes wrong after the creation,
 --- err.batch holds the batch; and the log is told its id, at `info` when it is created, at `warn` when the wait is interrupted.
 ---@param state LlamaCloud.State
+---@param waiting table the declaration
 ---@param create fun(): table?, LlamaCloud.Error?
 ---@param plan_for fun(id: any): LlamaCloud.PollPlan?, string?
 ---@param given table the options
 ---@return table? batch
 ---@return LlamaCloud.Error? err
-function polling.run(state, create, plan_for, given)
+function polling.run(state, waiting, create, plan_for, given)
   local pace = polling.new_pace(given, state)
   local batch, err = create()
   if err then
@@ -327,8 +354,8 @@ function polling.run(state, create, plan_for, given)
   local plan, problem = plan_for(request.is_object(batch) and batch.id or nil)
   if not plan then
     local message = "it was created, but the response has no id to wait for: " .. problem
-    return nil,
-      errors.new { kind = "decode", message = message, body = state.log:clean(batch), batch = batch, maybe_sent = true }
+    err = errors.new { kind = "decode", message = message, body = state.log:clean(batch), maybe_sent = true }
+    return nil, polling.attach(err, waiting, batch)
   end
   plan.last, plan.young_until = batch, loop.now() + polling.young
   local mark <close> = setmetatable({ plan = plan, ended = false }, left_mt)
@@ -354,15 +381,15 @@ local function give_up(watch, err)
 end
 
 -- What the watch delivers for a batch that has ended: the batch in full, whether its status means success or not.
-local function last_of(watch, batch)
+local function last_of(watch, batch, answer)
   local plan = watch.plan
   watch.ended = true
-  local result, err = polling.conclude(plan, batch, watch.pace)
+  local result, err = polling.conclude(plan, batch, watch.pace, answer)
   -- the batch in full may have ended otherwise than it was first seen to
   if err and err.kind ~= plan.waiting.failed[err.batch.status] then
     error(err, 0)
   end
-  return result or err.batch
+  return result or outcome(plan, err.batch)
 end
 
 function Watch.__call(self)
@@ -373,7 +400,7 @@ function Watch.__call(self)
     elseif not self.pace:rest(cause, plan) then
       give_up(self, polling.overdue(plan, plan.last, cause, self.pace:length()))
     end
-    local batch, err, goes_on = polling.poll(plan, plan.call, self.pace)
+    local batch, err, goes_on, answer = polling.poll(plan, plan.call, self.pace)
     if self.ended then
       return nil -- closed while it was waiting
     elseif batch then
@@ -384,15 +411,14 @@ function Watch.__call(self)
       local changed = batch.status ~= self.status
       self.status = batch.status
       if polling.has_ended(plan.waiting, batch) then
-        return last_of(self, batch)
+        return last_of(self, batch, answer)
       elseif changed then
-        return batch
+        return outcome(plan, batch, answer)
       end
     elseif goes_on then
       cause = polling.latest(self.pace, cause, err, plan.last)
     else
-      err.batch = plan.last
-      give_up(self, err)
+      give_up(self, polling.attach(err, plan.waiting, plan.last))
     end
   end
 end
@@ -434,7 +460,8 @@ function polling.fields(waiting, wanted)
 end
 
 --- Makes what is polled out of the arguments of wait or watch. Nil and the problem, which is the caller's fault.
----@param api table the resource's own calls: api.get(state, ids, params, given) -> call | nil, problem; `plans`: a metatable
+---@param api table the resource's own calls: api.get(state, ids, params, given) -> call | nil, problem; `plans`: a metatable;
+--- `creation`: the options of api.create
 ---@param state LlamaCloud.State
 ---@param id any
 ---@param params table
@@ -454,7 +481,7 @@ function polling.plan(api, state, id, params, given)
   local shared, finally = {}, false
   for name, value in pairs(params) do
     if api.waiting.final[name] then
-      finally = finally or type(value) == "table" and next(value) ~= nil
+      finally = finally or value ~= core.null and (type(value) ~= "table" or next(value) ~= nil)
     else
       shared[name] = value
     end
@@ -483,30 +510,31 @@ function polling.methods(api)
   end
 
   local function prepare_run(state, _, params, given)
-    local creation = options_of_polls(given)
-    creation.reconcile, creation.total_timeout, creation.body = given.reconcile, given.total_timeout, given.body
+    local creation = {}
+    for name in pairs(api.creation) do
+      creation[name] = given[name]
+    end
     local create, problem = api.create(state, {}, params, creation)
     if not create then
       return nil, problem
     end
-    local get_params =
-      { expand = given.expand, project_id = params.project_id, organization_id = params.organization_id }
+    local get_params = { project_id = params.project_id, organization_id = params.organization_id }
+    for name in pairs(waiting.final) do
+      get_params[name] = given[name]
+    end
     local _, fault = polling.plan(api, state, "id", get_params, given)
     if fault then
       return nil, fault
     end
     return function()
-      return polling.run(state, create, function(id)
+      return polling.run(state, waiting, create, function(id)
         return polling.plan(api, state, id, get_params, given)
       end, given)
     end
   end
 
   local options = polling.more_options(waiting)
-  local options_of_run = polling.more_options(waiting)
-  for name, type_name in pairs(waiting.run_options or {}) do
-    options_of_run[name] = type_name
-  end
+  local options_of_run = tables.merged(options, api.creation, waiting.run_options)
   return {
     wait = { ids = 1, prepare = prepare, run = polling.wait, options = options },
     watch = { ids = 1, prepare = prepare, run = polling.watch, options = options },

@@ -8,6 +8,10 @@
 --- its pages are as many as the batches that it has not shown, where a page that showed none counts four times; what it
 --- did not show is fetched singly. One that has saved nothing, or that the service refuses, is not tried again. While the
 --- list cannot be had, and single batches can, they are fetched singly and a sweep is tried now and then.
+---
+--- Of jobs the list can be asked for certain ones, so every one that is outstanding is in it, however old it is. They are
+--- asked for in lists of as many as a page holds, side by side. Where a list may be without results, a job that was seen to
+--- be complete there is fetched by itself in the end.
 
 local core = require("llama_cloud.core")
 local date = require("llama_cloud.http.date")
@@ -61,29 +65,34 @@ local function deliver(many, entry, batch, err)
   end
 end
 
-local function conclude(many, entry)
-  deliver(many, entry, polling.conclude(entry.plan, entry.batch, many.pace:fork()))
+local function conclude(many, entry, answer)
+  deliver(many, entry, polling.conclude(entry.plan, entry.batch, many.pace:fork(), answer))
 end
 
--- Delivers one that has ended, when it has been fetched in full, if that is what the caller wants.
-local function close_off(many, entry)
-  if entry.plan.final then
+-- Delivers one that has ended, when it has been fetched in full, if that is what the caller wants. `answer` is in what it
+-- was seen; nil: in a list.
+local function close_off(many, entry, answer)
+  local plan = entry.plan
+  if not answer and many.rule.bare and many.waiting.complete[entry.batch.status] then
+    plan.final = plan.final or plan.call
+  end
+  if plan.final then
     entry.busy = true
     entry.task = many.group:spawn(conclude, many, entry)
   else
-    conclude(many, entry)
+    conclude(many, entry, answer)
   end
 end
 
 -- Takes note of how one was seen.
-local function update(many, entry, batch)
+local function update(many, entry, batch, answer)
   entry.batch, entry.cause, entry.plan.last = batch, nil, batch
   polling.note_status(entry.plan, batch, many.pace)
   if many.on_poll then
     many.on_poll(batch)
   end
   if polling.has_ended(many.waiting, batch) then
-    close_off(many, entry)
+    close_off(many, entry, answer)
   end
 end
 
@@ -96,11 +105,11 @@ end
 
 -- Gets one by itself.
 local function visit(many, entry)
-  local batch, err, goes_on = polling.poll(entry.plan, entry.plan.call, many.pace)
+  local batch, err, goes_on, answer = polling.poll(entry.plan, entry.plan.call, many.pace)
   entry.busy = false
   if batch then
     many.seen_singly = true
-    update(many, entry, batch)
+    update(many, entry, batch, answer)
   elseif goes_on then
     entry.cause = polling.latest(many.pace, entry.cause, err, entry.batch)
     put_off(many, err)
@@ -108,8 +117,7 @@ local function visit(many, entry)
       pace.tell_failure(entry.plan, err)
     end
   else
-    err.batch = entry.batch
-    deliver(many, entry, nil, err)
+    deliver(many, entry, nil, polling.attach(err, many.waiting, entry.batch))
   end
 end
 
@@ -126,9 +134,18 @@ local function creation(entry)
   return type(created) == "string" and date.parse(created) or nil
 end
 
--- The params of the list that shows these: from the oldest on, of their directory if they share one.
+-- The params of the list that shows these: just these, if it can be asked for; or from the oldest on, of their directory
+-- if they share one.
 local function narrowed(rule, entries)
   local params = { [rule.page] = rule.size }
+  if rule.ids then
+    local ids = {}
+    for index, entry in ipairs(entries) do
+      ids[index] = entry.id
+    end
+    params[rule.ids] = ids
+    return params
+  end
   local oldest
   local directory = entries[1].batch[rule.directory_field]
   for _, entry in ipairs(entries) do
@@ -172,8 +189,8 @@ local function stumble(many, err)
   return many.singly_for > 0 or many.stumbles % 2 == 0
 end
 
--- Goes through the list. Returns those that it did not show and that are to be fetched singly.
-local function sweep(many, entries)
+-- Goes through the list of some. Returns those that it did not show, its pages, and an error.
+local function go_through(many, entries)
   local unseen, left, pages, cost = {}, #entries, 0, 0
   for _, entry in ipairs(entries) do
     unseen[entry.id] = entry
@@ -182,9 +199,7 @@ local function sweep(many, entries)
   local page, err
   while cost < left do
     page, err = list:next_page()
-    if err and not stumble(many, err) then
-      return {}
-    elseif not page then
+    if not page then
       break
     end
     local before = left
@@ -200,33 +215,73 @@ local function sweep(many, entries)
     cost = cost + (left < before and 1 or FRUITLESS)
     many.cause, many.stumbles = nil, 0
   end
-  if not err then
-    many.sweep_pages = #entries - left > pages and pages or math.huge
-  end
   local rest = {}
   for _, entry in ipairs(entries) do
     if unseen[entry.id] then
       rest[#rest + 1] = entry
     end
   end
+  return rest, pages, err
+end
+
+-- Starts a list for each part of these that one can be asked for.
+local function start_lists(many, entries)
+  local tasks, size = {}, many.rule.ids and many.rule.size or #entries
+  for from = 1, #entries, size do
+    local part = table.move(entries, from, math.min(from + size - 1, #entries), 1, {})
+    tasks[#tasks + 1] = many.group:spawn(go_through, many, part)
+  end
+  return tasks
+end
+
+-- Goes through the list, or lists. Returns those that they did not show and that are to be fetched singly.
+local function sweep(many, entries)
+  local rest, lost, pages, failure = {}, {}, 0, nil
+  for _, task in ipairs(start_lists(many, entries)) do
+    local unseen, taken, err = task:result()
+    if not unseen then
+      error(taken, 0) -- of on_poll
+    end
+    failure, pages = failure or err, pages + taken
+    local kept = err and lost or rest
+    table.move(unseen, 1, #unseen, #kept + 1, kept)
+  end
+  if failure then
+    return stumble(many, failure) and table.move(lost, 1, #lost, #rest + 1, rest) or rest
+  end
+  local saves = #entries - #rest > pages
+  if many.rule.ids then
+    many.singly_for = saves and 0 or SINGLE_ROUNDS
+  else
+    many.sweep_pages = saves and pages or math.huge
+  end
   return rest
+end
+
+-- How many pages a sweep is expected to take.
+local function expected_pages(many, count)
+  local size = many.rule.size
+  if many.rule.ids and many.sweep_pages ~= math.huge then
+    return (count + size - 1) // size
+  end
+  return many.sweep_pages or count // size + 1
 end
 
 -- One round.
 local function look(many)
-  local swept, singly = {}, {}
+  local swept, singly, rule = {}, {}, many.rule
   for _, id in ipairs(many.ids) do
     local entry = many.entries[id]
     if entry and not entry.busy then
       -- of one of unknown age a list cannot be told how far back to go
-      local known = entry.batch and (creation(entry) or not many.rule.since)
+      local known = rule.ids or entry.batch and (creation(entry) or not rule.since)
       table.insert(known and swept or singly, entry)
     end
   end
   visit_each(many, singly)
   if many.singly_for > 0 then
     many.singly_for = many.singly_for - 1
-  elseif not request.forked(many.process) and #swept > (many.sweep_pages or #swept // many.rule.size + 1) then
+  elseif not request.forked(many.process) and #swept > expected_pages(many, #swept) then
     swept = sweep(many, swept)
   end
   visit_each(many, swept)
@@ -380,24 +435,25 @@ function crowd.new(state, waiting, subjects, given, list)
 end
 
 -- The ids of an array of ids and batches, with the batches among them. Nil and the problem.
-local function take_apart(ids)
+local function take_apart(ids, waiting)
   if type(ids) ~= "table" then
     return nil, ("ids must be an array, not %s"):format(type(ids))
   elseif ids.id then
-    return nil, "ids must be an array of ids or batches, not one batch"
+    return nil, ("ids must be an array of ids or %s, not one %s"):format(waiting.nouns, waiting.noun)
   end
   local subjects = {}
   for position, value in ipairs(ids) do
     local batch = type(value) == "table" and value or nil
     local id = batch and batch.id or value
     if type(id) ~= "string" then
-      return nil, ("ids[%d] must be an id or a batch, not %s"):format(position, type(value))
+      local article = waiting.noun:find("^[aeiou]") and "an" or "a"
+      return nil, ("ids[%d] must be an id or %s %s, not %s"):format(position, article, waiting.noun, type(value))
     end
     subjects[position] = { id = id, batch = batch and type(batch.status) == "string" and batch or nil }
   end
   for key in pairs(ids) do -- `arg` has keys below 1, and table.pack a field n: those are arrays too
     if math.type(key) ~= "integer" and key ~= "n" then
-      return nil, "ids must be an array of ids or batches"
+      return nil, ("ids must be an array of ids or %s"):format(waiting.nouns)
     elseif key ~= "n" and key > #subjects then
       return nil, ("ids[%d] is nil, but ids[%d] is not: an array has no holes"):format(#subjects + 1, key)
     end
@@ -417,7 +473,7 @@ function crowd.method(api)
       return list_of.is_list(given) and "wait_all takes an array: give it assert(list:all())" or nil
     end,
     prepare = function(state, ids, params, given)
-      local subjects, problem = take_apart(ids[1])
+      local subjects, problem = take_apart(ids[1], waiting)
       if not subjects then
         return nil, problem
       end

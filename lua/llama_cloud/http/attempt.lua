@@ -37,6 +37,13 @@ local LEAST_FOR_ITEM = 0.5 -- seconds to decode an item of a page that came late
 -- left for so much.
 local function decode(call, transfer, status, deadline)
   local returns = call.returns
+  if returns == "file" then
+    local problem = call.resume:problem(status)
+    if problem then
+      return nil, failure.unfit(call, transfer, status, problem)
+    end
+    return { content_type = call.resume.content_type }
+  end
   local left = deadline < math.huge and deadline - core.now() or math.huge
   local value, message
   if returns == "page" then
@@ -94,7 +101,8 @@ local function start(state, call, target, list, seconds)
     call.repeatable,
     call.timeout,
     seconds,
-    call.stall_timeout
+    call.stall_timeout,
+    call.resume and call.resume.output
   )
 end
 
@@ -125,6 +133,44 @@ local function log_end(call, course, transfer, started)
   end
 end
 
+-- Bytes of the file that have been moved so far, and in all, where that is known.
+local function progress_of(call, transfer)
+  local sent, to_send, received, to_receive = transfer:progress()
+  if call.resume then
+    local done = call.resume.output:received()
+    return done, to_receive and done - received + to_receive
+  end
+  local total = call.body:bytes() -- and what goes out before it is the rest of the form
+  return math.max(0, math.min(sent - (to_send - total), total)), total
+end
+
+local TICK = 0.1 -- seconds between two reports of progress
+
+-- Waits for a transfer. Whoever waits is told how far it has come, except that it has come to its end.
+local function attend(state, call, transfer)
+  if not call.on_progress then
+    return waiting.await(state, transfer)
+  end
+  state.in_flight[transfer] = true -- for it is ticks that are waited for
+  while not transfer:done() do
+    local tick <close> = loop.transport():tick(transfer, TICK)
+    waiting.await(state, tick)
+    if not transfer:done() then
+      local done, total = progress_of(call, transfer)
+      if done ~= total then
+        call.on_progress(done, total)
+      end
+    end
+  end
+  waiting.await(state, transfer)
+end
+
+-- Tells that all has been moved.
+local function tell_end(call)
+  local total = call.resume and call.resume.output:received() or call.body:bytes()
+  call.on_progress(total, total)
+end
+
 --- Sends the request once.
 ---@param state LlamaCloud.State
 ---@param call LlamaCloud.Call
@@ -141,15 +187,21 @@ function attempt.send(state, call, course, list, now, ahead)
   end
   local started = ahead and ahead.started or now
   local transfer <close> = ahead and ahead.transfer or start(state, call, course.target, list, course.deadline - now)
-  waiting.await(state, transfer)
+  attend(state, call, transfer)
   if talkative then
     log_end(call, course, transfer, started)
   end
   local status, err = transfer:status(), nil
+  if call.resume then
+    call.resume:note(status, transfer:headers())
+  end
   if status >= 200 and status < 300 and transfer:outcome() == "response" then
     local value
     value, err = decode(call, transfer, status, course.deadline)
     if not err then
+      if call.on_progress then
+        tell_end(call)
+      end
       return true, value
     end
   end

@@ -22,7 +22,7 @@ local decision = {}
 ---@field last? LlamaCloud.Error what the attempt before came to
 
 ---@class LlamaCloud.Decision
----@field act "done"|"redirect"|"again"|"fail"
+---@field act "done"|"redirect"|"restart"|"again"|"fail"
 ---@field gone? boolean of "done": what was to be deleted is not there any more
 ---@field target? string of "redirect": where the next attempt goes
 ---@field delay? number of "again": seconds until the next attempt
@@ -34,6 +34,7 @@ local decision = {}
 ---@field doubtful? boolean of a DELETE: whether the service may have carried it out
 
 local DONE = { act = "done" }
+local RESTART = { act = "restart" }
 local GONE = { act = "done", gone = true }
 
 --- What follows an attempt.
@@ -53,6 +54,8 @@ function decision.after(call, course, attempt, now)
   local answered = attempt.kind == "response"
   if call.method == "DELETE" and course.doubtful and answered and attempt.status == 404 then
     return GONE -- by the attempt whose answer was lost
+  elseif call.resume and answered and attempt.status == 416 and call.resume:may_restart() then
+    return RESTART
   end
   local asked = answered and retry.server_delay(attempt.headers) or nil
   local backoff = retry.backoff(course.retries, now * 1000 % 1) -- the clock's microseconds are chance enough

@@ -2,7 +2,9 @@
 
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
+local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
+local url = require("llama_cloud.http.url")
 
 local failure = {}
 
@@ -48,7 +50,7 @@ function failure.useless(call, transfer, status, message)
   else
     message = message and "the response is not valid JSON: " .. message
       or "the response is JSON, but not an " .. (call.returns == "array" and "array" or "object")
-    message = ("%s; it begins: %s"):format(message, text.excerpt(body, 200))
+    message = ("%s; it begins: %s"):format(message, url.hide_queries(text.excerpt(body, 200)))
   end
   return errors.new {
     kind = "decode",
@@ -57,6 +59,23 @@ function failure.useless(call, transfer, status, message)
     headers = response_headers,
     body = body,
     request_id = response_headers["x-request-id"] or response_headers["x-correlation-id"],
+  }
+end
+
+--- The error for a response of status 2xx that brought something else than was to be downloaded.
+---@param call LlamaCloud.Call
+---@param transfer table
+---@param status integer
+---@param message string
+---@return LlamaCloud.Error
+function failure.unfit(call, transfer, status, message)
+  local headers = call.log:clean(transfer:headers())
+  return errors.new {
+    kind = "decode",
+    message = message,
+    status = status,
+    headers = headers,
+    request_id = headers["x-request-id"] or headers["x-correlation-id"],
   }
 end
 
@@ -112,6 +131,21 @@ function failure.closed(cause)
   return errors.new { kind = "cancelled", message = CLOSED, cause = cause }
 end
 
+-- What may be wrong with an address that is a credential.
+local ADDRESS = "the address may have expired: ask for a new one"
+local hints_for_address = { bad_request = ADDRESS, authentication = ADDRESS, permission_denied = ADDRESS }
+
+-- The error for a response of another status. A service may quote the API key in its complaint about it; and where an address
+-- is a credential, so is the one that it redirects to.
+local function refused(call, transfer, status, headers)
+  local hints
+  if call.signed then
+    hints = hints_for_address
+    headers = tables.merged(headers, { location = headers.location and url.without_query(headers.location) })
+  end
+  return errors.from_response(status, headers, kept_body(call, transfer), call.log, hints)
+end
+
 --- What an attempt came to that did not succeed.
 ---@param state LlamaCloud.State
 ---@param call LlamaCloud.Call
@@ -129,8 +163,7 @@ function failure.of(state, call, transfer, started, err)
   if err then
     result.kind, result.error = err.kind, err
   elseif kind == "response" then
-    -- a service may quote the API key in its complaint about it
-    result.error = errors.from_response(status, result.headers, kept_body(call, transfer), call.log)
+    result.error = refused(call, transfer, status, result.headers)
   else
     result.error = without_response(state, transfer, kind, call.log:clean(message), status)
   end

@@ -93,20 +93,29 @@ end
 -- What is in the names of headers that say who somebody is.
 local telling = { "auth", "cookie", "credential", "key", "passw", "secret", "session", "signature", "token" }
 
+--- Whether a name says that its value is a secret.
+---@param name string
+---@return boolean
+function headers.is_telling(name)
+  local key = text.lower(name)
+  for _, word in ipairs(telling) do
+    if key:find(word, 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
 --- Whether the value of a header that was given is a secret wherever it is found. By its name it is; or because it is long
 --- and one word, and no URL: many gateways have a header of their own. Other values may be ordinary words.
 ---@param name string
 ---@param value string
 ---@return boolean
 function headers.is_secret(name, value)
-  local key = text.lower(name)
-  if is_shown(key) then
+  if is_shown(text.lower(name)) then
     return false
-  end
-  for _, word in ipairs(telling) do
-    if key:find(word, 1, true) then
-      return true
-    end
+  elseif headers.is_telling(name) then
+    return true
   end
   return #value >= 16 and not value:find("[ \t]") and not value:find("://", 1, true)
 end

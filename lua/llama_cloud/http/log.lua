@@ -89,8 +89,8 @@ end
 -- What text.redact takes.
 local function secrets_of(self)
   if not self.secrets then
-    local all = self.find()
-    self.secrets = secrets.list(table.move(self.base.secrets, 1, #self.base.secrets, #all + 1, all))
+    local all, before = self.find(), secrets_of(self.base)
+    self.secrets = secrets.list(table.move(before, 1, #before, #all + 1, all))
   end
   return self.secrets
 end

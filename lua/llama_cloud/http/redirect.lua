@@ -10,9 +10,9 @@ local MOST = 10 -- of one call
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 local KEEPS_METHOD = { [307] = true, [308] = true }
 
--- Where a location leads, if that is followed: GET on the same host, and any method that keeps itself at the same
--- origin; never from https to http. Otherwise nil and why not.
-local function destination(method, from, status, location)
+-- Where a location leads, if that is followed: GET on the same host, or anywhere where nothing goes with it that others must
+-- not know, and any method that keeps itself at the same origin; never from https to http. Otherwise nil and why not.
+local function destination(method, from, status, location, anywhere)
   local parts, problem = core.url(location, from)
   if not parts then
     return nil, problem
@@ -30,7 +30,7 @@ local function destination(method, from, status, location)
       return parts.text
     end
     return nil, "it would turn a " .. method .. " into a GET"
-  elseif method == "GET" and text.lower(base.host) == text.lower(parts.host) then
+  elseif method == "GET" and (anywhere or text.lower(base.host) == text.lower(parts.host)) then
     return parts.text
   end
   return nil, "it leads to another origin"
@@ -49,7 +49,7 @@ function redirect.follow(call, course, attempt)
   elseif course.redirects == MOST then
     return nil, ("there were more than %d redirects"):format(MOST)
   end
-  return destination(call.method, course.target, attempt.status, location)
+  return destination(call.method, course.target, attempt.status, location, call.signed)
 end
 
 return redirect

@@ -8,6 +8,7 @@ local decision = require("llama_cloud.http.decision")
 local errors = later.require("llama_cloud.base.errors")
 local failure = later.require("llama_cloud.http.failure")
 local headers = require("llama_cloud.http.headers")
+local secrets = later.require("llama_cloud.http.secrets")
 local text = require("llama_cloud.base.text")
 local url = require("llama_cloud.http.url")
 local waiting = require("llama_cloud.http.waiting")
@@ -21,7 +22,7 @@ local request = {}
 ---@field body? string|userdata a form is one of core.form
 ---@field log LlamaCloud.Log the client's, which knows what of this call is secret
 ---@field repeatable boolean whether sending it twice does no harm
----@field returns "object"|"array"|"page"|"nothing"|"any" what a 2xx must hold: a JSON object, an array, an object to be read item by item, or anything
+---@field returns "object"|"array"|"page"|"nothing"|"any"|"file" what a 2xx must hold: a JSON object, an array, an object to be read item by item, or anything; "file": it goes to `resume`
 ---@field decoder? userdata what remembers how such answers look (core.decoder)
 ---@field fields? string[] of the answer only these are decoded
 ---@field timeout number
@@ -29,6 +30,11 @@ local request = {}
 ---@field on_progress? fun(done: integer, total: integer?)
 ---@field total_timeout number
 ---@field max_retries integer
+---@field deadline? number when total_timeout has passed; that long after the call began, by default
+---@field resume? LlamaCloud.Resume where the answer goes, and how it goes on when it was cut off
+---@field signed? boolean the URL is a credential: its query is never shown; there is no other, so redirects may lead anywhere
+---@field ungated? boolean it is not for the service that the gate is before
+---@field others_headers? (string|false)[] for other origins that a redirect leads to; the client's anonymous ones, by default
 ---@field process? integer core.process() when that was begun which the call is part of; the call itself, by default
 ---@field patient_until? number when it is no longer sent again without having heard from the service
 
@@ -37,12 +43,12 @@ request.pause = waiting.pause
 request.tell_block = waiting.tell_block
 
 -- Waits until the gate lets the call pass: when that was. Nil and why not: "timeout" or "cancelled".
-local function pass_gate(state, deadline, now)
+local function pass_gate(state, call, deadline, now)
   if state.closed then
     return nil, "cancelled"
   elseif now >= deadline then
     return nil, "timeout"
-  elseif state.gate:enter(now) then
+  elseif call.ungated or state.gate:enter(now) then
     return now
   end
   local place <close> = state.gate:wait(deadline - now)
@@ -77,7 +83,7 @@ end
 -- them where that is the service's.
 local function headers_for(state, call, target)
   local same = url.origin(assert(core.url(target))) == url.origin(assert(core.url(call.url)))
-  return same and call.headers or headers.merge(state.anonymous_headers)
+  return same and call.headers or call.others_headers or headers.merge(state.anonymous_headers)
 end
 
 --- The error for what was begun in the process that this one was forked from: that goes on there, and not here, too.
@@ -96,7 +102,8 @@ local MAYBE_SENT = "; the service may have acted on the request: look before you
 local function fail(state, call, course, err)
   local target = course.target
   err.method = call.method
-  err.url = url.origin(assert(core.url(target))) == state.origin and target or url.without_query(target)
+  local own = not call.signed and url.origin(assert(core.url(target))) == state.origin
+  err.url = own and target or url.without_query(target)
   err.url = call.log:clean(err.url)
   err.attempts = course.attempts
   err.maybe_sent = course.maybe_sent or false
@@ -121,8 +128,10 @@ local function log_retry(call, course, delay, err)
 end
 
 -- Tells the gate what an attempt came to.
-local function tell_gate(state, ok, attempt, now)
-  if ok or attempt.kind == "response" and attempt.status ~= 429 then
+local function tell_gate(state, call, ok, attempt, now)
+  if call.ungated then
+    return
+  elseif ok or attempt.kind == "response" and attempt.status ~= 429 then
     local rate = state.gate:accept(now)
     if rate then
       tell_pace(state, rate)
@@ -132,16 +141,29 @@ local function tell_gate(state, ok, attempt, now)
   end
 end
 
+-- Takes a call to where it is redirected.
+local function redirect(state, call, course, target)
+  course.redirects, course.target = course.redirects + 1, target
+  course.list = headers_for(state, call, target)
+  if call.signed then
+    call.log = call.log:keeping(function()
+      local found = {}
+      secrets.add_signed_query(found, target:match("?([^#]*)"))
+      return found
+    end)
+  end
+end
+
 -- Does what was decided about an attempt that did not succeed. Nil: the call goes on; or the error that it ends with.
 local function act(state, call, course, attempt, decided, now)
   if decided.act == "redirect" then
-    course.redirects, course.target = course.redirects + 1, decided.target
-    course.list = headers_for(state, call, decided.target)
-    return nil
+    return redirect(state, call, course, decided.target)
+  elseif decided.act == "restart" then
+    return call.resume:restart()
   end
   course.maybe_sent = decided.maybe_sent
   course.doubtful = course.doubtful or decided.doubtful
-  if decided.gate then
+  if decided.gate and not call.ungated then
     tell_pace(state, state.gate:refuse(now, decided.gate, attempt.started))
   end
   local err = failure.explain(call, course, attempt.error, decided)
@@ -175,7 +197,7 @@ function request.perform(state, call, ahead)
   local now = core.now()
   local course = {
     process = call.process or core.process(),
-    deadline = now + call.total_timeout,
+    deadline = call.deadline or now + call.total_timeout,
     max_retry_after = state.options.max_retry_after,
     target = call.url,
     list = call.headers,
@@ -190,7 +212,7 @@ function request.perform(state, call, ahead)
   while true do
     local passed, why = now, nil
     if not ahead then
-      passed, why = pass_gate(state, course.deadline, now)
+      passed, why = pass_gate(state, call, course.deadline, now)
     end
     if course.process ~= core.process() then
       return fail(state, call, course, request.forked(course.process))
@@ -200,10 +222,13 @@ function request.perform(state, call, ahead)
     end
     course.attempts = course.attempts + 1
     local list = course.retries == 0 and course.list or numbered(course.list, course.retries)
+    if call.resume then
+      list = call.resume:headers(list)
+    end
     local ok, result = attempts.send(state, call, course, list, passed, ahead)
     ahead = nil
     now = core.now()
-    tell_gate(state, ok, result, now)
+    tell_gate(state, call, ok, result, now)
     local decided = decision.after(call, course, not ok and result or nil, now)
     if decided.act == "done" then
       return decided.gone or result

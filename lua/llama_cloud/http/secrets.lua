@@ -165,6 +165,22 @@ function secrets.add_written_query(list, written)
   end
 end
 
+local MIN_LONG = 16 -- bytes from which on a value of a presigned URL is taken for a secret, whatever it is called
+
+--- Adds what is secret of the query of a presigned URL, which is a credential: all of it, each value that is long, and each that
+--- is called like a secret.
+---@param list string[]
+---@param written? string
+function secrets.add_signed_query(list, written)
+  list[#list + 1] = written
+  for name, value in (written or ""):gmatch("([^&=]+)=([^&]*)") do
+    if #value >= MIN_LONG or headers.is_telling(from_percents(name)) then
+      list[#list + 1] = value
+      list[#list + 1] = from_percents(value)
+    end
+  end
+end
+
 -- The proxies that libcurl takes from the environment.
 local VARIABLES = { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }
 

@@ -81,6 +81,13 @@ function url.without_query(s)
   return (s:gsub("[?#].*", ""))
 end
 
+--- A text without the queries of the URLs in it, which may be presigned.
+---@param s string
+---@return string
+function url.hide_queries(s)
+  return (s:gsub("([Hh][Tt][Tt][Pp][Ss]?:[^ ?\"'<>]*%?)[^ \"'<>]+", "%1***"))
+end
+
 local MOST_OF_URL = 300 -- bytes
 
 --- What may be no URL at all, quoted in a complaint: without its query, and without a user name and password.

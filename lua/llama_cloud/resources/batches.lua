@@ -67,7 +67,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field project_id? string
 
 ---@class LlamaCloud.Batches
----@field create fun(self, params: LlamaCloud.BatchCreateParams, options?: LlamaCloud.BatchCreateOptions): LlamaCloud.Batch?, LlamaCloud.Error?
+---@field create fun(self, params: LlamaCloud.BatchCreateParams, options?: LlamaCloud.CreateOptions): LlamaCloud.Batch?, LlamaCloud.Error?
 ---@field get fun(self, batch_id: string, params?: LlamaCloud.BatchGetParams, options?: LlamaCloud.Options): LlamaCloud.Batch?, LlamaCloud.Error?
 ---@field cancel fun(self, batch_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.Batch?, LlamaCloud.Error?
 ---@field list fun(self, params?: LlamaCloud.BatchListParams, options?: LlamaCloud.Options): LlamaCloud.BatchList
@@ -76,8 +76,8 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field watch fun(self, batch_id: string, params?: LlamaCloud.BatchGetParams, options?: LlamaCloud.WaitOptions): fun(): LlamaCloud.Batch?
 ---@field wait_all fun(self, ids: (string|LlamaCloud.Batch)[], params?: LlamaCloud.BatchGetParams, options?: LlamaCloud.WaitOptions): fun(): string?, LlamaCloud.Batch?, LlamaCloud.Error?
 
----@class LlamaCloud.BatchCreateOptions: LlamaCloud.Options
----@field reconcile? boolean whether a batch whose answer was lost is looked for in the list; false
+---@class LlamaCloud.CreateOptions: LlamaCloud.Options
+---@field reconcile? boolean whether a creation whose answer was lost is looked for in the list; false
 
 ---@class LlamaCloud.BatchRunOptions: LlamaCloud.WaitOptions
 ---@field expand? string|string[] as of get, of the batch in the end
@@ -134,7 +134,7 @@ return endpoint.resource("batches", {
     get = "get",
     create = "create",
     final = { expand = true },
-    run_options = { expand = "strings", reconcile = "boolean" },
+    run_options = { expand = "strings" },
     pending = { PENDING = true, THROTTLED = true, RUNNING = true },
     complete = { COMPLETED = true },
     failed = { FAILED = "batch_failed", CANCELLED = "batch_cancelled" },

@@ -77,7 +77,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field list fun(self, params?: LlamaCloud.ClassifyJobListParams, options?: LlamaCloud.Options): LlamaCloud.ClassifyJobList
 ---@field get fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ClassifyJob?, LlamaCloud.Error?
 ---@field cancel fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ClassifyJob?, LlamaCloud.Error?
----@field delete fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ClassifyJobDeleted?, LlamaCloud.Error?
+---@field delete fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): (LlamaCloud.ClassifyJobDeleted|true)?, LlamaCloud.Error?
 ---@field wait fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): LlamaCloud.ClassifyJob?, LlamaCloud.Error?
 ---@field run fun(self, params: LlamaCloud.ClassifyJobCreateParams, options?: LlamaCloud.WaitOptions): LlamaCloud.ClassifyJob?, LlamaCloud.Error?
 ---@field watch fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): fun(): LlamaCloud.ClassifyJob?
@@ -133,7 +133,7 @@ return endpoint.resource("classify", {
     query = scope,
   },
 
-  --- Deletes a job that has ended.
+  --- Deletes a job that has ended. True where that was done by an attempt whose answer was lost.
   delete = {
     "DELETE /api/v2/classify/{job_id}",
     query = scope,
@@ -149,6 +149,6 @@ return endpoint.resource("classify", {
     pending = { PENDING = true, RUNNING = true },
     complete = { COMPLETED = true },
     failed = { FAILED = "batch_failed", CANCELLED = "batch_cancelled" },
-    sweep = { list = "list", page = "page_size", size = 100, ids = "job_ids" },
+    sweep = { list = "list", page = "page_size", size = 100, ids = "job_ids", bare = true },
   },
 })

@@ -214,6 +214,6 @@ return endpoint.resource("extract", {
     pending = { PENDING = true, THROTTLED = true, RUNNING = true },
     complete = { COMPLETED = true },
     failed = { FAILED = "batch_failed", CANCELLED = "batch_cancelled" },
-    sweep = { list = "list", page = "page_size", size = 100, ids = "job_ids" },
+    sweep = { list = "list", page = "page_size", size = 100, ids = "job_ids", bare = true },
   },
 })

@@ -57,11 +57,15 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field organization_id? string
 ---@field project_id? string
 
+---@class LlamaCloud.UploadOptions: LlamaCloud.TransferOptions
+---@field reconcile? boolean whether an upload whose answer was lost is looked for in the list; false
+
 ---@class LlamaCloud.Files
 ---@field create fun(self, params: LlamaCloud.FileCreateParams, options?: LlamaCloud.UploadOptions): LlamaCloud.File?, LlamaCloud.Error?
 ---@field list fun(self, params?: LlamaCloud.FileListParams, options?: LlamaCloud.Options): LlamaCloud.FileList
 ---@field retrieve fun(self, file_id: string, params?: LlamaCloud.FileRetrieveParams, options?: LlamaCloud.Options): LlamaCloud.File?, LlamaCloud.Error?
 ---@field content fun(self, file_id: string, params?: LlamaCloud.FileContentParams, options?: LlamaCloud.Options): LlamaCloud.PresignedURL?, LlamaCloud.Error?
+---@field download fun(self, file_id: string, path: string, options?: LlamaCloud.DownloadOptions): LlamaCloud.Download?, LlamaCloud.Error?
 ---@field delete fun(self, file_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): true?, LlamaCloud.Error?
 
 local scope = { { "organization_id", "string" }, { "project_id", "string" } }
@@ -107,6 +111,9 @@ return endpoint.resource("files", {
     "GET /api/v1/beta/files/{file_id}/content",
     query = { { "expires_at_seconds", "integer" }, scope[1], scope[2] },
   },
+
+  --- Downloads a file to a path.
+  download = { from = "content" },
 
   --- Deletes a file.
   delete = {

@@ -68,13 +68,16 @@ local endpoint = require("llama_cloud.endpoint")
 ---@class LlamaCloud.ParseJobRunOptions: LlamaCloud.WaitOptions
 ---@field expand? LlamaCloud.ParseExpand|LlamaCloud.ParseExpand[] as of get, of the job in the end
 ---@field image_filenames? string likewise
+---@field stall_timeout? number of the upload, as of create
+---@field on_progress? fun(done: integer, total: integer?) likewise
 
 ---@class LlamaCloud.Parsing
----@field create fun(self, params: LlamaCloud.ParseJobCreateParams, options?: LlamaCloud.UploadOptions): LlamaCloud.ParseJob?, LlamaCloud.Error?
+---@field create fun(self, params: LlamaCloud.ParseJobCreateParams, options?: LlamaCloud.TransferOptions): LlamaCloud.ParseJob?, LlamaCloud.Error?
 ---@field list fun(self, params?: LlamaCloud.ParseJobListParams, options?: LlamaCloud.Options): LlamaCloud.ParseJobList
 ---@field get fun(self, job_id: string, params?: LlamaCloud.ParseJobGetParams, options?: LlamaCloud.Options): LlamaCloud.ParseResult?, LlamaCloud.Error?
+---@field download fun(self, job: string|LlamaCloud.ParseJob|LlamaCloud.ParseResult, name: string, path: string, options?: LlamaCloud.DownloadOptions): LlamaCloud.Download?, LlamaCloud.Error? name: a key of result_content_metadata, the filename of an image, or a value of expand that ends in `_content_metadata`
 ---@field cancel fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ParseJob?, LlamaCloud.Error?
----@field delete fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ParseJobDeleted?, LlamaCloud.Error?
+---@field delete fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): (LlamaCloud.ParseJobDeleted|true)?, LlamaCloud.Error?
 ---@field list_versions fun(self, params?: LlamaCloud.ParseListVersionsParams, options?: LlamaCloud.Options): LlamaCloud.ParseVersions?, LlamaCloud.Error?
 ---@field wait fun(self, job_id: string, params?: LlamaCloud.ParseJobGetParams, options?: LlamaCloud.WaitOptions): LlamaCloud.ParseResult?, LlamaCloud.Error?
 ---@field run fun(self, params: LlamaCloud.ParseJobCreateParams, options?: LlamaCloud.ParseJobRunOptions): LlamaCloud.ParseResult?, LlamaCloud.Error?
@@ -134,6 +137,28 @@ return endpoint.resource("parsing", {
     query = { { "expand", "strings" }, { "image_filenames", "string" }, scope[1], scope[2] },
   },
 
+  --- Downloads one of a job's results, or an image, to a path.
+  download = {
+    from = "get",
+    results = "result_content_metadata",
+    images = "images_content_metadata",
+    image_names = "image_filenames",
+    expand = {
+      "text_content_metadata",
+      "text_full_content_metadata",
+      "markdown_content_metadata",
+      "markdown_full_content_metadata",
+      "items_content_metadata",
+      "metadata_content_metadata",
+      "forms_content_metadata",
+      "raw_words_content_metadata",
+      "xlsx_content_metadata",
+      "output_pdf_content_metadata",
+      "stripped_markdown_content_metadata",
+      "concatenated_stripped_markdown_content_metadata",
+    },
+  },
+
   --- Asks to stop a job.
   cancel = {
     "POST /api/v2/parse/{job_id}/cancel",
@@ -141,7 +166,7 @@ return endpoint.resource("parsing", {
     query = scope,
   },
 
-  --- Deletes a job that has ended, and its result.
+  --- Deletes a job that has ended, and its result. True where that was done by an attempt whose answer was lost.
   delete = {
     "DELETE /api/v2/parse/{job_id}",
     query = scope,

@@ -152,6 +152,6 @@ return endpoint.resource("split", {
     pending = { pending = true, processing = true },
     complete = { completed = true },
     failed = { failed = "batch_failed", cancelled = "batch_cancelled" },
-    sweep = { list = "list", page = "page_size", size = 100, ids = "job_ids" },
+    sweep = { list = "list", page = "page_size", size = 100, ids = "job_ids", bare = true },
   },
 })

@@ -140,7 +140,7 @@ local files = endpoint.resource("beta.directories.files", {
   --- Puts a file that the service has into a directory.
   add = {
     "POST /api/v1/beta/directories/{directory_id}/files",
-    reconcile = { list = "list", by = "unique_id" },
+    reconcile = { list = "list", by = "unique_id", same = "file_id" },
     query = scope,
     body = {
       { "file_id", "string", required = true },

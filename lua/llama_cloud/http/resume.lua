@@ -1,0 +1,91 @@
+--- A download that goes on where it was cut off: what the next attempt asks for, and what the answers have told. The core
+--- writes the file, and sees to it that what a 206 brings fits what is there.
+
+local date = require("llama_cloud.http.date")
+
+local resume = {}
+
+---@class LlamaCloud.Resume
+---@field output userdata of core.output
+---@field content_type? string of the whole, for a 206 need not have it
+---@field private size? integer bytes that the whole must have
+---@field private validator? string of what there is a part of, for If-Range
+---@field private asked boolean whether the last attempt asked for the rest
+---@field private restarted boolean whether a 416 has been answered by beginning anew
+local Resume = {}
+Resume.__index = Resume
+
+---@param output userdata
+---@param size? integer
+---@return LlamaCloud.Resume
+function resume.new(output, size)
+  return setmetatable({ output = output, size = size, asked = false, restarted = false }, Resume)
+end
+
+-- What tells whether the whole is still the same (RFC 9110 section 13.1.5): a strong entity tag, or a date of modification
+-- that was past when the answer was made. Nil if there is neither.
+local function validator_of(headers)
+  local tag, modified = headers.etag, headers["last-modified"]
+  if tag and tag:find('^"[^"]*"$') then
+    return tag
+  end
+  local changed = modified and date.parse_http(modified)
+  local answered = changed and headers.date and date.parse_http(headers.date)
+  if changed and not (answered and answered - changed < 1) then
+    return modified
+  end
+end
+
+--- The headers of the next attempt: with Range, where there is something to go on from.
+---@param list (string|false)[]
+---@return (string|false)[]
+function Resume:headers(list)
+  local received = self.output:received()
+  self.asked = received > 0 and self.validator ~= nil
+  if not self.asked then
+    self.output:reset()
+    return list
+  end
+  local copy = table.move(list, 1, #list, 1, {})
+  local count = #copy
+  copy[count + 1], copy[count + 2] = "Range", ("bytes=%d-"):format(received)
+  copy[count + 3], copy[count + 4] = "If-Range", self.validator
+  return copy
+end
+
+--- Takes note of what an attempt was answered.
+---@param status integer
+---@param headers table<string, string>
+function Resume:note(status, headers)
+  if status == 206 then
+    self.validator = validator_of(headers) or self.validator
+    self.content_type = headers["content-type"] or self.content_type
+  elseif status >= 200 and status < 300 then
+    self.validator, self.content_type = validator_of(headers), headers["content-type"]
+  end
+end
+
+--- Whether a 416 is about the rest that was asked for: then it begins anew, once.
+---@return boolean
+function Resume:may_restart()
+  return self.asked and not self.restarted
+end
+
+--- Begins anew.
+function Resume:restart()
+  self.restarted, self.validator = true, nil
+end
+
+--- Why what has arrived is not what was asked for, or nil.
+---@param status integer
+---@return string?
+function Resume:problem(status)
+  local received = self.output:received()
+  if status == 204 or status == 205 then
+    return ("the response is %d, which has no content to download"):format(status)
+  elseif self.size and received ~= self.size then
+    return ("the download has %d bytes instead of %d"):format(received, self.size)
+  end
+end
+
+return resume
