@@ -35,6 +35,7 @@ local KNOWN = {
   { "ours: ParsePresentationOptions%.include_hidden_slides", "likewise" },
   { "ours: SplitConfiguration%..*", "likewise: parse_tier, parse_config_id, target_pages, version" },
   { "ours: SplitJob%..*", "likewise" },
+  { "ours: %w+%.download", "theirs gives an address, and leaves it at that" },
   { "ours: FileTable%..*", "how a file is given is each language's own" },
   { "ours: ParseIgnoreOptions%.ignore_text_in_image", "one class for two that differ in this field" },
   { "ours: ParseResult%.items%.pages%.items%.items%.items%..*", "a comment says what headers and footers do not hold" },
