@@ -25,6 +25,10 @@ curl_off_t sending_size(const sending *s) {
   return s->form != NULL ? form_size(s->form) : (curl_off_t)s->bytes.length;
 }
 
+curl_off_t sending_length(const sending *s) {
+  return s->form != NULL ? form_length(s->form) : (curl_off_t)s->bytes.length;
+}
+
 /* Notes that the form's file cannot be read. */
 static bool fail(const sending *s, fault *wrong, const char *why) {
   fault_file(wrong, "read", form_path(s->form), why);
