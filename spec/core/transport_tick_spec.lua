@@ -209,6 +209,18 @@ describe("a transport", function()
       support.finish(t, first)
     end)
 
+    it("not for the time in which nobody has come to step", function()
+      local transfers = {}
+      for i = 1, 100 do -- more than are looked at in one step
+        transfers[i] = start("/0.1", { stall_timeout = 1 })
+      end
+      t:step()
+      os.execute("sleep 1.2")
+      for _, transfer in ipairs(transfers) do
+        assert.equal("response", (support.finish(t, transfer):outcome()))
+      end
+    end)
+
     it("beside a timeout, whichever comes first", function()
       local _, message = support.finish(t, start("/60", { stall_timeout = 60, timeout = 0.1 })):outcome()
       assert.not_matches("no byte was", message)
