@@ -49,15 +49,21 @@ static bool is_as_told(const sending *s, fault *wrong) {
   return true;
 }
 
-/* Opens the form's file, and makes sure that it is still what it was. */
+/* Opens the form's file, and makes sure that it is still what it was. That no descriptor is left is not the
+   file's fault, and will be over: as libcurl has it when there is none for a connection. */
 static bool open_file(sending *s, fault *wrong) {
   const char *path = form_path(s->form);
   if (path == NULL)
     return true;
   /* what has become a pipe meanwhile does not hold us up */
   s->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  if (s->descriptor < 0)
-    return fail(s, wrong, strerror(errno));
+  if (s->descriptor < 0) {
+    bool passes = errno == EMFILE || errno == ENFILE;
+    fail(s, wrong, strerror(errno));
+    if (passes)
+      wrong->kind = OUTCOME_CONNECTION;
+    return false;
+  }
   s->open = true;
   return is_as_told(s, wrong);
 }

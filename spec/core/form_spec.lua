@@ -408,6 +408,22 @@ describe("a form", function()
     end)
   end)
 
+  it("may be tried again when there was no descriptor left for its file", function()
+    local output, well = process.run(
+      [[
+        local core = require("llama_cloud.core")
+        local form = core.form { file = { part = "f", name = "f", type = "t/t", path = ... } }
+        local t, all = core.transport(), {}
+        for file in function() return (io.open("/dev/null")) end do all[#all + 1] = file end
+        local transfer = t:start { method = "POST", url = "http://127.0.0.1:1/", body = form }
+        local kind, message = transfer:outcome()
+        assert(kind == "connection" and not transfer:sent(), kind)
+        assert(message:find("^cannot read '.*': Too many open files$"), message)]],
+      { args = { room:write("a", "x") }, before = "ulimit -n 40;" }
+    )
+    assert.is_true(well, output)
+  end)
+
   describe("fails for good when its file", function()
     local function fails(change, message, size)
       s = server.start { { status = 200, body = "{}" } }
