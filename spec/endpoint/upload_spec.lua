@@ -309,6 +309,18 @@ describe("an upload", function()
     end
   end)
 
+  it("goes out on a connection that is kept, unless its loss costs something", function()
+    local s <close>, client = start { { body = '{"id":"x"}' } }
+    for _ = 1, 5 do
+      assert(client.trial:upload("d", params))
+    end
+    assert.equal(1, s:connections())
+    for _ = 1, 2 do
+      assert(client.trial:parse { tier = "fast", upload_file = params.upload_file })
+    end
+    assert.equal(3, s:connections())
+  end)
+
   it("has no time-out of its own but that of standing still", function()
     local made
     local request = require("llama_cloud.http.request")
