@@ -69,7 +69,9 @@ local SERVICE = [[
 
   function turned_away(c, status)
     c:json(status, "{}", { ["Retry-After"] = "0" })
-    drain(c)
+    if c.unread ~= 0 then
+      drain(c)
+    end
   end
 
   local acts, counts = {}, {}
@@ -86,7 +88,7 @@ local SERVICE = [[
         return
       end
       local name = head:match("^POST /d/(%d+)/")
-      c.length, c.sum = tonumber(head:match("[Cc]ontent%-[Ll]ength: (%d+)")), nil
+      c.length, c.sum, c.unread = tonumber(head:match("[Cc]ontent%-[Ll]ength: (%d+)")), nil, nil
       c:note { method = "POST", path = name, raw = head, headers = {}, header_list = {} }
       counts[name] = (counts[name] or 0) + 1
       acts[name][math.min(counts[name], #acts[name])](c, ("%s/%s.pdf"):format(args.directory, name))
