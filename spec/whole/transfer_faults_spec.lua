@@ -6,6 +6,7 @@ local client_support = require("spec.support.client")
 local lfs = require("lfs") -- busted needs it, too
 local llama_cloud = require("llama_cloud")
 local process = require("spec.support.process")
+local program = require("spec.support.program")
 local retry = require("llama_cloud.http.retry")
 local server = require("spec.support.server")
 local store = require("spec.support.store")
@@ -532,5 +533,28 @@ local llama_cloud = require("llama_cloud")
       assert.equal(1, #requests_of(s, "/full"))
       assert.same({}, directory.files())
     end)
+  end)
+
+  -- A row of the table in docs/reliability.md.
+  local function row(fault)
+    local words = not fault.kind and (fault.requests > 1 and "again, then works" or "works")
+      or ("%s`%s`%s"):format(
+        fault.requests == 3 and "again, then " or "",
+        fault.kind,
+        fault.maybe_sent and ", `maybe_sent`" or ""
+      )
+    return ("| %s | %s | %d |"):format(fault[1], words, fault.requests)
+  end
+
+  it("is in docs/reliability.md as it is here", function()
+    local text = store.read(program.file("docs/reliability.md"))
+    for name, faults in pairs { Uploads = uploads, Downloads = downloads } do
+      local rows = {}
+      for index, fault in ipairs(faults) do
+        rows[index] = row(fault)
+      end
+      local head = ("### %s\n\n| | what the call comes to | requests |\n|---|---|---|\n"):format(name)
+      assert.matches(head .. table.concat(rows, "\n") .. "\n\n", text, 1, true)
+    end
   end)
 end)
