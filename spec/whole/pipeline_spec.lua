@@ -63,19 +63,10 @@ describe("against the sandbox", function()
   end)
 
   it("a file is parsed, and its results are downloaded", function()
-    local result = assert(
-      client.parsing:run(
-        {
-          upload_file = PDF,
-          tier = "agentic",
-          version = assert(client.parsing:list_versions()).latest.agentic,
-          output_options = { images_to_save = { "screenshot" } },
-        },
-        quick_with {
-          expand = { "markdown", "items", "metadata", "images_content_metadata", "markdown_content_metadata" },
-        }
-      )
-    )
+    local params = { upload_file = PDF, tier = "agentic", output_options = { images_to_save = { "screenshot" } } }
+    params.version = assert(client.parsing:list_versions()).latest.agentic
+    local expand = { "markdown", "items", "metadata", "images_content_metadata", "markdown_content_metadata" }
+    local result = assert(client.parsing:run(params, quick_with { expand = expand }))
     assert.equal("COMPLETED", result.job.status)
     assert.is_true(result.markdown.pages[1].success)
     assert.is_string(result.items.pages[1].items[1].type)
