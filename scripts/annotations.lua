@@ -281,6 +281,28 @@ function annotations.read(root)
   return found
 end
 
+--- The fields of a class, and of those that it inherits from: by name, and their names in order.
+---@param found Found
+---@param name string
+---@return table<string, Field>
+---@return string[]
+function annotations.fields(found, name)
+  local fields, order = {}, {}
+  local function add(class)
+    for _, parent in ipairs(class and class.parents or {}) do
+      add(found.classes[parent])
+    end
+    for _, field in ipairs(class and class.order or {}) do
+      if not fields[field] then
+        order[#order + 1] = field
+      end
+      fields[field] = class.fields[field]
+    end
+  end
+  add(found.classes[name])
+  return fields, order
+end
+
 -- Something in the place of a module that declarations do not need: it can be called and looked into.
 local nothing = setmetatable({}, {})
 getmetatable(nothing).__index = function()

@@ -119,17 +119,8 @@ local function misfit(declared, type)
   end
 end
 
--- The fields of a class and of those that it inherits from.
-local function fields_of(name, all)
-  all = all or {}
-  local class = found.classes[name]
-  for _, parent in ipairs(class and class.parents or {}) do
-    fields_of(parent, all)
-  end
-  for field, value in pairs(class and class.fields or {}) do
-    all[field] = value
-  end
-  return all
+local function fields_of(name)
+  return (annotations.fields(found, name))
 end
 
 -- How a type is called in complaints.

@@ -1,9 +1,7 @@
--- scripts/types.lua, which compares declarations and annotations, in small checkouts made for it; and what an editor makes of
--- the annotations, where there is a lua-language-server.
+-- scripts/types.lua, which compares declarations and annotations, and scripts/drift.lua, which compares them with an SDK's, in
+-- small checkouts made for them; and what an editor makes of the annotations, where there is a lua-language-server.
 
 local program = require("spec.support.program")
-
-local SCRIPT = program.file("scripts/types.lua")
 
 local COMMON = [[
 ---@class LlamaCloud.Error
@@ -87,18 +85,23 @@ local function temporary()
     })
 end
 
+-- Writes a checkout with one resource.
+local function write_checkout(directory, things)
+  assert(os.execute(("mkdir -p '%s/lua/llama_cloud/resources'"):format(directory)))
+  write(directory .. "/lua/llama_cloud/client.lua", COMMON)
+  write(directory .. "/lua/llama_cloud/resources/things.lua", things)
+  write(
+    directory .. "/lua/llama_cloud/resources/init.lua",
+    'return { things = require("llama_cloud.base.later").require("llama_cloud.resources.things") }'
+  )
+end
+
 describe("scripts/types.lua", function()
   -- What it says of a checkout with such a resource.
   local function check(things)
     local directory, removed <close> = temporary() -- luacheck: ignore removed
-    assert(os.execute(("mkdir -p '%s/lua/llama_cloud/resources'"):format(directory)))
-    write(directory .. "/lua/llama_cloud/client.lua", COMMON)
-    write(directory .. "/lua/llama_cloud/resources/things.lua", things)
-    write(
-      directory .. "/lua/llama_cloud/resources/init.lua",
-      'return { things = require("llama_cloud.base.later").require("llama_cloud.resources.things") }'
-    )
-    return program.run(SCRIPT, { directory })
+    write_checkout(directory, things)
+    return program.run("scripts/types.lua", { directory })
   end
 
   it("is content where they agree", function()
@@ -153,6 +156,77 @@ describe("scripts/types.lua", function()
       assert.equal(1, status, output)
       assert.matches(case[3] or "does not take the option 'reconcile'", output)
       assert.equal(1, select(2, output:gsub("\n", "")), output)
+    end)
+  end
+end)
+
+describe("scripts/drift.lua", function()
+  local SDK = [[
+/** A resource. */
+import { APIResource } from "../core/resource.js";
+import * as SharedAPI from "./shared.js";
+import { type BoxesPage } from './boxes.js';
+export declare class Things extends APIResource {
+  /** Makes a thing: `things.create({ name: 'it' })` */
+  create(params: ThingCreateParams & { more?: { [key: string]: unknown } | null; }, options?: RequestOptions): APIPromise<SharedAPI.Thing>;
+  list(boxID: string, query?: ThingListParams | null | undefined, options?: RequestOptions): PagePromise<ThingsPage, Thing>;
+}
+export type Thing = SharedAPI.Thing;
+export interface ThingCreateParams {
+  name: string;
+  colour?: 'red' | 'blue' | null;
+  born?: string | null;
+  tags?: Array<ThingCreateParams.Tag> | null;
+  count?: number;
+}
+export declare namespace ThingCreateParams { type Tag = string; }
+export interface ThingListParams extends SharedAPI.Paging { }
+export declare namespace Things { export { type Thing as Thing, type ThingCreateParams as ThingCreateParams, }; }
+]]
+
+  -- What it says of the same checkout beside such an SDK.
+  local function check(sdk)
+    local directory, removed <close> = temporary() -- luacheck: ignore removed
+    write_checkout(directory, THINGS)
+    assert(os.execute(("mkdir -p '%s/sdk/resources'"):format(directory)))
+    write(
+      directory .. "/sdk/client.d.ts",
+      'import * as API from "./resources/index.js"; export declare class LlamaCloud { private x; things: API.Things; }'
+    )
+    write(
+      directory .. "/sdk/resources/index.d.ts",
+      'export { Things, type Thing } from "./things.js"; export * from "./a.js";'
+    )
+    write(
+      directory .. "/sdk/resources/shared.d.ts",
+      "export interface Thing { id: string; } export interface Paging { page_token?: string; }"
+    )
+    write(directory .. "/sdk/resources/things.d.ts", sdk)
+    local output, status = program.run("scripts/drift.lua", { directory, directory .. "/sdk" })
+    return output:gsub("on the list, and no longer so: [^\n]*\n", ""), status
+  end
+
+  it("finds nothing where they agree", function()
+    local output, status = check(SDK)
+    assert.equal("0 differences, 0 of them not on the list\n", output)
+    assert.equal(0, status)
+  end)
+
+  for name, case in pairs {
+    ["a method"] = { "  list%(", "  clear(): APIPromise<void>;\n%0", "theirs: things:clear" },
+    ["a method that is gone"] = { "  list%(.-\n", "", "ours: things:list" },
+    ["a parameter"] = { "  count", "  weight: number;\n%0", "theirs: things:create, parameter weight" },
+    ["a parameter that is gone"] = { "  count.-\n", "", "ours: things:create, parameter count" },
+    ["a field"] = { "SharedAPI.Thing;", "SharedAPI.Thing & { weight: number; };", "theirs: Thing.weight" },
+    ["a value"] = { "| 'blue'", "%0 | 'green'", "theirs: things:create, parameter colour: the value green" },
+    ["a resource"] = { "Things extends APIResource {", "%0\n boxes: BoxesAPI.Boxes;", "theirs: things.boxes" },
+  } do
+    it("finds " .. name, function()
+      local sdk, count = SDK:gsub(case[1], case[2], 1)
+      assert.equal(1, count)
+      local output, status = check(sdk)
+      assert.equal(case[3] .. "\n1 differences, 1 of them not on the list\n", output)
+      assert.equal(1, status)
     end)
   end
 end)

@@ -1,6 +1,7 @@
 -- v2 batches. Number 1 is the oldest. The first `seeded` of them are computed from their number whenever they are looked
 -- at, so that 100,000 cost nothing at the start; only created and cancelled ones are stored. A status is never stored: it
--- follows from the times at which a batch changes and the clock.
+-- follows from the times at which a batch changes and the clock. The jobs of its files are in a store of their product's
+-- (work.lua), which asks here what became of which file.
 
 local clock_module = require("llama_cloud.sandbox.clock")
 local directories = require("llama_cloud.sandbox.directories")
@@ -28,6 +29,9 @@ local MAX_WORK = 20
 
 local NEVER = math.maxinteger // 2
 
+--- More than the most files that a batch may cover: the jobs of a batch are numbered with it.
+batches.SHARE = 1024
+
 ---@class llama_cloud.sandbox.batches
 local batches_methods = {}
 local batches_mt = { __name = "llama_cloud.sandbox.batches", __index = batches_methods }
@@ -41,7 +45,7 @@ function batches.new(clock, world, seeded)
   local directory_ids, directory_files = {}, {}
   for number = 1, directories.SEEDED do
     directory_ids[number] = directories.seeded(world, number)
-    directory_files[number] = directories.find(directory_ids[number]).files
+    directory_files[number] = directories.named(directory_ids[number]).files
   end
   local start = clock:now()
   return setmetatable({
@@ -59,7 +63,15 @@ function batches.new(clock, world, seeded)
     created = {}, -- number -> batch, of those created here
     cancelled = {}, -- number -> when its end was asked for
     encoded = {}, -- number -> JSON text of a batch that will not change any more
+    work = {}, -- type -> the store of its jobs
   }, batches_mt)
+end
+
+--- Sets the store in which the jobs of batches of a type are.
+---@param type string
+---@param work llama_cloud.sandbox.work
+function batches_methods:use(type, work)
+  self.work[type] = work
 end
 
 function batches_methods:seeded_created_at(number)
@@ -126,6 +138,12 @@ function batches_methods:at(number)
   return self.created[number] or seeded_batch(self, number)
 end
 
+---@param number integer
+---@return string
+function batches_methods:id(number)
+  return seed.id("bat", self.scope, number)
+end
+
 --- The number of a batch id, or nil if there is no such batch.
 ---@param id string
 ---@return integer?
@@ -156,6 +174,34 @@ local function state(self, batch)
   return "RUNNING", batch.throttled_until
 end
 
+--- When a batch was in the states that it has been in: times by their names.
+---@param batch table
+---@return table<string, integer>
+function batches_methods:transitions(batch)
+  local status, since = state(self, batch)
+  local times = { PENDING = batch.created_at, [status] = since }
+  if status ~= "PENDING" and status ~= "THROTTLED" and since >= batch.throttled_until then
+    times.RUNNING = batch.throttled_until
+  end
+  return times
+end
+
+--- When the state of a batch ends by itself; nil for a terminal one.
+---@param batch table
+---@return integer?
+function batches_methods:changes_at(batch)
+  local status = state(self, batch)
+  if TERMINAL[status] then
+    return nil
+  elseif status == "PENDING" then
+    return batch.pending_until
+  elseif status == "THROTTLED" then
+    return batch.throttled_until
+  end
+  local cancelled_at = self.cancelled[batch.number]
+  return cancelled_at and cancelled_at + self.clock:duration(1) or batch.ends_at
+end
+
 --- To be called when the clock was set: what was over may not be any more.
 function batches_methods:clock_changed()
   self.encoded = {}
@@ -178,31 +224,87 @@ local BATCH = '{"id":"%s","project_id":%s,"source_directory_id":%s,'
   .. '"config":{"job":{"type":"%s","configuration_id":%s}},"status":"%s",'
   .. '"created_at":"%s","updated_at":"%s","results":%s}'
 
+-- The files ------------------------------------------------------------------------------------------------------------
+
+--- When a file's job begins: the files' turns come one after the other while the batch runs.
+---@param batch table
+---@param index integer
+---@return integer
+function batches_methods.mapped_at(_, batch, index)
+  return batch.throttled_until + (batch.ends_at - batch.throttled_until) * index // batch.files
+end
+
+-- How many files have had their turn, for a status and since when that is.
+local function mapped(self, batch, status, since)
+  if status == "COMPLETED" then
+    return batch.files
+  elseif status == "FAILED" or status == "PENDING" or status == "THROTTLED" then
+    return 0
+  elseif status == "CANCELLED" and not self.cancelled[batch.number] then
+    return batch.files // 2 -- one that was there at the start
+  end
+  local worked = (status == "CANCELLED" and since or self.clock:now()) - batch.throttled_until
+  return math.floor(batch.files * math.max(0, math.min(1, worked / (batch.ends_at - batch.throttled_until))))
+end
+
+--- How many files of a batch have had their turn by now: those from the first on.
+---@param batch table
+---@return integer
+function batches_methods:mapped(batch)
+  return mapped(self, batch, state(self, batch))
+end
+
+---@class llama_cloud.sandbox.batch_file
+---@field id string of the directory file
+---@field name string
+---@field key integer the hash from which its contents follow
+---@field unmapped boolean whether it gets an error instead of a job
+---@field fails boolean whether its job fails
+
+--- A file of a batch, as it was when the batch was made.
+---@param batch table
+---@param index integer
+---@return llama_cloud.sandbox.batch_file
+function batches_methods:file(batch, index)
+  local stored = batch.stored and batch.stored[index]
+  if stored then
+    return {
+      id = stored.id,
+      name = stored.name,
+      key = stored.key,
+      unmapped = stored.name:find("unmapped", 1, true) ~= nil,
+      fails = false, -- that is for the job to see
+    }
+  end
+  local scope, id = hash(self.scope, batch.number, 4), directories.file(batch.directory_id, index)
+  return {
+    id = id,
+    name = string.format("document-%04d.pdf", index),
+    key = seed.hash_string(id),
+    unmapped = below(hash(scope, index), 33) == 0,
+    fails = below(hash(scope, index, 1), 33) == 0,
+  }
+end
+
 -- The results of a batch that has any: everything when completed, what was done by then when cancelled.
 local function results(self, batch, status, ended_at)
-  local done = batch.files
-  if status == "CANCELLED" then
-    local worked, whole = ended_at - batch.throttled_until, batch.ends_at - batch.throttled_until
-    done = self.cancelled[batch.number] and math.floor(batch.files * math.max(0, math.min(1, worked / whole)))
-      or batch.files // 2
-  elseif status ~= "COMPLETED" then
+  if status ~= "COMPLETED" and status ~= "CANCELLED" then
     return "null"
   end
-  local scope = hash(self.scope, batch.number, 4)
-  local entries = {}
-  for index = 1, done do
-    local file = directories.file(batch.directory_id, index)
-    if below(hash(scope, index), 33) == 0 then
+  local entries, work = {}, self.work[batch.type]
+  for index = 1, mapped(self, batch, status, ended_at) do
+    local file = self:file(batch, index)
+    if file.unmapped then
       entries[index] = string.format(
         '{"source_directory_file_id":"%s","job_reference":null,"error_message":"The file type is not supported"}',
-        file
+        file.id
       )
     else
       entries[index] = string.format(
         '{"source_directory_file_id":"%s","job_reference":{"type":"%s","id":"%s"},"error_message":null}',
-        file,
+        file.id,
         batch.type,
-        seed.id(batch.type == "parse_v2" and "pjb" or "exj", scope, index)
+        work:id(work:number_in(batch, index))
       )
     end
   end
@@ -221,7 +323,7 @@ function batches_methods:encode(number, with_results)
   local batch = self:at(number)
   local status, since = state(self, batch)
   text = BATCH:format(
-    seed.id("bat", self.scope, number),
+    self:id(number),
     json.quote(batch.project_id),
     json.quote(batch.directory_id),
     batch.type,
@@ -240,7 +342,7 @@ end
 --- Makes a batch and returns its number.
 ---@param directory_id string
 ---@param directory llama_cloud.sandbox.directory
----@param job { type: string, configuration_id: string }
+---@param job { type: string, configuration_id: string, options?: table, ratio?: number }
 ---@param project_id? string
 ---@return integer
 function batches_methods:create(directory_id, directory, job, project_id)
@@ -253,14 +355,19 @@ function batches_methods:create(directory_id, directory, job, project_id)
     project_id = project_id or self.project_id,
     type = job.type,
     configuration_id = job.configuration_id,
+    options = job.options, -- of the configuration, as they are now
+    ratio = job.ratio,
     files = directory.files,
+    file_ids = directory.file_ids,
     fate = directory.fate,
     throttled = directory.throttled and 5 or nil,
     stuck = directory.stuck,
+    stored = directory.list, -- of a directory that was made and filled here
   }
   schedule(self, batch, hash(self.scope, number, 3))
   self.created[number] = batch
   self.count = number
+  self.work[batch.type]:add_batch(batch)
   return number
 end
 

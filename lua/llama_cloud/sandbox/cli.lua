@@ -4,41 +4,61 @@ local cqueues = require("llama_cloud.sandbox.library")("cqueues")
 local signal = require("cqueues.signal")
 local socket = require("cqueues.socket")
 
+local options_module = require("llama_cloud.sandbox.options")
 local sandbox = require("llama_cloud.sandbox")
 
 local cli = {}
 
-local USAGE = [[
+local HEAD = [[
 usage: llama-cloud-sandbox [options]
 
-A local service with the batch endpoints of LlamaCloud. Its first line of output
-says where it listens; SIGINT or SIGTERM ends it.
+A local LlamaCloud service. Its first line of output says where it listens;
+SIGINT or SIGTERM ends it.
 
-  --host HOST         address to listen on (127.0.0.1)
-  --port PORT         port to listen on (0: any free one)
-  --batches N         v2 batches that are there at the start (250)
-  --jobs N            v1 batch jobs that are there at the start (100)
-  --seed N            what all made-up data follows from (1)
-  --speed X           how many times faster batches are processed (1)
-  --api-key KEY       the only key that is accepted (any)
-  --total-size        lists of v2 batches tell their total_size
-  --fault RULE        misbehave, for example 'GET /api/v2/batches: 503 x2';
-                      may be repeated
-  --exit-with-stdin   end when standard input ends
-  --quiet             no line on standard error for each request
-  --help              this text
 ]]
 
--- option -> name in the options of sandbox.new, how to read its value
-local VALUED = {
-  ["--host"] = { "host", tostring },
-  ["--port"] = { "port", math.tointeger },
-  ["--batches"] = { "batches", math.tointeger },
-  ["--jobs"] = { "jobs", math.tointeger },
-  ["--seed"] = { "seed", math.tointeger },
-  ["--speed"] = { "speed", tonumber },
-  ["--api-key"] = { "api_key", tostring },
+-- Options of the program itself.
+local PROGRAM = {
+  { "--fault RULE", "misbehave: for example 'GET *: 503 x2'; may be", "repeated" },
+  { "--exit-with-stdin", "end when standard input ends" },
+  { "--quiet", "no line on standard error for each request" },
+  { "--help", "this text" },
 }
+
+-- How the value of an option is read: nil if it cannot be.
+local READERS = { text = tostring, choice = tostring, positive = tonumber }
+
+local function integer(text)
+  return math.tointeger(tonumber(text))
+end
+
+local by_flag = {}
+for _, option in ipairs(options_module.LIST) do
+  if option.help then
+    by_flag["--" .. option[1]:gsub("_", "-")] = option
+  end
+end
+
+-- The text of --help.
+local function usage()
+  local lines = { HEAD }
+  local function add(flag, help)
+    lines[#lines + 1] = string.format("  %-28s%s\n", flag, help[1])
+    for index = 2, #help do
+      lines[#lines + 1] = string.format("  %-28s%s\n", "", help[index])
+    end
+  end
+  for _, option in ipairs(options_module.LIST) do
+    if option.help then
+      local flag = "--" .. option[1]:gsub("_", "-")
+      add(option.placeholder and flag .. " " .. option.placeholder or flag, option.help)
+    end
+  end
+  for _, own in ipairs(PROGRAM) do
+    add(own[1], table.move(own, 2, #own, 1, {}))
+  end
+  return table.concat(lines)
+end
 
 --- Reads arguments. Returns the options of `sandbox.new` and those of the program, or nil and a message.
 ---@param arguments string[]
@@ -57,20 +77,20 @@ function cli.parse(arguments)
   local function take(argument)
     local name, given = argument:match("^(%-%-[%w-]+)=(.*)$")
     name = name or argument
-    local valued = VALUED[name]
-    if valued then
+    local option = by_flag[name]
+    if option and option.placeholder then
       local text = value_of(name, given)
-      local value = valued[2](valued[2] == math.tointeger and tonumber(text) or text)
+      local value = (READERS[option[2]] or integer)(text)
       if value == nil then
         error(string.format("%s: '%s' is not a number it can use", name, text), 0)
       end
-      options[valued[1]] = value
+      options[option[1]] = value
     elseif name == "--fault" then
       table.insert(options.faults, value_of(name, given))
     elseif given then
       error("unknown option '" .. argument .. "'", 0)
-    elseif name == "--total-size" then
-      options.total_size = true
+    elseif option then
+      options[option[1]] = true
     elseif name == "--exit-with-stdin" then
       program.exit_with_stdin = true
     elseif name == "--quiet" then
@@ -100,7 +120,7 @@ function cli.main(arguments)
     io.stderr:write("llama-cloud-sandbox: ", program, "\nTry --help.\n")
     return 2
   elseif program.help then
-    io.stdout:write(USAGE)
+    io.stdout:write(usage())
     return 0
   end
   if not program.quiet then

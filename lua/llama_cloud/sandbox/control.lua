@@ -1,7 +1,8 @@
 -- The routes under /__sandbox__/, by which a test looks at the sandbox and steers it while it runs. They need no key, are
 -- never misbehaved to, and are not counted.
 
-local http = require("llama_cloud.sandbox.http")
+local blobs = require("llama_cloud.sandbox.blobs")
+local response = require("llama_cloud.sandbox.response")
 local clock = require("llama_cloud.sandbox.clock")
 local json = require("llama_cloud.sandbox.json")
 local validate = require("llama_cloud.sandbox.validate")
@@ -23,7 +24,10 @@ local function overview(sandbox)
       speed = sandbox.clock.speed,
       faults = #sandbox.faults.rules,
       connections = sandbox.server.connection_count,
-      reset = http.reset_kind,
+      directories = sandbox.directories.count - sandbox.directories.deleted,
+      files = sandbox.files.live,
+      reset = response.reset_kind,
+      sha256 = blobs.hashes,
     }
 end
 
@@ -35,6 +39,26 @@ local function stats(sandbox)
       routes = sandbox.recorder.routes,
       statuses = sandbox.recorder.statuses,
     }
+end
+
+local function show_uploads(sandbox)
+  local store, left = sandbox.directories, json.array {}
+  for number = 1, store.count do
+    local directory = store.records[number]
+    if not directory.deleted_at then
+      left[#left + 1] = { id = store:id(directory), name = directory.name, files = directory.live }
+    end
+  end
+  local shown = sandbox.uploads:show()
+  shown.files = sandbox.files.live
+  shown.bytes_kept = sandbox.blobs.bound - sandbox.blobs.room
+  shown.directories = { created = store.count, deleted = store.deleted, left = left }
+  return 200, shown
+end
+
+local function clear_uploads(sandbox)
+  sandbox.uploads:clear()
+  return 204
 end
 
 local function list_faults(sandbox)
@@ -83,6 +107,10 @@ local function recent_requests(sandbox, _, query)
   return 200, { requests = sandbox.recorder:recent(limit) }
 end
 
+local function recent_webhooks(sandbox)
+  return 200, { webhooks = json.array { table.unpack(sandbox.deliveries.recent) } }
+end
+
 local function clear_recorder(sandbox)
   sandbox.recorder:clear()
   return 204
@@ -100,6 +128,9 @@ local HANDLERS = {
   ["DELETE /stats"] = clear_recorder,
   ["GET /requests"] = recent_requests,
   ["DELETE /requests"] = clear_recorder,
+  ["GET /uploads"] = show_uploads,
+  ["DELETE /uploads"] = clear_uploads,
+  ["GET /webhooks"] = recent_webhooks,
   ["GET /faults"] = list_faults,
   ["POST /faults"] = add_faults,
   ["DELETE /faults"] = clear_faults,

@@ -20,6 +20,12 @@ local faults = {}
 ---@field delivery llama_cloud.sandbox.delivery?
 ---@field response llama_cloud.sandbox.http_response? what is answered instead
 ---@field processed boolean whether the request has its effect
+---@field take? integer how many bytes of the request's body are read before it happens
+---@field take_rate? integer how many bytes a second are read of the request's body
+---@field ignored? string[] headers of the request that are as if they had not been sent
+---@field shift? integer how many bytes too far a Content-Range is
+---@field length? integer|"none" what Content-Length says
+---@field relative? boolean whether `length` is added to the truth
 
 local function fail(text, message)
   error(string.format("bad fault '%s': %s", text, message), 0)
@@ -156,6 +162,35 @@ function words.trickle(rule, value, text)
   rule.delivery.trickle = integer(text, "trickle", value, 1)
 end
 
+function words.take(rule, value, text)
+  rule.take = integer(text, "take", value, 0)
+end
+
+words["take-rate"] = function(rule, value, text)
+  rule.take_rate = integer(text, "take-rate", value, 1)
+end
+
+function words.ignore(rule, value, text)
+  if not (value or ""):find("^[%w-]+$") then
+    fail(text, "'ignore' needs the name of a header")
+  end
+  rule.ignored = rule.ignored or {}
+  table.insert(rule.ignored, value:lower())
+end
+
+words["shift-range"] = function(rule, value, text)
+  rule.shift = integer(text, "shift-range", value, math.mininteger)
+end
+
+function words.length(rule, value, text)
+  if value == "none" then
+    rule.length = value
+  else
+    rule.relative = (value or ""):find("^[+-]") ~= nil
+    rule.length = integer(text, "length", value, math.mininteger)
+  end
+end
+
 words["repeat-token"] = function(rule)
   rule.repeat_token = true
 end
@@ -207,12 +242,17 @@ function faults.parse(text)
       fail(text, "unknown word '" .. name .. "'")
     end
   end
-  if not (rule.delay or rule.response or rule.delivery or rule.repeat_token or rule.rate or rule.headers) then
+  local answers = rule.delay or rule.response or rule.delivery or rule.rate or rule.headers or rule.content_type
+  local changes = rule.repeat_token or rule.take_rate or rule.ignored or rule.shift or rule.length
+  if not (answers or changes) then
     fail(text, "it does nothing")
+  elseif rule.take and rule.processed then
+    fail(text, "what is not read to its end cannot be processed")
   end
   -- What is answered instead, or ends before anything is said, had no effect, unless the rule says that it had.
   rule.processed = rule.processed
-    or not (rule.response or rule.rate or rule.delivery and rule.delivery.ending and rule.delivery.at == "start")
+    or not (rule.take or rule.response or rule.rate)
+      and not (rule.delivery and rule.delivery.ending and rule.delivery.at == "start")
   return rule
 end
 

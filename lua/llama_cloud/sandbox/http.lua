@@ -1,19 +1,26 @@
--- An HTTP/1.1 server over cqueues: keep-alive, both kinds of request bodies, bounds on everything that a peer can send, and
--- answers that can be sent wrongly on purpose.
+-- An HTTP/1.1 server over cqueues: keep-alive, both kinds of request bodies, bounds on everything that a peer can send.
+-- A request is answered when its head is there; who answers reads its body, or does not.
 
 local cqueues = require("cqueues")
 local errno = require("cqueues.errno")
 local socket = require("cqueues.socket")
 
+local request_body = require("llama_cloud.sandbox.request_body")
+local response_module = require("llama_cloud.sandbox.response")
+
 local http = {}
 
+--- Most bytes of a body that is read as a whole.
+http.MAX_TEXT = 16 << 20
+
 local MAX_HEAD = 64 << 10
-local MAX_BODY = 16 << 20
 -- How long a connection may be idle, and how long the rest of a request may take.
 local IDLE_TIMEOUT = 120
 local READ_TIMEOUT = 30
--- How long a stalled answer keeps a connection.
-local MAX_STALL = 600
+-- A request up to this size is read to its end whatever was answered, so that its connection can go on.
+local MAX_DRAINED = 256 << 10
+-- How long what was answered before it was read is still taken from a peer that goes on sending.
+local LINGER = 5
 
 -- The letters of ASCII in lower case: string.lower makes something else of an I in Turkey.
 local function lower(text)
@@ -22,72 +29,17 @@ local function lower(text)
   end))
 end
 
-local REASONS = {
-  [100] = "Continue",
-  [200] = "OK",
-  [201] = "Created",
-  [204] = "No Content",
-  [307] = "Temporary Redirect",
-  [400] = "Bad Request",
-  [401] = "Unauthorized",
-  [404] = "Not Found",
-  [405] = "Method Not Allowed",
-  [408] = "Request Timeout",
-  [409] = "Conflict",
-  [413] = "Content Too Large",
-  [422] = "Unprocessable Entity",
-  [429] = "Too Many Requests",
-  [431] = "Request Header Fields Too Large",
-  [500] = "Internal Server Error",
-  [501] = "Not Implemented",
-  [502] = "Bad Gateway",
-  [503] = "Service Unavailable",
-  [504] = "Gateway Timeout",
-}
-
 ---@class llama_cloud.sandbox.http_request
 ---@field method string
 ---@field path string
 ---@field query_string? string
 ---@field headers table<string, string> lower-case names
----@field body_text string
-
----@class llama_cloud.sandbox.http_response
----@field status integer
----@field headers? table<string, string>
----@field body string
----@field raw? string sent as it is instead of everything else; then the connection is closed
----@field content_type? string
-
----@class llama_cloud.sandbox.delivery how an answer goes wrong on its way
----@field ending? "close"|"reset"|"stall"
----@field at? "start"|"headers"|"body"|integer where it ends: in bytes of the body if it is a number
----@field trickle? integer bytes per second
+---@field body llama_cloud.sandbox.request_body
+---@field body_text? string the body, once it was read as a whole
 
 -- Sockets must not raise: a peer may go at any time.
 local function return_error(_, _, code)
   return code
-end
-
--- Closing with RST --------------------------------------------------------------------------------------------------------
-
--- cqueues cannot set SO_LINGER. libuv's close_reset does, and the option belongs to the socket, not to the descriptor: so
--- it is called on a duplicate, which libuv closes at once, and the real close comes after it.
-local luv_found, luv = pcall(require, "luv")
-
---- "rst" where `luv` is installed, else "close": then a reset is an ordinary close.
-http.reset_kind = luv_found and "rst" or "close"
-
-local function close_with_reset(connection)
-  if luv_found then
-    local duplicate = socket.dup(connection.socket)
-    local handle = luv.new_tcp()
-    handle:open(duplicate:pollfd())
-    handle:close_reset()
-    duplicate:close()
-    luv.run("nowait")
-  end
-  connection.socket:close()
 end
 
 -- Reading -----------------------------------------------------------------------------------------------------------------
@@ -128,6 +80,20 @@ function connection_methods:take(length)
   return all:sub(1, length)
 end
 
+-- What is there, at most `most` bytes; waits for some if there is nothing. nil when the peer is gone or silent.
+function connection_methods:take_some(most)
+  if #self.buffer == 0 and not self:fill(READ_TIMEOUT) then
+    return nil
+  end
+  local taken = self.buffer
+  if #taken > most then
+    self.buffer = taken:sub(most + 1)
+    return taken:sub(1, most)
+  end
+  self.buffer = ""
+  return taken
+end
+
 -- Bytes up to and with `mark`; nil when they do not come, and true as a second value when there are more than `limit`.
 function connection_methods:take_until(mark, limit, idle_timeout)
   local from = 1
@@ -150,38 +116,6 @@ end
 
 local function problem(status, text)
   return nil, { status = status, body = '{"detail":"' .. text .. '"}' }
-end
-
-function connection_methods:read_chunked()
-  local parts, total = {}, 0
-  while true do
-    local line = self:take_until("\r\n", 4096)
-    local digits = line and line:match("^(%x+)[ \t]*[;\r]")
-    if not digits or #digits > 8 then
-      return problem(400, "Malformed chunk")
-    end
-    local size = tonumber(digits, 16)
-    total = total + size
-    if total > MAX_BODY then
-      return problem(413, "Request body too large")
-    elseif size == 0 then
-      local trailer
-      local length = 0
-      repeat
-        trailer = self:take_until("\r\n", MAX_HEAD)
-        length = length + #(trailer or "")
-      until not trailer or trailer == "\r\n" or length > MAX_HEAD
-      if trailer ~= "\r\n" then
-        return problem(400, "Malformed trailer")
-      end
-      return table.concat(parts)
-    end
-    local chunk = self:take(size + 2)
-    if not chunk or chunk:sub(-2) ~= "\r\n" then
-      return problem(400, "Malformed chunk")
-    end
-    parts[#parts + 1] = chunk:sub(1, size)
-  end
 end
 
 --- The next request; or nil and, where the peer should hear of it, the answer to what came instead.
@@ -223,7 +157,7 @@ function connection_methods:read_request()
   self.keep_alive = minor ~= "0" and not connection_header:find("close", 1, true)
     or minor == "0" and connection_header:find("keep-alive", 1, true) ~= nil
   self.head_only = method == "HEAD"
-  local body, response = self:read_body(headers)
+  local body, response = request_body.new(self, headers, self.server.max_body)
   if not body then
     return nil, response
   end
@@ -232,30 +166,20 @@ function connection_methods:read_request()
     path = path,
     query_string = query_string ~= "" and query_string or nil,
     headers = headers,
-    body_text = body,
+    body = body,
   }
 end
 
-function connection_methods:read_body(headers)
-  local coding, length = headers["transfer-encoding"], headers["content-length"]
-  if coding and length then
-    return problem(400, "Both Content-Length and Transfer-Encoding")
-  elseif coding and lower(coding) ~= "chunked" then
-    return problem(501, "Transfer coding not supported")
-  elseif length and not length:find("^%d+$") then
-    return problem(400, "Malformed Content-Length")
-  elseif length and (#length > 15 or tonumber(length) > MAX_BODY) then
-    return problem(413, "Request body too large")
-  elseif not coding and not length then
-    return ""
-  end
-  if lower(headers.expect or "") == "100-continue" then
-    self:write("HTTP/1.1 100 Continue\r\n\r\n")
-  end
-  if coding then
-    return self:read_chunked()
-  end
-  return self:take(math.tointeger(tonumber(length)))
+--- Reads the body of a request as a whole into `body_text`. False if it cannot be had, and the answer to the peer, if the
+--- peer is still there.
+---@param request llama_cloud.sandbox.http_request
+---@return boolean
+---@return llama_cloud.sandbox.http_response?
+function http.read_text(request)
+  local body = request.body
+  body.limit = http.MAX_TEXT
+  request.body_text = body:read_all()
+  return request.body_text ~= nil, body.failure
 end
 
 -- Writing -----------------------------------------------------------------------------------------------------------------
@@ -264,81 +188,15 @@ function connection_methods:write(bytes)
   return self.socket:xwrite(bytes, "bn", READ_TIMEOUT)
 end
 
--- Sends slowly, until the peer is gone or the server is closed.
-function connection_methods:trickle(bytes, per_second)
-  local step = math.max(1, per_second // 20)
-  for from = 1, #bytes, step do
-    if self.server.closed or not self:write(bytes:sub(from, from + step - 1)) then
-      return false
-    end
-    cqueues.sleep(step / per_second)
-  end
-  return true
-end
-
--- Keeps the connection open without a word until the peer closes it.
-function connection_methods:stall()
-  local deadline = cqueues.monotime() + MAX_STALL
+-- Ends a connection whose last request was not read to its end: closed at once, it would be reset, and the peer might lose
+-- the answer.
+function connection_methods:linger()
+  self.socket:shutdown("w")
+  local deadline = cqueues.monotime() + LINGER
   repeat
-    local more = self:fill(deadline - cqueues.monotime())
-  until not more or #self.buffer > MAX_BODY
-end
-
---- Sends an answer, as it should be or as `delivery` says; false when the connection is over.
----@param response llama_cloud.sandbox.http_response
----@param delivery? llama_cloud.sandbox.delivery
----@return boolean
-function connection_methods:send(response, delivery)
-  if response.raw then
-    self:write(response.raw)
-    return false
-  end
-  local lines = { string.format("HTTP/1.1 %d %s\r\n", response.status, REASONS[response.status] or "Unknown") }
-  for name, value in pairs(response.headers or {}) do
-    lines[#lines + 1] = name .. ": " .. value .. "\r\n"
-  end
-  local body = response.body
-  if response.status < 200 or response.status == 204 or response.status == 304 then
-    body = ""
-  else
-    lines[#lines + 1] =
-      string.format("Content-Type: %s\r\nContent-Length: %d\r\n", response.content_type or "application/json", #body)
-    body = self.head_only and "" or body
-  end
-  if not self.keep_alive then
-    lines[#lines + 1] = "Connection: close\r\n"
-  end
-  lines[#lines + 1] = "\r\n"
-  local head = table.concat(lines)
-  if not delivery then
-    return self:write(head .. body) and self.keep_alive
-  end
-
-  local at, first, second = delivery.at, head, body
-  if at == "start" then
-    first, second = "", ""
-  elseif at == "headers" then
-    first, second = head:sub(1, #head // 2), ""
-  elseif at then
-    second = body:sub(1, at == "body" and #body // 2 or at)
-  end
-  local sent = first == "" or self:write(first)
-  if sent and delivery.trickle then
-    sent = self:trickle(second, delivery.trickle)
-  elseif sent and second ~= "" then
-    sent = self:write(second)
-  end
-  if not sent then
-    return false
-  elseif delivery.ending == "stall" then
-    self:stall()
-  elseif delivery.ending == "reset" then
-    if first ~= "" then
-      cqueues.sleep(0.02) -- a reset throws away what the peer has not read yet
-    end
-    close_with_reset(self)
-  end
-  return not delivery.ending and self.keep_alive
+    self.buffer = ""
+    local left = deadline - cqueues.monotime()
+  until left <= 0 or self.server.closed or not self:fill(left)
 end
 
 -- The server --------------------------------------------------------------------------------------------------------------
@@ -348,13 +206,15 @@ end
 local server_methods = {}
 local server_mt = { __name = "llama_cloud.sandbox.http_server", __index = server_methods }
 
---- Listens. `answer` gets a request, and returns a response and perhaps a delivery; it may yield to the controller.
+--- Listens. `answer` gets a request, and returns a response and perhaps a delivery, or nil to hang up; it may yield to the
+--- controller.
 ---@param host string
 ---@param port integer 0 for any free one
----@param answer fun(request: llama_cloud.sandbox.http_request): llama_cloud.sandbox.http_response, llama_cloud.sandbox.delivery?
+---@param max_body integer most bytes of a request's body
+---@param answer fun(request: llama_cloud.sandbox.http_request): llama_cloud.sandbox.http_response?, llama_cloud.sandbox.delivery?
 ---@return llama_cloud.sandbox.http_server? server
 ---@return string? message
-function http.listen(host, port, answer)
+function http.listen(host, port, max_body, answer)
   local listener, code = socket.listen { host = host, port = port, reuseaddr = true }
   if listener then
     listener:onerror(return_error)
@@ -374,6 +234,7 @@ function http.listen(host, port, answer)
     listener = listener,
     port = bound_port,
     answer = answer,
+    max_body = max_body,
     closed = false,
     connections = {},
     connection_count = 0,
@@ -386,11 +247,28 @@ local function serve_connection(connection)
     if not request then
       if response then
         connection.keep_alive = false
-        connection:send(response)
+        response_module.send(connection, response)
+        connection:linger()
       end
       return
     end
-    if not connection:send(connection.server.answer(request)) then
+    local delivery
+    response, delivery = connection.server.answer(request)
+    if not response then
+      return
+    end
+    local unread = not request.body.complete
+    local length = request.body.length
+    if unread and not response.early and not request.body.failed and length and length <= MAX_DRAINED then
+      unread = not request.body:skip()
+    end
+    if unread then
+      connection.keep_alive = false
+    end
+    if not response_module.send(connection, response, delivery, unread) then
+      if unread and not (delivery and delivery.ending) then
+        connection:linger()
+      end
       return
     end
   end

@@ -55,11 +55,33 @@ function json.encode(value)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
--- lua-cjson does not say whether an empty table was [] or {}, nor marks arrays; tell by what is there.
+-- lua-cjson does not say whether an empty table was [] or {}. So an empty array gets an element that says so.
+local EMPTY = "\u{10FFFF}empty array"
+
+local function fill_empty_arrays(text)
+  local parts, position = {}, 1
+  while position <= #text do
+    local quote = text:find('"', position, true) or #text + 1
+    parts[#parts + 1] = text:sub(position, quote - 1):gsub("%[%s*%]", '["' .. EMPTY .. '"]')
+    local stop = quote + 1
+    while stop <= #text and text:byte(stop) ~= 34 do
+      stop = text:find('["\\]', stop) or #text + 1
+      stop = text:byte(stop) == 92 and stop + 2 or stop
+    end
+    parts[#parts + 1] = text:sub(quote, stop)
+    position = stop + 1
+  end
+  return table.concat(parts)
+end
+
+-- Marks arrays.
 local function mark(value)
   if type(value) == "table" then
     if #value > 0 then
       json.array(value)
+      if value[1] == EMPTY then
+        value[1] = nil
+      end
     end
     for _, member in pairs(value) do
       mark(member)
@@ -68,18 +90,18 @@ local function mark(value)
   return value
 end
 
---- Whether a decoded value can be an object: a table that is not a filled array.
+--- Whether a decoded value is an object.
 ---@param value any
 ---@return boolean
 function json.is_object(value)
-  return type(value) == "table" and #value == 0
+  return type(value) == "table" and getmetatable(value) ~= array_mt
 end
 
---- Whether a decoded value can be an array: one with elements, or an empty table.
+--- Whether a decoded value is an array.
 ---@param value any
 ---@return boolean
 function json.is_array(value)
-  return type(value) == "table" and (#value > 0 or next(value) == nil)
+  return type(value) == "table" and getmetatable(value) == array_mt
 end
 
 --- The value of a JSON text; or nil, the error.
@@ -88,6 +110,9 @@ end
 ---@return string? message
 function json.decode(text)
   local ok, value = pcall(codec.decode, text)
+  if ok and text:find("%[%s*%]") then
+    ok, value = pcall(codec.decode, fill_empty_arrays(text))
+  end
   if ok then
     return mark(value)
   end

@@ -27,7 +27,7 @@ function recorder_methods:clear()
   self.count, self.routes, self.statuses, self.ring = 0, {}, {}, {}
 end
 
---- Notes a request and what became of it. `status` is what was answered, or "close", "reset" or "stall" when nothing was.
+--- Notes a request and what became of it. `status` is what was answered, or "close", "reset", "stall" or "lost" when nothing was.
 ---@param request llama_cloud.sandbox.http_request
 ---@param route string
 ---@param status integer|string
@@ -42,7 +42,8 @@ function recorder_methods:add(request, route, status, request_id, now)
     path = request.path,
     query_string = request.query_string,
     headers = request.headers,
-    body_length = #request.body_text, -- bodies themselves may be large
+    body_length = request.body.received,
+    parts = request.parts, -- of a form: sizes and hashes, not the bytes
     status = status,
     request_id = request_id,
     now = now,
@@ -67,6 +68,7 @@ function recorder_methods:recent(limit)
       query = entry.query_string or json.null,
       headers = headers,
       body_length = entry.body_length,
+      parts = entry.parts or json.null,
       status = entry.status,
       request_id = entry.request_id,
       time = entry.now / 1000,

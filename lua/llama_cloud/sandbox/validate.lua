@@ -58,8 +58,39 @@ end
 -- One function for each kind of parameter: the text and the declaration in, the value out, or nil after adding a problem.
 local kinds = {}
 
-function kinds.string(text)
-  return text
+-- Checks the length of a text; `min_length` is all that the service declares.
+local function long_enough(text, declaration, loc, problems)
+  local least = declaration.min_length
+  if not least or #text >= least then
+    return text
+  end
+  local message = string.format("String should have at least %d character%s", least, least == 1 and "" or "s")
+  return validate.add(problems, "string_too_short", loc, message, text, { min_length = least })
+end
+
+kinds.string = long_enough
+
+-- A JSON object as text.
+function kinds.json(text, _, loc, problems)
+  local value, message = json.decode(text)
+  if message then
+    validate.add(problems, "json_invalid", loc, "Invalid JSON: " .. message, text, { error = message })
+  elseif not json.is_object(value) then
+    validate.add(problems, "dict_type", loc, "Input should be a valid dictionary", text)
+  else
+    return value
+  end
+  return nil
+end
+
+--- Checks one text, such as a part of a form.
+---@param text string
+---@param declaration table
+---@param loc (string|integer)[]
+---@param problems llama_cloud.sandbox.problem[]
+---@return any value nil after adding a problem
+function validate.value(text, declaration, loc, problems)
+  return kinds[declaration[2]](text, declaration, loc, problems)
 end
 
 function kinds.integer(text, declaration, loc, problems)
@@ -135,7 +166,7 @@ function validate.bounds(value, declaration, loc, problems, input)
 end
 
 --- Checks a query against declarations `{ name, kind, …, default }` (kinds: string, integer, boolean, enum, datetime;
---- `many` for a repeated key). Undeclared names pass, as FastAPI lets them; of a repeated single one the last counts.
+--- `many` for a repeated key, `required`). Undeclared names pass, as FastAPI lets them; of a repeated single one the last counts.
 ---@param declarations table[]
 ---@param values table<string, string[]>
 ---@param problems llama_cloud.sandbox.problem[]
@@ -148,6 +179,9 @@ function validate.query(declarations, values, problems)
     local given = values[name]
     if not given then
       result[name] = declaration.default
+      if declaration.required then
+        validate.add(problems, "missing", { "query", name }, "Field required", nil)
+      end
     elseif declaration.many then
       result[name] = {}
       for index, text in ipairs(given) do
@@ -164,10 +198,27 @@ end
 
 local body_kinds = {}
 
-function body_kinds.string(value, _, loc, problems)
+function body_kinds.string(value, declaration, loc, problems)
   if type(value) ~= "string" then
-    validate.add(problems, "string_type", loc, "Input should be a valid string", value)
+    return validate.add(problems, "string_type", loc, "Input should be a valid string", value)
   end
+  long_enough(value, declaration, loc, problems)
+end
+
+function body_kinds.boolean(value, _, loc, problems)
+  if type(value) ~= "boolean" then
+    validate.add(problems, "bool_type", loc, "Input should be a valid boolean", value)
+  end
+end
+
+function body_kinds.number(value, _, loc, problems)
+  if type(value) ~= "number" then
+    validate.add(problems, "float_type", loc, "Input should be a valid number", value)
+  end
+end
+
+function body_kinds.datetime(value, declaration, loc, problems)
+  kinds.datetime(tostring(value), declaration, loc, problems)
 end
 
 function body_kinds.integer(value, declaration, loc, problems)
@@ -178,7 +229,11 @@ function body_kinds.integer(value, declaration, loc, problems)
   validate.bounds(number, declaration, loc, problems, number)
 end
 
-body_kinds.enum = kinds.enum
+function body_kinds.enum(value, declaration, loc, problems)
+  kinds.enum(value, declaration, loc, problems)
+end
+
+function body_kinds.any() end
 
 local function extended(loc, step)
   local longer = table.move(loc, 1, #loc, 1, {})
@@ -189,6 +244,13 @@ end
 function body_kinds.array(value, declaration, loc, problems)
   if not json.is_array(value) then
     return validate.add(problems, "list_type", loc, "Input should be a valid list", value)
+  end
+  if #value < (declaration.min_items or 0) then
+    local least = declaration.min_items
+    local message = string.format("List should have at least %d item%s", least, least == 1 and "" or "s")
+      .. string.format(" after validation, not %d", #value)
+    local context = { field_type = "List", min_length = least, actual_length = #value }
+    return validate.add(problems, "too_short", loc, message, value, context)
   end
   for index, element in ipairs(value) do
     body_kinds[declaration.of](element, declaration, extended(loc, index - 1), problems)
@@ -223,7 +285,7 @@ function validate.members(value, members, loc, problems)
 end
 
 --- Decodes a body and checks it against declarations of its members `{ name, kind, required, nullable, … }` (kinds: string,
---- integer, enum, array with `of`, object with `members`). Undeclared members pass.
+--- integer, number, boolean, enum, datetime, any, array with `of`, object with `members`). Undeclared members pass.
 ---@param members table[]
 ---@param text string
 ---@param problems llama_cloud.sandbox.problem[]

@@ -1,0 +1,124 @@
+-- The form of a request: its parts read, kept and checked against declarations.
+
+local blobs = require("llama_cloud.sandbox.blobs")
+local json = require("llama_cloud.sandbox.json")
+local multipart = require("llama_cloud.sandbox.multipart")
+local validate = require("llama_cloud.sandbox.validate")
+
+local form = {}
+
+---@class llama_cloud.sandbox.upload : llama_cloud.sandbox.blob a file part
+---@field name string the last segment of the name that was given
+---@field content_type string
+
+local function upload(part)
+  local name = part.filename:match("([^/\\]*)$")
+  part.blob.name = name ~= "" and name or "file"
+  part.blob.content_type = part.content_type or "application/octet-stream"
+  return part.blob
+end
+
+-- What the recorder keeps of the parts.
+local function shown(parts)
+  local list = json.array {}
+  for index, part in ipairs(parts) do
+    list[index] = {
+      name = part.name,
+      filename = part.filename or json.null,
+      content_type = part.content_type or json.null,
+      size = part.size,
+      sha256 = blobs.hex(part.sha256 or blobs.hash(part.text or "")),
+    }
+  end
+  return list
+end
+
+-- Checks one declared part; returns its value.
+local function value_of(declaration, part, problems)
+  local name, kind = declaration[1], declaration[2]
+  local loc = { "body", name }
+  if kind == "file" then
+    if part and part.blob then
+      return upload(part)
+    elseif part then
+      validate.add(problems, "value_error", loc, "Value error, Expected UploadFile, received: <class 'str'>", part.text)
+    elseif declaration.required then
+      validate.add(problems, "missing", loc, "Field required", nil)
+    end
+  elseif part and part.blob then
+    validate.add(problems, "string_type", loc, "Input should be a valid string", part.filename)
+  elseif part then
+    return validate.value(part.text, declaration, loc, problems)
+  elseif declaration.required then
+    validate.add(problems, "missing", loc, "Field required", nil)
+  end
+  return nil
+end
+
+-- The values of all declared parts. Of a repeated part the last counts; undeclared ones are passed over.
+local function checked(parts, declarations, problems)
+  local last, values = {}, {}
+  for _, part in ipairs(parts) do
+    last[part.name] = part
+  end
+  for _, declaration in ipairs(declarations) do
+    values[declaration[1]] = value_of(declaration, last[declaration[1]], problems)
+  end
+  return values
+end
+
+--- Reads the form of a request. What it returns has to be given to `form.release` when the request was answered.
+---@param sandbox table
+---@param request llama_cloud.sandbox.http_request gets `parts`, for the recorder
+---@param declarations table[] of its parts: `{ name, kind, required, … }` (kinds: file, string, enum, json)
+---@param problems llama_cloud.sandbox.problem[]
+---@return table? values by name: texts, and uploads; nil when it cannot be read: the answer follows
+---@return integer? status nil where the peer is gone
+---@return string? body
+function form.read(sandbox, request, declarations, problems)
+  local body, most = request.body, sandbox.options.max_upload
+  local boundary = multipart.boundary(request.headers["content-type"])
+  if not boundary then
+    if not body:skip() then
+      return nil
+    elseif boundary == false then
+      return nil, 400, '{"detail":"Missing boundary in multipart."}'
+    end
+    return checked({}, declarations, problems)
+  end
+  local writer
+  local parts, message = multipart.read(body, boundary, function()
+    writer = sandbox.blobs:writer(most)
+    return writer
+  end)
+  request.parts = shown(parts)
+  local values = message and {} or checked(parts, declarations, problems)
+  -- What was sent and is no declared file is of no use to anybody.
+  for _, part in ipairs(parts) do
+    if part.blob and values[part.name] ~= part.blob then
+      sandbox.blobs:release(part.blob)
+    end
+  end
+  if not message then
+    return values
+  elseif writer and writer.too_large then
+    return nil, 413, string.format('{"detail":"A file may have at most %d bytes"}', most)
+  elseif body.failed then
+    return nil, body.failure and body.failure.status, body.failure and body.failure.body
+  end
+  body:skip()
+  return nil, 400, json.encode { detail = message }
+end
+
+--- Gives back the room of the files that nobody holds.
+---@param sandbox table
+---@param values table what `read` returned
+function form.release(sandbox, values)
+  for _, value in pairs(values) do
+    if type(value) == "table" and value.size and not value.held then
+      sandbox.blobs:release(value)
+    end
+  end
+end
+
+return form

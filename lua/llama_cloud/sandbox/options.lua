@@ -1,0 +1,178 @@
+-- The options of a sandbox, each told once: its name in `sandbox.new` and on the command line, what it may be, and what it
+-- is for.
+
+local options = {}
+
+local kinds = {}
+
+kinds.text = {
+  "a string",
+  function(value)
+    return type(value) == "string" and value ~= ""
+  end,
+}
+
+kinds.count = {
+  "a whole number",
+  function(value)
+    return math.type(value) == "integer" and value >= 0
+  end,
+}
+
+kinds.integer = {
+  "a whole number",
+  function(value)
+    return math.type(value) == "integer"
+  end,
+}
+
+kinds.port = {
+  "a port number",
+  function(value)
+    return math.type(value) == "integer" and value >= 0 and value < 65536
+  end,
+}
+
+kinds.positive = {
+  "a number greater than 0",
+  function(value)
+    return type(value) == "number" and value > 0 and value < math.huge
+  end,
+}
+
+kinds.flag = {
+  "true or false",
+  function(value)
+    return type(value) == "boolean"
+  end,
+}
+
+kinds.strings = {
+  "an array of strings",
+  function(value)
+    return type(value) == "table"
+  end,
+}
+
+kinds.call = {
+  "a function",
+  function(value)
+    return type(value) == "function"
+  end,
+}
+
+---@class llama_cloud.sandbox.option
+---@field [1] string its name; on the command line with hyphens
+---@field [2] string its kind, or "choice"
+---@field [3] any default
+---@field help? string[] lines of --help; without them it is none of the command line
+---@field placeholder? string what --help calls its value
+---@field values? string[] of a choice
+
+---@type llama_cloud.sandbox.option[]
+options.LIST = {
+  { "host", "text", "127.0.0.1", placeholder = "HOST", help = { "address to listen on (127.0.0.1)" } },
+  { "port", "port", 0, placeholder = "PORT", help = { "port to listen on (0: any free one)" } },
+  { "batches", "count", 250, placeholder = "N", help = { "v2 batches that are there at the start (250)" } },
+  { "jobs", "count", 100, placeholder = "N", help = { "v1 batch jobs that are there at the start (100)" } },
+  { "seed", "integer", 1, placeholder = "N", help = { "what all made-up data follows from (1)" } },
+  { "speed", "positive", 1, placeholder = "X", help = { "how many times faster batches are processed (1)" } },
+  { "api_key", "text", nil, placeholder = "KEY", help = { "the only key that is accepted (any)" } },
+  { "total_size", "flag", false, help = { "cursor lists tell their total_size" } },
+  {
+    "keep",
+    "count",
+    64 << 20,
+    placeholder = "BYTES",
+    help = { "how much of what is uploaded is kept; beyond it", "only lengths and SHA-256 (67108864)" },
+  },
+  {
+    "max_upload",
+    "count",
+    512 << 20,
+    placeholder = "BYTES",
+    help = { "longest file that is taken; else 413 (536870912)" },
+  },
+  {
+    "presigned_seconds",
+    "count",
+    3600,
+    placeholder = "N",
+    help = { "how long presigned addresses are good (3600)" },
+  },
+  {
+    "duplicates",
+    "choice",
+    "conflict",
+    values = { "conflict", "replace", "add" },
+    placeholder = "HOW",
+    help = { "a unique_id that is there already: conflict (409),", "replace, or add a second file (conflict)" },
+  },
+  {
+    "duplicate_directories",
+    "choice",
+    "conflict",
+    values = { "conflict", "add" },
+    placeholder = "HOW",
+    help = { "a name that is there already: conflict (409), or", "add a second directory (conflict)" },
+  },
+  {
+    "rate_limits",
+    "choice",
+    "none",
+    values = { "none", "published", "free" },
+    placeholder = "WHICH",
+    help = { "published: as the service documents them; free:", "20 requests a minute besides (none)" },
+  },
+  { "no_retry_after", "flag", false, help = { "their 429 come without Retry-After" } },
+  { "conflicts", "flag", false, help = { "what the state of a job does not allow is 409", "instead of 400" } },
+  { "deliver_webhooks", "flag", false, help = { "call webhooks, at loopback addresses" } },
+  { "deliver_anywhere", "flag", false, help = { "call them at other addresses, too" } },
+  { "faults", "strings", {} },
+  { "log", "call", nil },
+}
+
+local by_name = {}
+for _, option in ipairs(options.LIST) do
+  by_name[option[1]] = option
+end
+
+-- Whether a value fits, and else what would.
+local function fits(option, value)
+  if option[2] ~= "choice" then
+    local kind = kinds[option[2]]
+    return kind[2](value), kind[1]
+  end
+  for _, allowed in ipairs(option.values) do
+    if value == allowed then
+      return true
+    end
+  end
+  return false, "one of " .. table.concat(option.values, ", ")
+end
+
+--- What was given, checked, and the defaults of the others; raises a message about a bad one.
+---@param given table
+---@return table
+function options.checked(given)
+  local result = {}
+  for name, value in pairs(given) do
+    local option = by_name[name]
+    if not option then
+      error(string.format("unknown option '%s'", tostring(name)), 0)
+    end
+    local ok, expected = fits(option, value)
+    if not ok then
+      error(string.format("option '%s' must be %s", name, expected), 0)
+    end
+    result[name] = value
+  end
+  for _, option in ipairs(options.LIST) do
+    if result[option[1]] == nil then
+      result[option[1]] = option[3]
+    end
+  end
+  return result
+end
+
+return options

@@ -1,0 +1,136 @@
+-- What the parameters of each product may be: of saved configurations, which name their product, and of requests that carry
+-- them inline. What is nested deeper than here passes as it is.
+
+local json = require("llama_cloud.sandbox.json")
+local validate = require("llama_cloud.sandbox.validate")
+
+local product_parameters = {}
+
+--- The declarations of each product's parameters.
+---@type table<string, table[]>
+product_parameters.DECLARED = {}
+
+product_parameters.DECLARED.parse_v2 = {
+  { "tier", "enum", required = true, values = { "fast", "cost_effective", "agentic", "agentic_plus" } },
+  { "version", "string", required = true, min_length = 1 },
+  { "disable_cache", "boolean", nullable = true },
+  { "client_name", "string", nullable = true },
+  { "agentic_options", "object", nullable = true },
+  { "fast_options", "object", nullable = true },
+  { "crop_box", "object" },
+  {
+    "page_ranges",
+    "object",
+    members = {
+      { "max_pages", "integer", min = 1, nullable = true },
+      { "target_pages", "string", nullable = true },
+    },
+  },
+  { "input_options", "object" },
+  { "output_options", "object" },
+  { "processing_control", "object" },
+  { "processing_options", "object" },
+  { "webhook_configuration_ids", "array", of = "string", nullable = true },
+  { "webhook_configurations", "array", of = "object" },
+}
+
+product_parameters.DECLARED.extract_v2 = {
+  { "data_schema", "object", required = true },
+  { "tier", "enum", values = { "cost_effective", "agentic", "agentic_plus", "turbo" } },
+  { "version", "string" },
+  { "extraction_target", "enum", values = { "per_doc", "per_page", "per_table_row" } },
+  { "cite_sources", "boolean" },
+  { "confidence_scores", "boolean" },
+  { "disable_cache", "boolean" },
+  { "spreadsheet_mode", "boolean" },
+  { "max_pages", "integer", min = 1, nullable = true },
+  { "target_pages", "string", nullable = true },
+  { "system_prompt", "string", nullable = true },
+  { "parse_tier", "string", nullable = true },
+  { "parse_config_id", "string", nullable = true },
+  { "sheet_names", "array", of = "string", nullable = true },
+}
+
+product_parameters.DECLARED.classify_v2 = {
+  {
+    "rules",
+    "array",
+    required = true,
+    of = "object",
+    min_items = 1,
+    members = {
+      { "type", "string", required = true, min_length = 1 },
+      { "description", "string", required = true },
+    },
+  },
+  { "mode", "enum", values = { "FAST" } },
+  { "parsing_configuration", "object", nullable = true },
+}
+
+product_parameters.DECLARED.split_v1 = {
+  {
+    "categories",
+    "array",
+    required = true,
+    of = "object",
+    min_items = 1,
+    members = {
+      { "name", "string", required = true, min_length = 1 },
+      { "description", "string", nullable = true },
+    },
+  },
+  {
+    "splitting_strategy",
+    "object",
+    members = {
+      { "allow_uncategorized", "enum", values = { "include", "forbid", "omit" } },
+      { "custom_instructions", "string", nullable = true },
+      { "min_pages_per_split", "integer", min = 1 },
+    },
+  },
+  { "parse_tier", "string", nullable = true },
+  { "parse_config_id", "string", nullable = true },
+  { "target_pages", "string", nullable = true },
+  { "version", "string", nullable = true },
+}
+
+product_parameters.DECLARED.spreadsheet_v1 = {}
+product_parameters.DECLARED.unknown = {}
+
+--- Checks parameters that name their product.
+---@param parameters any
+---@param products string[] those that may be named
+---@param loc (string|integer)[]
+---@param problems llama_cloud.sandbox.problem[]
+function product_parameters.check(parameters, products, loc, problems)
+  if not json.is_object(parameters) then
+    local message = "Input should be a valid dictionary or object to extract fields from"
+    return validate.add(problems, "model_attributes_type", loc, message, parameters)
+  end
+  local tag = parameters.product_type
+  if tag == nil then
+    local message = "Unable to extract tag using discriminator 'product_type'"
+    return validate.add(problems, "union_tag_not_found", loc, message, parameters, { discriminator = "'product_type'" })
+  end
+  for _, product in ipairs(products) do
+    if tag == product then
+      local deeper = table.move(loc, 1, #loc, 1, {})
+      deeper[#deeper + 1] = product
+      return validate.members(parameters, product_parameters.DECLARED[product], deeper, problems)
+    end
+  end
+  local expected = "'" .. table.concat(products, "', '") .. "'"
+  validate.add(
+    problems,
+    "union_tag_invalid",
+    loc,
+    "Input tag '"
+      .. tostring(tag)
+      .. "' found using 'product_type' does not match any of the expected tags: "
+      .. expected,
+    parameters,
+    { discriminator = "'product_type'", tag = tostring(tag), expected_tags = expected }
+  )
+end
+
+return product_parameters

@@ -1,0 +1,362 @@
+--- Makes docs/resources.md of the declarations and annotations of the resources:
+---
+---     lua scripts/reference.lua [--check] [DIRECTORY]     the checkout, by default the working directory
+---
+--- With --check it writes nothing, and fails where the page says something else than they do.
+
+package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
+local annotations = require("annotations")
+
+local checking = arg[1] == "--check"
+local root = arg[checking and 2 or 1] or "."
+local PATH = root .. "/docs/resources.md"
+
+-- In the order in which they are needed on the way from files to results; what is older comes last.
+local ORDER = {
+  "beta.directories",
+  "beta.directories.files",
+  "files",
+  "configurations",
+  "batches",
+  "parsing",
+  "extract",
+  "classify",
+  "split",
+  "webhook_configs",
+  "projects",
+  "v2_projects",
+  "beta.attachments",
+  "beta.batch",
+  "beta.batch.job_items",
+  "beta.split",
+}
+
+local METHODS =
+  { "create", "add", "upload", "list", "list_v2", "get", "get_status", "retrieve", "update", "cancel", "delete" }
+local WAITING = {
+  { "run", "`create`, then `wait`" },
+  { "wait", "waits until it has ended" },
+  { "watch", "`for … in`: each change of the status" },
+  { "wait_all", "`for id, …, err in`: each as it ends" },
+}
+local ALL_TAKE =
+  { organization_id = true, project_id = true, page_size = true, page_token = true, limit = true, offset = true }
+
+local found = annotations.read(root)
+local lines = {}
+
+local function put(text, ...)
+  lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
+end
+
+local function anchor(name)
+  return name:lower()
+end
+
+local classes, listed = {}, {} -- those that have to be described yet, in their order
+
+local function note(name)
+  if not listed[name] then
+    listed[name] = true
+    classes[#classes + 1] = name
+  end
+end
+
+local shown
+
+local function shown_union(type)
+  local literals, others, arrays = {}, {}, false
+  for _, member in ipairs(type.members) do
+    if member.kind == "literal" then
+      literals[#literals + 1] = "`" .. member.name:gsub('"', "") .. "`"
+    elseif member.kind == "array" then
+      arrays = shown(member)
+    elseif not (member.kind == "name" and (member.name == "string" and literals[1] or member.name == "userdata")) then
+      others[#others + 1] = shown(member)
+    end
+  end
+  if literals[1] then
+    return table.concat(literals, ", ")
+  elseif arrays then
+    return arrays -- one string is taken for an array of one
+  end
+  return table.concat(others, " or ")
+end
+
+local NAMES = { any = "anything", ["true"] = "true", userdata = "null" }
+
+-- A type, for people.
+function shown(type)
+  if type.kind == "array" then
+    return "array of "
+      .. (shown(type.of):gsub("^string$", "strings"):gsub("^table$", "tables"):gsub("^integer$", "integers"))
+  elseif type.kind == "optional" then
+    return shown(type.of)
+  elseif type.kind == "literal" then
+    return "`" .. type.name:gsub('"', "") .. "`"
+  elseif type.kind == "union" then
+    return shown_union(type)
+  elseif type.kind == "table" then
+    local fields = {}
+    for position, field in ipairs(type.fields) do
+      fields[position] = ("`%s`: %s"):format(field.name, shown(field.type))
+    end
+    return "table of " .. table.concat(fields, ", ")
+  elseif type.kind ~= "name" then
+    return type.kind
+  end
+  local alias, class = found.aliases[type.name], found.classes[type.name]
+  if alias then
+    return shown(alias.type)
+  elseif class then
+    note(type.name)
+    local short = type.name:gsub("^LlamaCloud%.", "")
+    return ("[%s](#%s)"):format(short, anchor(short))
+  end
+  return NAMES[type.name] or type.name
+end
+
+local function escape(text)
+  return ((text or ""):gsub("|", "\\|"))
+end
+
+-- The comments above the declarations of a resource: name -> text; and the one at the top of its file.
+local function comments_of(resource)
+  local comments, text, head, inside = {}, {}, nil, false
+  for line in io.lines(resource.path) do
+    local comment, name = line:match("^%s*%-%-%- (.*)$"), line:match("^%s+([%w_]+) = {")
+    local begins = line:match('endpoint%.resource%("([^"]+)"')
+    if begins then
+      inside = begins == resource.place
+    elseif comment then
+      text[#text + 1] = comment
+    else
+      if name and text[1] and inside then
+        comments[name] = table.concat(text, " ")
+      end
+      head, text = head or table.concat(text, " "), {}
+    end
+  end
+  return comments, head
+end
+
+-- What a method returns, for people.
+local function answer_of(field)
+  local first = field.type.returns[1]
+  local class = first.kind == "name" and found.classes[first.name]
+  if class and class.overload then
+    return "list of " .. shown(class.overload.returns[1])
+  elseif first.kind == "function" then
+    return shown(first.returns[#first.returns > 1 and 2 or 1])
+  end
+  return shown(first) .. ", or nil, err"
+end
+
+local function signature(short, name, field)
+  local parts = {}
+  for _, parameter in ipairs(field.type.parameters) do
+    if parameter.name ~= "self" then
+      parts[#parts + 1] = parameter.name .. (parameter.optional and "?" or "")
+    end
+  end
+  return ("`%s:%s(%s)`"):format(short, name, table.concat(parts, ", "))
+end
+
+-- The names of a resource's declared methods, the usual ones first.
+local function methods_of(resource)
+  local names, rank = {}, {}
+  for position, name in ipairs(METHODS) do
+    rank[name] = position
+  end
+  for name, member in pairs(resource.members) do
+    if annotations.is_method(member) then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names, function(a, b)
+    local first, second = rank[a] or 50, rank[b] or 50
+    return first < second or first == second and a < b
+  end)
+  return names
+end
+
+-- The rows of a resource's parameters: each once, with the methods that take it.
+local function parameters_of(resource, class, names)
+  local rows, by_name = {}, {}
+  for _, method in ipairs(names) do
+    local type
+    for _, parameter in ipairs(class.fields[method].type.parameters) do
+      type = parameter.name == "params" and parameter.type or type
+    end
+    local fields = annotations.fields(found, type.name)
+    for _, one in ipairs(annotations.parameters(resource.members[method])) do
+      local field = fields[one.name]
+      if not ALL_TAKE[one.name] then
+        local text = one.type == "date" and "date" or shown(field.type)
+        local key = ("%s %s %s"):format(one.name, text, field.comment)
+        if not by_name[key] then
+          by_name[key] = { name = one.name, type = text, comment = field.comment, methods = {} }
+          rows[#rows + 1] = by_name[key]
+        end
+        table.insert(by_name[key].methods, method .. (one.required and " (required)" or ""))
+      end
+    end
+  end
+  return rows
+end
+
+local function put_parameters(resource, class, names)
+  local rows = parameters_of(resource, class, names)
+  if rows[1] then
+    put("")
+    put("| parameter | of | type | |")
+    put("|---|---|---|---|")
+    for _, row in ipairs(rows) do
+      local comment = row.type ~= "date" and row.comment or ""
+      put("| `%s` | %s | %s | %s |", row.name, table.concat(row.methods, ", "), escape(row.type), escape(comment))
+    end
+  end
+end
+
+-- What options methods take beyond those of all.
+local function put_options(resource, names)
+  local reconcile, files = {}, {}
+  for _, name in ipairs(names) do
+    if resource.members[name].reconcile then
+      reconcile[#reconcile + 1] = "`" .. name .. "`"
+    end
+    for _, one in ipairs(annotations.parameters(resource.members[name])) do
+      if one.type == "file" then
+        files[#files + 1] = "`" .. name .. "`"
+      end
+    end
+  end
+  local told = {}
+  if reconcile[1] then
+    told[#told + 1] = ("The option `reconcile` is one of %s."):format(table.concat(reconcile, " and "))
+  end
+  if files[1] then
+    told[#told + 1] = ("`stall_timeout` and `on_progress` are options of %s."):format(table.concat(files, " and "))
+  end
+  if told[1] then
+    put("")
+    put("%s", table.concat(told, " "))
+  end
+end
+
+local function put_resource(place, resource, class)
+  local short, names = place:match("[^.]*$"), methods_of(resource)
+  local comments, head = comments_of(resource)
+  put("## client.%s", place)
+  put("")
+  if not resource.inner then
+    put(
+      (
+        head
+          :gsub('%. "[^"]*" of the API reference%.', ".")
+          :gsub(" What can be asked for, .*$", "")
+          :gsub(" https:.*$", "")
+      )
+    )
+    put("")
+  end
+  put("| | | |")
+  put("|---|---|---|")
+  for _, name in ipairs(names) do
+    local field = class.fields[name]
+    local text, route = comments[name] or "", resource.members[name][1]
+    if type(resource.members[name].upload) == "table" then
+      route = route .. "`, with a file `" .. resource.members[name].upload[1]
+    end
+    put("| %s → %s | %s | `%s` |", signature(short, name, field), answer_of(field), escape(text), route)
+  end
+  if class.fields.download then
+    local field = class.fields.download
+    local text = "Downloads it, or one of its results, into the file `path`. " .. (field.comment or "")
+    put("| %s → %s | %s | |", signature(short, "download", field), answer_of(field), escape(text))
+  end
+  if resource.members.waiting then
+    for _, one in ipairs(WAITING) do
+      local field = class.fields[one[1]]
+      put("| %s → %s | %s | |", signature(short, one[1], field), answer_of(field), one[2])
+    end
+  end
+  put_parameters(resource, class, names)
+  put_options(resource, names)
+  put("")
+end
+
+local function put_class(name)
+  local class, short = found.classes[name], name:gsub("^LlamaCloud%.", "")
+  put("### %s", short)
+  put("")
+  if class.comment ~= "" then
+    put("%s", class.comment:sub(1, 1):upper() .. class.comment:sub(2) .. ".")
+    put("")
+  end
+  put("| | | |")
+  put("|---|---|---|")
+  local fields, order = annotations.fields(found, name)
+  for _, field_name in ipairs(order) do
+    local field = fields[field_name]
+    local mark = field.optional and "?" or ""
+    put("| `%s`%s | %s | %s |", field_name, mark, escape(shown(field.type)), escape(field.comment))
+  end
+  put("")
+end
+
+-- The resource at a place, and its class.
+local function at(place)
+  local node, class = annotations.declarations(root), found.classes["LlamaCloud.Client"]
+  local outer
+  for name in place:gmatch("[^.]+") do
+    outer, node = node, (node.members or node)[name]
+    class = found.classes[class.fields[name].type.name]
+  end
+  node.inner = outer.members ~= nil or nil
+  return node, class
+end
+
+local HEAD = [[
+# Resources
+
+Every method, parameter and field. This page is made by `scripts/reference.lua` of the declarations and annotations in
+`lua/llama_cloud/resources/`. [Calls](reference.md#calls) has what is common to all, [Lists](reference.md#lists) what a list is,
+[Waiting](reference.md#waiting) how `run`, `wait`, `watch` and `wait_all` go about it.
+
+Nearly all take `organization_id` and `project_id` (strings), which need not be given where the client has them. Lists take
+`page_size`, how many items come with each request, and `page_token`, where to go on; those of v1 batch jobs take `limit` and
+`offset`. Where an array of strings is taken, one string will do; a date is ISO 8601 text or seconds since the epoch. `?` is
+on what may be absent. Values that are named are those that the service has today: others are sent and received as they are.
+]]
+
+put("%s", HEAD)
+for _, place in ipairs(ORDER) do
+  put("* [client.%s](#client%s)", place, (place:gsub("%.", "")))
+end
+put("* [What they take and give](#what-they-take-and-give)")
+put("")
+for _, place in ipairs(ORDER) do
+  local resource, class = at(place)
+  put_resource(place, resource, class)
+end
+put("## What they take and give")
+put("")
+local position = 1
+while classes[position] do
+  put_class(classes[position])
+  position = position + 1
+end
+
+local text = table.concat(lines, "\n"):gsub("[ \t]+\n", "\n"):gsub("\n+$", "") .. "\n"
+if checking then
+  local file = io.open(PATH)
+  if not file or file:read("a") ~= text then
+    io.stderr:write("docs/resources.md does not say what the resources do: lua scripts/reference.lua makes it anew\n")
+    os.exit(false)
+  end
+else
+  local file = assert(io.open(PATH, "w"))
+  assert(file:write(text))
+  file:close()
+end
