@@ -342,7 +342,7 @@ end
 --- Makes a batch and returns its number.
 ---@param directory_id string
 ---@param directory llama_cloud.sandbox.directory
----@param job { type: string, configuration_id: string }
+---@param job { type: string, configuration_id: string, options?: table, ratio?: number }
 ---@param project_id? string
 ---@return integer
 function batches_methods:create(directory_id, directory, job, project_id)
@@ -355,6 +355,8 @@ function batches_methods:create(directory_id, directory, job, project_id)
     project_id = project_id or self.project_id,
     type = job.type,
     configuration_id = job.configuration_id,
+    options = job.options, -- of the configuration, as they are now
+    ratio = job.ratio,
     files = directory.files,
     file_ids = directory.file_ids,
     fate = directory.fate,

@@ -211,7 +211,7 @@ function jobs_methods:clock_changed()
 end
 
 --- Makes a job and returns its number.
----@param source { directory_id?: string, directory?: llama_cloud.sandbox.directory, item_ids?: string[], type: string }
+---@param source { directory_id?: string, directory?: llama_cloud.sandbox.directory, item_ids?: string[], item_names?: string[], type: string }
 ---@param project_id? string
 ---@return integer
 function jobs_methods:create(source, project_id)
@@ -223,6 +223,7 @@ function jobs_methods:create(source, project_id)
     created_at = math.max(self.clock:now(), previous + 1),
     directory_id = source.directory_id,
     item_ids = source.item_ids,
+    item_names = source.item_names,
     project_id = project_id or self.project_id,
     total = directory and directory.files or #source.item_ids,
     type = source.type,
@@ -290,7 +291,7 @@ local function show_item(self, job, index)
   local finished = index <= done
   return {
     item_id = item_id(self, job, index),
-    item_name = string.format("document-%04d.pdf", index),
+    item_name = job.item_names and job.item_names[index] or string.format("document-%04d.pdf", index),
     status = item,
     job_id = finished and item == "completed" and seed.id("pjb", self.item_scope, job.number * MAX_ITEMS + index)
       or json.null,

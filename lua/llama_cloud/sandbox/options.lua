@@ -125,9 +125,9 @@ options.LIST = {
     help = { "published: as the service documents them; free:", "20 requests a minute besides (none)" },
   },
   { "no_retry_after", "flag", false, help = { "their 429 come without Retry-After" } },
-  { "conflicts", "flag", false, help = { "what the state of a job does not allow is 409, not 400" } },
+  { "conflicts", "flag", false, help = { "what the state of a job does not allow is 409", "instead of 400" } },
   { "deliver_webhooks", "flag", false, help = { "call webhooks, at loopback addresses" } },
-  { "deliver_anywhere", "flag", false, help = { "… and at all others" } },
+  { "deliver_anywhere", "flag", false, help = { "call them at other addresses, too" } },
   { "faults", "strings", {} },
   { "log", "call", nil },
 }

@@ -90,55 +90,43 @@ function parse_options.pages(options, count)
   return chosen
 end
 
---- The parameters of a configuration: those of a stored one, a preset's by its name (`cfg-PARSE_FAST`), or those of the
---- agentic preset for all others.
----@param sandbox table
----@param id string
----@return table
-function parse_options.of_configuration(sandbox, id)
-  local stored = sandbox.configurations and sandbox.configurations:parameters(id)
-  if stored then
-    return stored
-  end
-  local tier = "agentic"
-  for _, name in ipairs(parse_options.TIERS) do
-    if id:lower() == "cfg-parse_" .. name then
-      tier = name
-    end
-  end
-  return { tier = tier, version = "latest" }
-end
+-- What parses whose configuration nobody made are like.
+local MADE_UP = { tier = "agentic", version = "latest" }
 
---- The options of a job. Members of the creation go before those of its configuration.
+--- The options of a job that is created: its own, and for the rest those of its configuration.
 ---@param sandbox table
----@param job llama_cloud.sandbox.job
+---@param own table
+---@param configuration_id? string
 ---@return table
-function parse_options.of_job(sandbox, job)
-  local given = job.fields.options
-  local id = job.fields.configuration_id
-  if not id then
-    return given
-  end
+function parse_options.merged(sandbox, own, configuration_id)
   local options = {}
-  for name, value in pairs(parse_options.of_configuration(sandbox, id)) do
+  local configured = configuration_id and (sandbox.configurations:parameters(configuration_id) or MADE_UP) or {}
+  for name, value in pairs(configured) do
     options[name] = value
   end
-  for name, value in pairs(given or {}) do
+  for name, value in pairs(own) do
     if value ~= json.null and value ~= "configured" then
       options[name] = value
     end
   end
+  options.product_type, options.configuration_id = nil, nil
   return options
 end
 
---- The tier of a job.
+--- Which part of the pages may fail before a job does; nil for all of them.
+---@param options? table
+---@return number?
+function parse_options.allowed_failures(options)
+  return parse_options.get(options, "processing_control", "job_failure_conditions", "allowed_page_failure_ratio")
+end
+
+--- The options of a job.
 ---@param sandbox table
 ---@param job llama_cloud.sandbox.job
----@return string?
-function parse_options.tier(sandbox, job)
-  local id, given = job.fields.configuration_id, job.fields.options
-  local tier = parse_options.get(given, "tier")
-  return tier or id and parse_options.of_configuration(sandbox, id).tier or nil
+---@return table
+function parse_options.of_job(sandbox, job)
+  local id = job.fields.configuration_id
+  return job.fields.options or id and sandbox.configurations:parameters(id) or MADE_UP
 end
 
 return parse_options

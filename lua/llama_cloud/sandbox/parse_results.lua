@@ -457,7 +457,7 @@ end
 ---@param address fun(path: string): string the presigned address of a file of the job
 ---@param filenames? table<string, boolean> which images, if not all
 ---@return table
-function results.expand(parsed, wanted, address, filenames)
+local function expand(parsed, wanted, address, filenames)
   local answer = {
     raw_parameters = json.null,
     images_content_metadata = json.null,
@@ -473,6 +473,19 @@ function results.expand(parsed, wanted, address, filenames)
     answer.result_content_metadata = content_metadata_of(parsed, wanted, address)
   end
   return answer
+end
+
+-- What most are asked for: nothing.
+local NOTHING = json.encode(expand(nil, {}, function() end))
+
+--- The same as JSON.
+---@param parsed? llama_cloud.sandbox.parsed
+---@param wanted table<string, boolean>
+---@param address fun(path: string): string
+---@param filenames? table<string, boolean>
+---@return string
+function results.encode(parsed, wanted, address, filenames)
+  return parsed and json.encode(expand(parsed, wanted, address, filenames)) or NOTHING
 end
 
 return results

@@ -4,6 +4,7 @@
 local clock_module = require("llama_cloud.sandbox.clock")
 local endpoint = require("llama_cloud.sandbox.endpoint")
 local json = require("llama_cloud.sandbox.json")
+local parse_options = require("llama_cloud.sandbox.parse_options")
 local validate = require("llama_cloud.sandbox.validate")
 local work = require("llama_cloud.sandbox.work")
 
@@ -53,6 +54,20 @@ function product.check_one_of(body, first, second, problems)
   if (product.given(body, first) == nil) == (product.given(body, second) == nil) then
     local message = string.format("Value error, Exactly one of %s and %s must be given", first, second)
     validate.add(problems, "value_error", { "body" }, message, body)
+  end
+end
+
+--- Adds a problem unless a text, if there is one, names pages.
+---@param text? string
+---@param loc string[]
+---@param problems table
+function product.check_pages(text, loc, problems)
+  local _, message
+  if text then
+    _, message = parse_options.page_numbers(text)
+  end
+  if message then
+    validate.add(problems, "value_error", loc, "Value error, " .. message, text)
   end
 end
 

@@ -23,7 +23,10 @@ schema_values.DEFAULT = {
       type = "array",
       items = {
         type = "object",
-        properties = { text = { type = "string" }, amount = { anyOf = { { type = "number" }, { type = "null" } } } },
+        properties = {
+          text = { type = "string" },
+          amount = { anyOf = json.array { { type = "number" }, { type = "null" } } },
+        },
       },
     },
   },
@@ -31,8 +34,6 @@ schema_values.DEFAULT = {
 
 -- Checks ---------------------------------------------------------------------------------------------------------------------
 
--- Keywords whose value is a list: an empty one cannot be told from an empty object after it was decoded.
-local LISTS = { "required", "enum", "anyOf", "oneOf", "allOf", "type" }
 local ONE = { "items", "not", "additionalProperties" }
 local MANY = { "properties", "$defs", "definitions" }
 
@@ -41,11 +42,6 @@ local function walk(schema, depth, counts)
     return "a schema must be an object"
   elseif depth > MAX_DEPTH then
     return string.format("a schema may be %d levels deep", MAX_DEPTH)
-  end
-  for _, name in ipairs(LISTS) do
-    if type(schema[name]) == "table" then
-      json.array(schema[name])
-    end
   end
   local inner = {}
   for _, name in ipairs(ONE) do
@@ -73,7 +69,7 @@ local function walk(schema, depth, counts)
   end
 end
 
---- What is wrong with a schema, or nil. Its lists are marked as arrays.
+--- What is wrong with a schema, or nil.
 ---@param schema any
 ---@return string? message
 function schema_values.check(schema)

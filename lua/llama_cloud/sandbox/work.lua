@@ -112,12 +112,13 @@ local function transaction_key(project_id, transaction_id)
   return project_id .. "\0" .. transaction_id
 end
 
---- The job that was created in a project with a transaction id, or nil.
+--- The job that was created in a project with a transaction id and was not deleted, or nil.
 ---@param project_id? string
 ---@param transaction_id string
 ---@return integer? number
 function work_methods:of_transaction(project_id, transaction_id)
-  return self.transactions[transaction_key(project_id or self.project_id, transaction_id)]
+  local number = self.transactions[transaction_key(project_id or self.project_id, transaction_id)]
+  return not self.deleted[number or 0] and number or nil
 end
 
 --- Makes a job of `fields` (`input`, `name`, `key` and what the product needs) and returns its number.
@@ -178,7 +179,7 @@ local function batch_job(self, batch, index, number)
     key = file.key,
     pages = document.pages(file.key, file.name),
     fields = batch,
-  })
+  }, batch.ratio)
   if file.fails then
     job.fate = "FAILED"
   end

@@ -3,6 +3,8 @@
 local endpoint = require("llama_cloud.sandbox.endpoint")
 local jobs = require("llama_cloud.sandbox.jobs")
 local json = require("llama_cloud.sandbox.json")
+local product = require("llama_cloud.sandbox.product")
+local sources = require("llama_cloud.sandbox.sources")
 local validate = require("llama_cloud.sandbox.validate")
 
 local detail = endpoint.detail
@@ -48,10 +50,19 @@ local function create_job(sandbox, request)
       return detail(404, "Directory not found")
     end
   end
+  local names
+  local item_ids = not directory and body.item_ids or directory.file_ids
+  if directory and directory.file_ids then
+    names = {}
+    for index, file in ipairs(sources.of_directory(sandbox, directory.file_ids)) do
+      names[index] = file.name
+    end
+  end
   local number = sandbox.jobs:create({
     directory_id = directory_id,
     directory = directory,
-    item_ids = not directory and body.item_ids or nil,
+    item_ids = item_ids,
+    item_names = names,
     type = body.job_config.rules and "classify" or "parse",
   }, request.query.project_id)
   return 201, sandbox.jobs:show(number).text
@@ -78,7 +89,7 @@ local cancel_job = endpoint.with(find, "Batch job", function(sandbox, _, number)
   local done = sandbox.jobs:cancel(number)
   local job = sandbox.jobs:show(number)
   if not done then
-    return detail(400, "Batch job is already " .. job.status .. " and cannot be cancelled")
+    return detail(product.refusal(sandbox), "Batch job is already " .. job.status .. " and cannot be cancelled")
   end
   return 200,
     json.encode {

@@ -1,7 +1,9 @@
 -- The routes of v2 batches.
 
 local batches = require("llama_cloud.sandbox.batches")
+local configured = require("llama_cloud.sandbox.configured")
 local endpoint = require("llama_cloud.sandbox.endpoint")
+local parse_options = require("llama_cloud.sandbox.parse_options")
 local product = require("llama_cloud.sandbox.product")
 local sources = require("llama_cloud.sandbox.sources")
 local webhooks = require("llama_cloud.sandbox.webhooks")
@@ -35,12 +37,20 @@ local function create_batch(sandbox, request)
     return detail(400, "Directory contains no files")
   end
   local store = sandbox.batches
-  local hooks, status, text = webhooks.of(sandbox, body)
+  local job = body.config.job
+  local status, text = configured.refusal(sandbox, job.configuration_id, job.type)
+  if status then
+    return status, text
+  end
+  local hooks
+  hooks, status, text = webhooks.of(sandbox, body)
   if not hooks then
     return status, text
   end
+  job.options = sandbox.configurations:parameters(job.configuration_id)
+  job.ratio = parse_options.allowed_failures(job.options)
   directory.list = directory.file_ids and sources.of_directory(sandbox, directory.file_ids)
-  local number = store:create(body.source_directory_id, directory, body.config.job, request.query.project_id)
+  local number = store:create(body.source_directory_id, directory, job, request.query.project_id)
   webhooks.watch(sandbox, "batch", store, number, hooks)
   return 200, store:encode(number)
 end

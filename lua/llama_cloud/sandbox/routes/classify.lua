@@ -41,7 +41,7 @@ local function result_of(job, rules)
   }
 end
 
-local function encode(sandbox, number)
+local function encode(sandbox, number, wanted)
   local store = sandbox.classify
   local job = store:at(number)
   local status, since = store:state(job)
@@ -61,6 +61,7 @@ local function encode(sandbox, number)
     parse_job_id = fields.kind == "parse_job_id" and job.input or json.null,
     result = status == "COMPLETED" and result_of(job, fields.options.rules) or json.null,
     transaction_id = fields.transaction_id or json.null,
+    usage = wanted.usage and status == "COMPLETED" and { credits = job.pages } or json.null,
   }
 end
 
@@ -68,6 +69,7 @@ local CLASSIFY = {
   store = "classify",
   what = "Classify job",
   encode = encode,
+  expand = { usage = true },
   match = function(query)
     return query.configuration_id
       and function(job)
@@ -103,14 +105,17 @@ local function create_job(sandbox, request)
   local number, status, text = configured.create(sandbox, request, {
     kind = "classify",
     store = "classify",
+    product_type = "classify_v2",
     made_up = MADE_UP,
     input = input_of(request.body),
   })
   if not number then
     return status, text
   end
-  return 200, encode(sandbox, number)
+  return 200, encode(sandbox, number, {})
 end
+
+local EXPAND = { "expand", "string", many = true }
 
 local handlers = product.handlers(CLASSIFY)
 
@@ -132,15 +137,16 @@ return {
         { "transaction_id", "string", nullable = true },
       },
       check = check_creation,
+      rate = "classify",
       handler = create_job,
     },
     {
       method = "GET",
       path = PATH,
-      query = product.list_query(work.STATUSES, { { "configuration_id", "string" } }),
+      query = product.list_query(work.STATUSES, { { "configuration_id", "string" }, EXPAND }),
       handler = product.list(CLASSIFY),
     },
-    { method = "GET", path = PATH .. "/{job_id}", query = endpoint.SCOPE, handler = handlers.get },
+    { method = "GET", path = PATH .. "/{job_id}", query = endpoint.query { EXPAND }, handler = handlers.get },
     { method = "POST", path = PATH .. "/{job_id}/cancel", query = endpoint.SCOPE, handler = handlers.cancel },
     { method = "DELETE", path = PATH .. "/{job_id}", query = endpoint.SCOPE, handler = handlers.delete },
   },

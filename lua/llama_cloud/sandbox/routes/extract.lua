@@ -1,6 +1,7 @@
 -- The routes of extract jobs, and of schemas.
 
 local clock_module = require("llama_cloud.sandbox.clock")
+local configured = require("llama_cloud.sandbox.configured")
 local endpoint = require("llama_cloud.sandbox.endpoint")
 local json = require("llama_cloud.sandbox.json")
 local options_module = require("llama_cloud.sandbox.parse_options")
@@ -9,7 +10,6 @@ local schema_values = require("llama_cloud.sandbox.schema_values")
 local seed = require("llama_cloud.sandbox.seed")
 local sources = require("llama_cloud.sandbox.sources")
 local validate = require("llama_cloud.sandbox.validate")
-local webhooks = require("llama_cloud.sandbox.webhooks")
 local work = require("llama_cloud.sandbox.work")
 
 local given, get = product.given, options_module.get
@@ -18,14 +18,13 @@ local format_time = clock_module.format
 local PATH = "/api/v2/extract"
 local STATUSES = { "PENDING", "THROTTLED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED" }
 
+-- What is extracted by a configuration that nobody made.
+local MADE_UP = { data_schema = schema_values.DEFAULT, tier = "agentic" }
+
 -- What a job was asked for.
-local function configuration_of(sandbox, job)
+local function configuration_of(job)
   local options = job.fields.options
-  if not options then
-    local stored = sandbox.configurations and sandbox.configurations:parameters(job.fields.configuration_id)
-    options = stored and type(stored.data_schema) == "table" and stored
-  end
-  return options or { data_schema = schema_values.DEFAULT, tier = "agentic" }
+  return options and type(options.data_schema) == "table" and options or MADE_UP
 end
 
 -- The pages that a job works on.
@@ -74,7 +73,7 @@ local JOB = '{"id":"%s","file_input":%s,"document_input_type":"%s","project_id":
   .. '"updated_at":"%s","configuration_id":%s,"error_message":%s,%s}'
 
 -- The members that cost something: only for one job, or when they are asked for.
-local function details(sandbox, job, status, wanted, alone)
+local function details(job, status, wanted, alone)
   local members = {
     configuration = json.null,
     extract_metadata = json.null,
@@ -82,7 +81,7 @@ local function details(sandbox, job, status, wanted, alone)
     metadata = json.null,
     usage = json.null,
   }
-  local configuration = (alone or next(wanted)) and configuration_of(sandbox, job)
+  local configuration = (alone or next(wanted)) and configuration_of(job)
   if wanted.configuration then
     members.configuration = configuration
   end
@@ -119,7 +118,7 @@ local function encode(sandbox, number, wanted, alone)
     format_time(since),
     product.quoted(job.fields.configuration_id),
     status == "FAILED" and '"The document could not be read"' or "null",
-    (alone or next(wanted)) and details(sandbox, job, status, wanted, alone) or BARE
+    (alone or next(wanted)) and details(job, status, wanted, alone) or BARE
   )
 end
 
@@ -171,30 +170,21 @@ local function check_creation(body, problems)
   local configuration = given(body, "configuration")
   if configuration then
     check_schema(configuration.data_schema, { "body", "configuration", "data_schema" }, problems)
+    product.check_pages(given(configuration, "target_pages"), { "body", "configuration", "target_pages" }, problems)
   end
 end
 
 local function create_job(sandbox, request)
-  local body, store = request.body, sandbox.extract
-  local source, status, text = sources.find(sandbox, body.file_input)
-  if not source then
+  local number, status, text = configured.create(sandbox, request, {
+    kind = "extract",
+    store = "extract",
+    product_type = "extract_v2",
+    made_up = MADE_UP,
+    input = request.body.file_input,
+  })
+  if not number then
     return status, text
   end
-  local hooks
-  hooks, status, text = webhooks.of(sandbox, body)
-  if not hooks then
-    return status, text
-  end
-  local configuration = given(body, "configuration")
-  local number = store:create({
-    input = source.input,
-    name = source.name,
-    key = source.key,
-    kind = source.kind,
-    options = configuration and store:share(configuration),
-    configuration_id = given(body, "configuration_id"),
-  }, request.query.project_id)
-  webhooks.watch(sandbox, "extract", store, number, hooks)
   return 200, encode(sandbox, number, {})
 end
 

@@ -1,6 +1,7 @@
 -- The routes of parse jobs.
 
 local clock_module = require("llama_cloud.sandbox.clock")
+local configured = require("llama_cloud.sandbox.configured")
 local endpoint = require("llama_cloud.sandbox.endpoint")
 local json = require("llama_cloud.sandbox.json")
 local options_module = require("llama_cloud.sandbox.parse_options")
@@ -26,18 +27,18 @@ local function encode(sandbox, number, wanted)
   local store = sandbox.parse
   local job = store:at(number)
   local status, since = store:state(job)
-  local tier = options_module.tier(sandbox, job)
+  local options = options_module.of_job(sandbox, job)
   local usage = "null"
   if wanted.usage and status == "COMPLETED" then
-    local pages = #options_module.pages(options_module.of_job(sandbox, job), job.pages)
-    usage = string.format('{"credits":%d}', pages * (options_module.CREDITS[tier] or 1))
+    local pages = #options_module.pages(options, job.pages)
+    usage = string.format('{"credits":%d}', pages * (options_module.CREDITS[options.tier] or 1))
   end
   return JOB:format(
     store:id(number),
     json.quote(job.project_id),
     status,
     json.quote(job.name),
-    product.quoted(tier),
+    product.quoted(options.tier),
     status == "FAILED" and '"The document could not be read"' or "null",
     format_time(job.created_at),
     format_time(since),
@@ -92,13 +93,7 @@ local function check_options(body, problems)
     end
   end
   local target = options_module.get(body, "page_ranges", "target_pages")
-  if target then
-    local _, message = options_module.page_numbers(target)
-    if message then
-      local loc = { "body", "page_ranges", "target_pages" }
-      validate.add(problems, "value_error", loc, "Value error, " .. message, target)
-    end
-  end
+  product.check_pages(target, { "body", "page_ranges", "target_pages" }, problems)
 end
 
 local function check_creation(body, problems)
@@ -110,14 +105,17 @@ end
 local OWN = { "file_id", "source_url", "user_metadata", "webhook_configurations", "webhook_configuration_ids" }
 
 local function create(sandbox, request, body, source)
-  local hooks, status, text = webhooks.of(sandbox, body)
+  local configuration_id = given(body, "configuration_id")
+  local status, text = configured.refusal(sandbox, configuration_id, "parse_v2")
+  if status then
+    return status, text
+  end
+  local hooks
+  hooks, status, text = webhooks.of(sandbox, body)
   if not hooks then
     return status, text
   end
-  local options = {}
-  for name, value in pairs(body) do
-    options[name] = value
-  end
+  local options = options_module.merged(sandbox, body, configuration_id)
   for _, name in ipairs(OWN) do
     options[name] = nil
   end
@@ -127,9 +125,8 @@ local function create(sandbox, request, body, source)
     name = source.name,
     key = source.key,
     options = store:share(options),
-    configuration_id = given(body, "configuration_id"),
     user_metadata = given(body, "user_metadata"),
-    ratio = options_module.get(body, "processing_control", "job_failure_conditions", "allowed_page_failure_ratio"),
+    ratio = options_module.allowed_failures(options),
   }, request.query.project_id)
   webhooks.watch(sandbox, "parse", store, number, hooks)
   return 200, encode(sandbox, number, {})
@@ -197,10 +194,9 @@ local get_job = product.with_job(PARSE, function(sandbox, request, number)
     end
   end
   local parsed = store:state(job) == "COMPLETED" and next(wanted) and results.read(job, options) or nil
-  local answer = results.expand(parsed, wanted, function(path)
+  local members = results.encode(parsed, wanted, function(path)
     return (presigned.url(sandbox, request.http, "parse", store:id(number) .. "/" .. path))
   end, filenames_of(query.image_filenames))
-  local members = json.encode(answer)
   return 200, string.format('{"job":%s,%s', encode(sandbox, number, wanted), members:sub(2))
 end)
 
@@ -254,6 +250,7 @@ return {
       path = PATH .. "/upload",
       query = endpoint.SCOPE,
       form = { { "configuration", "json", required = true }, { "file", "file", required = true } },
+      rate = "parse_upload",
       handler = upload_job,
     },
     { method = "GET", path = PATH, query = product.list_query(work.STATUSES), handler = product.list(PARSE) },

@@ -43,23 +43,22 @@ local function segments_of(job, configuration)
   end
   local uncategorized = get(configuration, "splitting_strategy", "allow_uncategorized") or "forbid"
   local least = math.tointeger(get(configuration, "splitting_strategy", "min_pages_per_split")) or 1
-  local segments, page = json.array {}, 1
-  while page <= job.pages do
-    local key = seed.hash(job.key, 10, page)
-    local last = math.min(job.pages, page + math.max(least, 1 + seed.below(key, 3)) - 1)
+  local chosen =
+    options_module.pages({ page_ranges = { target_pages = get(configuration, "target_pages") } }, job.pages)
+  local segments, first = json.array {}, 1
+  while first <= #chosen do
+    local key = seed.hash(job.key, 10, first)
+    local last = math.min(#chosen, first + math.max(least, 1 + seed.below(key, 3)) - 1)
     local none = uncategorized ~= "forbid" and seed.below(seed.hash(key, 1), 5) == 0
     if not (none and uncategorized == "omit") then
-      local pages = json.array {}
-      for number = page, last do
-        pages[#pages + 1] = number
-      end
+      local pages = json.array(table.move(chosen, first, last, 1, {}))
       segments[#segments + 1] = {
         category = none and "uncategorized" or names[1 + seed.below(seed.hash(key, 2), math.max(1, #names))] or "",
         confidence_category = CONFIDENCE[1 + seed.below(seed.hash(key, 3), #CONFIDENCE)],
         pages = pages,
       }
     end
-    page = last + 1
+    first = last + 1
   end
   return segments
 end
@@ -138,19 +137,21 @@ end
 
 local function check_creation(body, problems)
   product.check_one_of(body, "configuration", "configuration_id", problems)
+  local target = get(body, "configuration", "target_pages")
+  product.check_pages(target, { "body", "configuration", "target_pages" }, problems)
 end
 
 local function creation(encoder, input_of)
   return function(sandbox, request)
     local input = input_of(request.body)
-    if get(request.body, "configuration", "target_pages") and not input:find("^pjb%-") then
-      return endpoint.detail(400, "target_pages is only for parse jobs")
-    end
+    local pages_of_file = get(request.body, "configuration", "target_pages") and not input:find("^pjb%-")
     local number, status, text = configured.create(sandbox, request, {
       kind = "split",
       store = "split",
+      product_type = "split_v1",
       made_up = MADE_UP,
       input = input,
+      refusal = pages_of_file and "target_pages is only for parse jobs" or nil,
     })
     if not number then
       return status, text

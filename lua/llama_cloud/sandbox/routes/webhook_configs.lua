@@ -62,9 +62,6 @@ local function show(config)
     local value = config[name]
     shown[name] = value == nil and json.null or value
   end
-  if type(shown.webhook_events) == "table" then
-    json.array(shown.webhook_events)
-  end
   return json.encode(shown)
 end
 
