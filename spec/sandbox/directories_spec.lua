@@ -288,6 +288,13 @@ describe("the sandbox", function()
       ask(201, "POST", path, '{"file_id":"file-bytes-5000"}')
       ask(204, "DELETE", path .. "/" .. entry.id)
       get("/api/v1/beta/files/" .. file.id) -- which was not uploaded here, and stays
+      local home = make("b").id
+      local uploaded = upload(201, home, "b.pdf")
+      entry = ask(201, "POST", path, string.format('{"file_id":"%s"}', uploaded.file_id))
+      ask(204, "DELETE", path .. "/" .. entry.id)
+      get("/api/v1/beta/files/" .. uploaded.file_id)
+      ask(204, "DELETE", DIRECTORIES .. "/" .. home)
+      ask(404, "GET", "/api/v1/beta/files/" .. uploaded.file_id)
     end)
 
     it("listed in pages, and filtered", function()
