@@ -9,9 +9,12 @@ local FILES = {
   "CONTRIBUTING.md",
   "CHANGELOG.md",
   "SECURITY.md",
+  "docs/coming-from-the-sdks.md",
+  "docs/files.md",
   "docs/guide.md",
   "docs/reference.md",
   "docs/reliability.md",
+  "docs/resources.md",
   "docs/sandbox.md",
   "docs/waiting.md",
 }
