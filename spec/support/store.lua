@@ -59,12 +59,17 @@ local SCRIPT = [[
     c:close()
   end
 
-  local acts = {}
-  for i, source in ipairs(args.acts) do
-    acts[i] = assert(load("local c, r = ... " .. source))
+  local acts, counts = {}, {}
+  for path, sources in pairs(args.acts) do
+    acts[path] = {}
+    for i, source in ipairs(sources) do
+      acts[path][i] = assert(load("local c, r = ... " .. source))
+    end
   end
-  return function(c, r, n)
-    acts[math.min(n, #acts)](c, r)
+  return function(c, r)
+    local path = acts[r.path] and r.path or "any"
+    counts[path] = (counts[path] or 0) + 1
+    acts[path][math.min(counts[path], #acts[path])](c, r)
   end
 ]]
 
@@ -131,13 +136,13 @@ function store.client_options(options)
 end
 
 --- Starts one.
----@param acts string[]
----@param options? { size: integer?, server: table? }
+---@param acts string[]|table<string, string[]> for all paths, or of each path
+---@param options? { size: integer?, directory: string?, server: table? } `directory`: for acts, as args.directory
 ---@return table server
 function store.start(acts, options)
   options = options or {}
   local given = options.server or {}
-  given.args = { acts = acts, size = options.size or 5000 }
+  given.args = { acts = acts[1] and { any = acts } or acts, size = options.size or 5000, directory = options.directory }
   return server.start(SCRIPT:gsub("%%%%", "%%"), given)
 end
 
@@ -159,14 +164,13 @@ function store.directory()
     table.sort(names)
     return names
   end
-  return setmetatable(directory, {
-    __close = function()
-      for _, name in ipairs(directory.files()) do
-        os.remove(path .. "/" .. name)
-      end
-      lfs.rmdir(path)
-    end,
-  })
+  function directory.remove()
+    for _, name in ipairs(lfs.attributes(path) and directory.files() or {}) do
+      os.remove(path .. "/" .. name)
+    end
+    lfs.rmdir(path)
+  end
+  return setmetatable(directory, { __close = directory.remove })
 end
 
 return store

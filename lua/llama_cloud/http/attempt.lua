@@ -137,11 +137,9 @@ end
 local function progress_of(call, transfer)
   local sent, to_send, received, to_receive = transfer:progress()
   if call.resume then
-    local done = call.resume.output:received()
-    return done, to_receive and done - received + to_receive
+    return received, to_receive
   end
-  local total = call.body:bytes() -- and what goes out before it is the rest of the form
-  return math.max(0, math.min(sent - (to_send - total), total)), total
+  return sent, to_send
 end
 
 local TICK = 0.1 -- seconds between two reports of progress
