@@ -187,6 +187,13 @@ function tables.memory()
   row("lists 100,000 batches", show("%.2f MB", median("memory", "memory", "listing", "peak_kib"), 1 / 1024))
 end
 
+function tables.transfer()
+  print("A file of 2 GB to a server that throws it away, whole programs:\n")
+  programs("transfer", "up", "curl", { "the core", "curl", "TypeScript SDK" })
+  print("\n2 GB from a server into a file (the core puts it on the disk before it is in its place):\n")
+  programs("transfer", "down", "curl", { "the core", "curl", "curl, then sync" })
+end
+
 local awkward = { "escapes", "long strings", "deep nesting", "small arrays", "20k distinct keys", "numbers" }
 
 -- What each part is to reach: what, measured, goal, whether more is better.
@@ -246,11 +253,19 @@ local function goals(part)
   elseif part == "memory" then
     local listing, idle = median(part, part, "listing", "peak_kib"), median(part, part, "idle", "peak_kib")
     goal("memory of a list of 100,000 over an idle program, MB", listing and (listing - idle) / 1024, 3)
+  elseif part == "transfer" then
+    local idle = median(part, "idle", "idle", "peak_kib")
+    for _, what in ipairs { "up", "down" } do
+      local peak = median(part, what, "the core", "peak_kib")
+      goal(("2 GB %s: memory over an idle program, MB"):format(what), peak and (peak - idle) / 1024, 25)
+    end
+    goal("2 GB up, wall time: curl = 1", ratio(part, "up", "the core", "curl", "wall"), 1.25)
+    goal("2 GB down, wall time: curl, then sync = 1", ratio(part, "down", "the core", "curl, then sync", "wall"), 1.25)
   end
   return list
 end
 
-local chosen = #arg > 0 and arg or { "decode", "instructions", "listing", "polling", "memory" }
+local chosen = #arg > 0 and arg or { "decode", "instructions", "listing", "polling", "memory", "transfer" }
 local all = {}
 for _, part in ipairs(chosen) do
   if tables[part] and results.read(part) then

@@ -19,15 +19,12 @@ typedef enum outcome {
 /* What was found wrong. Zero-initialised: nothing. */
 typedef struct fault {
   outcome kind;       /* OUTCOME_RESPONSE: nothing is wrong */
-  const char *reason; /* in words; constant, or `text` */
+  const char *reason; /* in words; constant, or `text`, where they may be made */
   char text[300];
 } fault;
 
-/* Notes what is wrong; `reason` is constant. */
+/* Notes what is wrong. */
 void fault_note(fault *f, outcome kind, const char *reason);
-
-/* Notes it in words that are made as by printf, and are cut if they are too long. */
-void fault_print(fault *f, outcome kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Notes that a local file could not be read or written: "cannot read 'PATH': why". Of a long path the end is
    told. */

@@ -16,22 +16,21 @@ typedef struct lua_form {
 
 /* ---- files ---- */
 
-/* Finds out how many bytes a file has that can be read. False: a fault is noted. */
-static bool look_at_file(const char *path, curl_off_t *size, fault *wrong) {
-  struct stat about;
+/* How many bytes a file has that can be read. Negative: a fault is noted. */
+static curl_off_t look_at_file(const char *path, fault *wrong) {
+  struct stat about = {0};
+  const char *why = NULL;
   int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a pipe does not hold us up */
-  int error = descriptor < 0 || fstat(descriptor, &about) != 0 ? errno : 0;
+  if (descriptor < 0 || fstat(descriptor, &about) != 0)
+    why = strerror(errno);
+  else if (!S_ISREG(about.st_mode))
+    why = S_ISDIR(about.st_mode) ? strerror(EISDIR) : "it is no regular file";
   if (descriptor >= 0)
     close(descriptor);
-  if (error != 0)
-    fault_file(wrong, "read", path, strerror(error));
-  else if (S_ISDIR(about.st_mode))
-    fault_file(wrong, "read", path, strerror(EISDIR));
-  else if (!S_ISREG(about.st_mode))
-    fault_file(wrong, "read", path, "it is no regular file");
-  else
-    *size = about.st_size;
-  return wrong->kind == OUTCOME_RESPONSE;
+  if (why == NULL)
+    return about.st_size;
+  fault_file(wrong, "read", path, why);
+  return -1;
 }
 
 /* core.file(path) -> integer | nil, message: how many bytes the file has. Message: it cannot be opened for
@@ -39,10 +38,11 @@ static bool look_at_file(const char *path, curl_off_t *size, fault *wrong) {
 static int core_file(lua_State *L) {
   size_t length;
   const char *path = luaL_checklstring(L, 1, &length);
-  curl_off_t size = 0;
   fault wrong = {0};
+  curl_off_t size;
   luaL_argcheck(L, strlen(path) == length, 1, "contains a NUL");
-  if (!look_at_file(path, &size, &wrong))
+  size = look_at_file(path, &wrong);
+  if (size < 0)
     return lua_push_fault(L, &wrong);
   lua_pushinteger(L, (lua_Integer)size);
   return 1;
@@ -120,7 +120,8 @@ static bool read_file(lua_State *L, int index, form *f, fault *wrong) {
     return form_set_data(f, data, length) || lua_out_of_memory(L);
   }
   const char *path = file_field(L, index, "path");
-  return look_at_file(path, &size, wrong) && (form_set_path(f, path, size) || lua_out_of_memory(L));
+  size = look_at_file(path, wrong);
+  return size >= 0 && (form_set_path(f, path, size) || lua_out_of_memory(L));
 }
 
 /* core.form(description) -> form | nil, message. description: text, an array of { name, value }, sent in that

@@ -46,24 +46,22 @@ static int core_output(lua_State *L) {
   return h->output != NULL ? 1 : lua_push_fault(L, &wrong);
 }
 
-/* The output of a handle. Raises for one that is closed. */
-static output *check_open(lua_State *L, const lua_output *h) {
+/* The output at stack index 1. Raises for one that is closed. */
+static output *check_output(lua_State *L) {
+  lua_output *h = luaL_checkudata(L, 1, OUTPUT);
   if (h->output == NULL || !output_is_open(h->output))
     luaL_error(L, "attempt to use a closed output");
   return h->output;
 }
 
-static output *check_output(lua_State *L) { return check_open(L, luaL_checkudata(L, 1, OUTPUT)); }
-
 /* As lua_files.h says. */
 output *lua_opt_output(lua_State *L, int index) {
-  const lua_output *h;
-  if (lua_isnil(L, index))
-    return NULL;
-  h = luaL_testudata(L, index, OUTPUT);
-  if (h == NULL)
+  const lua_output *h = luaL_testudata(L, index, OUTPUT);
+  if (h == NULL && !lua_isnil(L, index))
     luaL_error(L, "the output of a request must be one that core.output has made");
-  return check_open(L, h);
+  else if (h != NULL && (h->output == NULL || !output_is_open(h->output)))
+    luaL_error(L, "attempt to use a closed output");
+  return h != NULL ? h->output : NULL;
 }
 
 /* output:received() -> integer: how many bytes it has, or had when it was closed. */

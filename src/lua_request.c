@@ -168,6 +168,7 @@ void lua_read_request(lua_State *L, int index, transfer_options *options) {
   const profile *settings;
   if (!lua_isuserdata(L, index)) {
     luaL_checktype(L, index, LUA_TTABLE);
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
     read_table(L, index, options);
     return;
   }

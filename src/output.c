@@ -253,14 +253,18 @@ bool output_reset(output *o, fault *wrong) {
 
 bool output_commit(output *o, fault *wrong) {
   struct stat about;
+  bool failed;
   if (!check_usable(o, wrong))
     return false;
   if (stat(o->target, &about) == 0 && !S_ISREG(about.st_mode)) {
     fault_file(wrong, "write", o->given, "it is no regular file any more");
     return false;
   }
-  if (fchmod(o->descriptor, o->mode) != 0 || fsync(o->descriptor) != 0 ||
-      rename(o->temporary, o->target) != 0)
+  (void)fchmod(o->descriptor, o->mode); /* not every file system has modes; then nobody else may read it */
+  do
+    failed = fsync(o->descriptor) != 0;
+  while (failed && errno == EINTR);
+  if (failed || rename(o->temporary, o->target) != 0)
     return fail(o->given, wrong, errno);
   close(o->descriptor);
   o->descriptor = -1;

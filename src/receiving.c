@@ -1,6 +1,7 @@
 #include "receiving.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <string.h>
 
 void receiving_init(receiving *r, output *o, size_t most) {
@@ -131,11 +132,13 @@ static bool open_body(receiving *r, int64_t all, fault *wrong) {
     expect(r, all);
   if (r->encodings.length > 0)
     result = decoding_new(&r->decoding, r->encodings.data, r->encodings.length, &name, &length);
-  if (result == DECODING_UNKNOWN) /* the name consists of visible characters, or it would be none */
-    fault_print(wrong, OUTCOME_ENCODING, "the response has a Content-Encoding that is not known: '%.*s'",
-                length < 40 ? (int)length : 40, name);
-  else if (result == DECODING_NO_MEMORY)
+  if (result == DECODING_UNKNOWN) { /* the name consists of visible characters, or it would be none */
+    snprintf(wrong->text, sizeof wrong->text, "the response has a Content-Encoding that is not known: '%.*s'",
+             length < 40 ? (int)length : 40, name);
+    fault_note(wrong, OUTCOME_ENCODING, wrong->text);
+  } else if (result == DECODING_NO_MEMORY) {
     fault_note(wrong, OUTCOME_NO_MEMORY, "");
+  }
   r->total = total_of(r, all);
   return result == DECODING_WELL;
 }

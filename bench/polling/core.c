@@ -32,6 +32,7 @@ int main(int argc, char **argv) {
                                     .verify = true,
                                     .repeatable = true,
                                     .timeout = 60,
+                                    .stall = HUGE_VAL,
                                     .connect_timeout = 10,
                                     .deadline = HUGE_VAL,
                                     .max_response_bytes = 1 << 20};
