@@ -91,7 +91,8 @@ function connection_methods:request(method, target, body, headers)
     end
   end
   if body then
-    lines[#lines + 1] = string.format("Content-Type: application/json\r\nContent-Length: %d\r\n", #body)
+    lines[#lines + 1] = headers["Content-Type"] and "" or "Content-Type: application/json\r\n"
+    lines[#lines + 1] = string.format("Content-Length: %d\r\n", #body)
   end
   self:send(table.concat(lines) .. "\r\n" .. (body or ""))
   return self:receive()
@@ -110,6 +111,28 @@ function plain_http.request(port, method, target, body, headers)
 end
 
 plain_http.now = cqueues.monotime
+
+--- A form as its bytes, for `request`: the body and its headers. A part is `{ name, bytes }`, or with a `filename` and
+--- perhaps a `type` for a file.
+---@param parts table[]
+---@return string body
+---@return table headers
+function plain_http.form(parts)
+  local pieces = {}
+  for index, part in ipairs(parts) do
+    local filename = part.filename and '; filename="' .. part.filename .. '"' or ""
+    local kind = part.type and "Content-Type: " .. part.type .. "\r\n" or ""
+    pieces[index] = string.format(
+      '--form-boundary\r\nContent-Disposition: form-data; name="%s"%s\r\n%s\r\n%s\r\n',
+      part[1],
+      filename,
+      kind,
+      part[2]
+    )
+  end
+  local headers = { ["Content-Type"] = "multipart/form-data; boundary=form-boundary" }
+  return table.concat(pieces) .. "--form-boundary--\r\n", headers
+end
 
 --- How much longer things may take: scripts/spec sets it for specs that run under a slow tool.
 plain_http.slowdown = tonumber(os.getenv("LLAMA_CLOUD_TEST_SLOWDOWN")) or 1

@@ -19,15 +19,15 @@ local function upload(part)
 end
 
 -- What the recorder keeps of the parts.
-local function shown(parts)
-  local list = json.array {}
+local function noted(parts)
+  local list = {}
   for index, part in ipairs(parts) do
     list[index] = {
       name = part.name,
-      filename = part.filename or json.null,
-      content_type = part.content_type or json.null,
+      filename = part.filename,
+      content_type = part.content_type,
       size = part.size,
-      sha256 = blobs.hex(part.sha256 or blobs.hash(part.text or "")),
+      sha256 = part.blob and part.blob.sha256 or blobs.hash(part.text or ""),
     }
   end
   return list
@@ -91,7 +91,7 @@ function form.read(sandbox, request, declarations, problems)
     writer = sandbox.blobs:writer(most)
     return writer
   end)
-  request.parts = shown(parts)
+  request.parts = noted(parts)
   local values = message and {} or checked(parts, declarations, problems)
   -- What was sent and is no declared file is of no use to anybody.
   for _, part in ipairs(parts) do

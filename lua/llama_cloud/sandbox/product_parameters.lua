@@ -1,5 +1,5 @@
--- What the parameters of each product may be: of saved configurations, which name their product, and of requests that carry
--- them inline. What is nested deeper than here passes as it is.
+-- What the parameters of each product may be in a saved configuration, which names its product. What is nested deeper than
+-- here passes as it is.
 
 local json = require("llama_cloud.sandbox.json")
 local validate = require("llama_cloud.sandbox.validate")

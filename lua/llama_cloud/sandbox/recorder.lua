@@ -1,5 +1,6 @@
 -- What was asked: counts since the start, and the last requests in full.
 
+local blobs = require("llama_cloud.sandbox.blobs")
 local json = require("llama_cloud.sandbox.json")
 
 local recorder = {}
@@ -51,6 +52,20 @@ function recorder_methods:add(request, route, status, request_id, now)
   self.count = self.count + 1
 end
 
+local function show_parts(parts)
+  local list = json.array {}
+  for index, part in ipairs(parts) do
+    list[index] = {
+      name = part.name,
+      filename = part.filename or json.null,
+      content_type = part.content_type or json.null,
+      size = part.size,
+      sha256 = blobs.hex(part.sha256),
+    }
+  end
+  return list
+end
+
 --- The last requests, oldest first, at most `limit`, ready for `json.encode`.
 ---@param limit number
 ---@return table[]
@@ -68,7 +83,7 @@ function recorder_methods:recent(limit)
       query = entry.query_string or json.null,
       headers = headers,
       body_length = entry.body_length,
-      parts = entry.parts or json.null,
+      parts = entry.parts and show_parts(entry.parts) or json.null,
       status = entry.status,
       request_id = entry.request_id,
       time = entry.now / 1000,
