@@ -25,6 +25,9 @@
 #define KEEP_IDLE 30L
 #define KEEP_INTERVAL 10L
 
+/* More than this does not fit into what a server of HTTP/2 takes at first, headers of a form included. */
+#define HTTP2_WINDOW 60000
+
 /* How much libcurl reads at a time of a body that goes into a file. */
 #define OUTPUT_BUFFER 131072L
 
@@ -365,6 +368,13 @@ static CURLcode configure_verb(exchange *x, CURL *easy) {
   return code;
 }
 
+/* Whether the body is none for libcurl's HTTP/2: before 8.1, as long as a server takes no more of one (its
+   first window is of 64 KiB), libcurl does nothing and says all the time that it has something to do. */
+static bool wants_http1(const exchange *x) {
+  return sending_size(&x->sending) > HTTP2_WINDOW &&
+         curl_version_info(CURLVERSION_NOW)->version_num < 0x080100;
+}
+
 /* What is sent with it, and how much may come back. */
 static CURLcode configure_body(exchange *x, CURL *easy) {
   CURLcode code = CURLE_OK;
@@ -375,6 +385,8 @@ static CURLcode configure_body(exchange *x, CURL *easy) {
     SET(CURLOPT_POSTFIELDS, "");
     SET(CURLOPT_POSTFIELDSIZE, 0L);
   }
+  if (wants_http1(x))
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
   SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* see decoding.h */
   if (x->receiving.output != NULL) {
     SET(CURLOPT_BUFFERSIZE, OUTPUT_BUFFER);

@@ -348,22 +348,35 @@ describe("a form", function()
       assert.is_true(transfer:sent())
       assert.equal(2, s:count())
     end)
+  end)
 
-    local with_tls = certificates.available() and it or pending
-    with_tls("when HTTP/2 has refused its stream, also on a connection of its own", function()
-      local set = certificates.make()
-      finally(function()
-        set:remove()
-      end)
-      s = server.start(
-        [[
-        local http2 = require("spec.support.http2")
-        return http2.serve(function(stream, n)
-          if n < 3 then return stream:reset(http2.REFUSED_STREAM) end
-          stream:respond(200, "{}")
-        end)]],
-        { tls = { certificate = set.good.certificate, key = set.good.key, alpn = "h2" } }
-      )
+  describe("over HTTP/2", function()
+    local set
+
+    if not certificates.available() then
+      pending("the openssl program or its Lua module is missing")
+      return
+    end
+
+    setup(function()
+      set = certificates.make()
+    end)
+
+    teardown(function()
+      set:remove()
+    end)
+
+    local function serve(script)
+      local tls = { certificate = set.good.certificate, key = set.good.key, alpn = "h2" }
+      s =
+        server.start('local http2 = require("spec.support.http2") return http2.serve(' .. script .. ")", { tls = tls })
+    end
+
+    it("is sent again by libcurl when its stream was refused", function()
+      serve([[function(stream, n)
+        if n < 3 then return stream:reset(http2.REFUSED_STREAM) end
+        stream:respond(200, "{}")
+      end]])
       local form = form_of(room:write("a", ("x"):rep(20000)))
       local transfer = support.finish(t, t:start(post(form, { fresh = true, ca_file = set.ca })))
       assert.same({ "response", "" }, { transfer:outcome() })
@@ -372,6 +385,21 @@ describe("a form", function()
       assert.equal(3, #requests)
       assert.equal(#requests[1].body, #requests[3].body)
       assert.matches(("x"):rep(20000) .. "\r\n%-%-[-%w]+%-%-\r\n$", requests[3].body)
+    end)
+
+    it("keeps nobody busy while the server takes no more of it, or goes by HTTP/1.1", function()
+      serve([[function(stream) stream:respond(200, "{}") end]]) -- the window of which never opens
+      local transfer = t:start(post(form_of(room:sparse("a", 1 << 20)), { ca_file = set.ca }))
+      local deadline, steps = core.now() + 0.5 * slowdown, 0
+      while core.now() < deadline and not transfer:done() do
+        t:wait(deadline - core.now())
+        t:step()
+        steps = steps + 1
+      end
+      assert.is_true(steps < 1000, steps)
+      if transfer:done() then
+        assert.equal('{"version":1}', transfer:body())
+      end
     end)
   end)
 

@@ -389,9 +389,15 @@ if config.tls then
   local alpn = config.tls.alpn
   if alpn then
     local handshakes = 0
-    tls_context:setAlpnSelect(function()
+    tls_context:setAlpnSelect(function(_, offered)
       handshakes = handshakes + 1
-      return type(alpn) == "table" and alpn[math.min(handshakes, #alpn)] or alpn
+      local chosen = type(alpn) == "table" and alpn[math.min(handshakes, #alpn)] or alpn
+      for _, protocol in ipairs(offered) do
+        if protocol == chosen then
+          return chosen
+        end
+      end
+      return offered[1]
     end)
   end
 end
