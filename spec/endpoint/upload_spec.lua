@@ -24,13 +24,15 @@ local function temporary(bytes)
   })
 end
 
+local block = {}
+for i = 0, 1023 do
+  block[i + 1] = string.char((31 * i + 7 * (i // 256) + 11) % 256)
+end
+block = table.concat(block)
+
 -- Any bytes, those of line breaks and boundaries among them.
 local function generated(count)
-  local bytes = {}
-  for i = 0, count - 1 do
-    bytes[i + 1] = string.char((31 * i + 7 * (i // 256) + 11) % 256)
-  end
-  return table.concat(bytes)
+  return block:rep(count // #block + 1):sub(1, count)
 end
 
 -- The body of a request with B in the place of its boundary.
@@ -309,6 +311,18 @@ describe("an upload", function()
     end
   end)
 
+  it("goes out on a connection that is kept, unless its loss costs something", function()
+    local s <close>, client = start { { body = '{"id":"x"}' } }
+    for _ = 1, 5 do
+      assert(client.trial:upload("d", params))
+    end
+    assert.equal(1, s:connections())
+    for _ = 1, 2 do
+      assert(client.trial:parse { tier = "fast", upload_file = params.upload_file })
+    end
+    assert.equal(3, s:connections())
+  end)
+
   it("has no time-out of its own but that of standing still", function()
     local made
     local request = require("llama_cloud.http.request")
@@ -347,7 +361,7 @@ describe("an upload", function()
 
   it("tells it while it goes on, and ends with an error of who is told", function()
     local s <close>, client = start([[return function(c, r) c:json(200, "{}") end, function(c) c:sleep(1) end]])
-    local file <close> = temporary(generated(65536):rep(200))
+    local file <close> = temporary(generated(200 * 65536))
     local seen
     local ok, problem = pcall(client.trial.upload, client.trial, "d", { upload_file = file.path }, {
       on_progress = function(done, total)

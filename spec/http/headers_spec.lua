@@ -102,3 +102,12 @@ describe("headers.redact", function()
     assert.same({}, headers.redact {})
   end)
 end)
+
+describe("headers.without", function()
+  it("takes one header away, whatever its case and value", function()
+    local list = headers.merge { ["Content-TYPE"] = false, A = "1", ["X-Content-Type"] = "2" }
+    assert.same({ "A", "1", "X-Content-Type", "2" }, headers.without(list, "content-type"))
+    assert.equal(6, #list)
+    assert.same({}, headers.without({}, "a"))
+  end)
+end)
