@@ -48,7 +48,7 @@ describe("the sandbox", function()
   end
 
   local function totals()
-    return service:control("GET", "/uploads")
+    return service:uploads()
   end
 
   -- Path and query of the address of a file with these bytes.
