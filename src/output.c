@@ -24,8 +24,11 @@
 
 struct output {
   unsigned references;
-  pid_t process;     /* that has made it */
-  int descriptor;    /* -1: closed */
+  pid_t process;  /* that has made it */
+  bool open;      /* neither committed nor discarded */
+  int descriptor; /* -1: nobody writes now */
+  dev_t device;   /* which file it is, for when it is opened again */
+  ino_t number;
   mode_t mode;       /* of what it becomes */
   uint64_t received; /* bytes in it */
   uint64_t flushed;  /* of these the disk was told to take */
@@ -49,10 +52,27 @@ static bool out_of_memory(fault *wrong) {
 static bool check_usable(const output *o, fault *wrong) {
   if (o->process != getpid())
     fault_file(wrong, "write", o->given, "the output is one of the process that this one was forked from");
-  else if (o->descriptor < 0)
+  else if (!o->open)
     fault_file(wrong, "write", o->given, "the output is closed");
   else
     return true;
+  return false;
+}
+
+/* Opens the file, where nobody has written lately. False: a fault is noted, such as that it is gone. */
+static bool ready(output *o, fault *wrong) {
+  struct stat about;
+  if (!check_usable(o, wrong))
+    return false;
+  if (o->descriptor >= 0)
+    return true;
+  o->descriptor = open(o->temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (o->descriptor < 0)
+    return fail(o->given, wrong, errno);
+  if (fstat(o->descriptor, &about) == 0 && about.st_dev == o->device && about.st_ino == o->number)
+    return true;
+  output_rest(o);
+  fault_file(wrong, "write", o->given, "somebody has put another file in the place of the temporary one");
   return false;
 }
 
@@ -134,6 +154,7 @@ static bool find_mode(output *o, const char *directory, fault *wrong) {
 /* Opens the output. */
 static bool open_output(output *o, const char *path, fault *wrong) {
   char directory[PATH_MAX], temporary[PATH_MAX + 64];
+  struct stat about;
   o->given = strdup(path);
   if (o->given == NULL)
     return out_of_memory(wrong);
@@ -143,10 +164,17 @@ static bool open_output(output *o, const char *path, fault *wrong) {
   if (o->descriptor < 0)
     return fail(o->given, wrong, errno);
   o->temporary = strdup(temporary);
-  if (o->temporary != NULL)
-    return true;
-  unlink(temporary);
-  return out_of_memory(wrong);
+  if (o->temporary == NULL) {
+    unlink(temporary);
+    return out_of_memory(wrong);
+  }
+  o->open = true;
+  if (fstat(o->descriptor, &about) != 0)
+    return fail(o->given, wrong, errno);
+  o->device = about.st_dev;
+  o->number = about.st_ino;
+  output_rest(o); /* many may wait for their turn */
+  return true;
 }
 
 output *output_new(const char *path, fault *wrong) {
@@ -170,11 +198,17 @@ output *output_share(output *o) {
   return o;
 }
 
-void output_discard(output *o) {
-  if (o->descriptor < 0)
-    return;
-  close(o->descriptor);
+void output_rest(output *o) {
+  if (o->descriptor >= 0)
+    close(o->descriptor);
   o->descriptor = -1;
+}
+
+void output_discard(output *o) {
+  output_rest(o);
+  if (!o->open)
+    return;
+  o->open = false;
   if (o->temporary != NULL && o->process == getpid())
     unlink(o->temporary);
 }
@@ -191,7 +225,7 @@ void output_release(output *o) {
 
 /* ---- writing ---- */
 
-bool output_is_open(const output *o) { return o->descriptor >= 0; }
+bool output_is_open(const output *o) { return o->open; }
 
 uint64_t output_received(const output *o) { return o->received; }
 
@@ -225,7 +259,7 @@ static void begin_flush(output *o) {
 }
 
 bool output_write(output *o, const char *data, size_t length, fault *wrong) {
-  if (!check_usable(o, wrong))
+  if (!ready(o, wrong))
     return false;
   while (length > 0) {
     ssize_t written = write_quietly(o->descriptor, data, length, (off_t)o->received);
@@ -245,6 +279,8 @@ bool output_write(output *o, const char *data, size_t length, fault *wrong) {
 bool output_reset(output *o, fault *wrong) {
   if (!check_usable(o, wrong))
     return false;
+  if (o->received > 0 && !ready(o, wrong))
+    return false;
   if (o->received > 0 && ftruncate(o->descriptor, 0) != 0)
     return fail(o->given, wrong, errno);
   o->received = o->flushed = 0;
@@ -254,7 +290,7 @@ bool output_reset(output *o, fault *wrong) {
 bool output_commit(output *o, fault *wrong) {
   struct stat about;
   bool failed;
-  if (!check_usable(o, wrong))
+  if (!ready(o, wrong))
     return false;
   if (stat(o->target, &about) == 0 && !S_ISREG(about.st_mode)) {
     fault_file(wrong, "write", o->given, "it is no regular file any more");
@@ -266,7 +302,7 @@ bool output_commit(output *o, fault *wrong) {
   while (failed && errno == EINTR);
   if (failed || rename(o->temporary, o->target) != 0)
     return fail(o->given, wrong, errno);
-  close(o->descriptor);
-  o->descriptor = -1;
+  output_rest(o);
+  o->open = false;
   return true;
 }

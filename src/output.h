@@ -29,6 +29,9 @@ bool output_is_open(const output *o);
 /* How many bytes it has. */
 uint64_t output_received(const output *o);
 
+/* Holds no descriptor until it is written to or committed. */
+void output_rest(output *o);
+
 /* Adds bytes. False: a fault is noted, such as a full disk; the output may have got some of them. */
 bool output_write(output *o, const char *data, size_t length, fault *wrong);
 

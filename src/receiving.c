@@ -202,6 +202,8 @@ void receiving_end(receiving *r, bool whole) {
   fault ignored = {0};
   if (!whole && r->to_output && r->decoding != NULL)
     output_reset(r->output, &ignored);
+  if (r->output != NULL)
+    output_rest(r->output);
 }
 
 int64_t receiving_received(const receiving *r) {

@@ -310,6 +310,33 @@ describe("an output", function()
       assert.same({ "a" }, room:list())
     end)
 
+    it("though it holds no descriptor but while somebody writes", function()
+      local output = assert(core.output(room:path("a")))
+      assert.equal(0, room:open())
+      local transfer = t:start { method = "GET", url = s:url("/slow"), output = output }
+      while output:received() == 0 do
+        t:wait(60)
+        t:step()
+      end
+      assert.equal(1, room:open())
+      transfer:cancel()
+      assert.equal(0, room:open())
+      get(output, "/whole")
+      assert.equal(0, room:open())
+      assert.is_true(output:commit())
+      assert.is_true(room:read("a") == TEXT)
+    end)
+
+    it("not where the temporary file is another one by now", function()
+      local output = fetch("/whole")
+      local name = room:list()[1]
+      room:write("other", "text")
+      assert(os.rename(room:path("other"), room:path(name)))
+      local why = "somebody has put another file in the place of the temporary one"
+      assert.same({ nil, ("cannot write '%s': %s"):format(room:path("a"), why) }, { output:commit() })
+      output:close()
+    end)
+
     it("not where a directory has taken its place", function()
       local output = fetch("/whole")
       assert(lfs.mkdir(room:path("a")))

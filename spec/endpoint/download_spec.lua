@@ -1,5 +1,6 @@
 -- Downloads: what the store is asked, what becomes of the file, and that nobody else learns of the key or of the address.
 
+local cells = require("spec.support.fault_cells")
 local client_support = require("spec.support.client")
 local llama_cloud = require("llama_cloud")
 local retry = require("llama_cloud.http.retry")
@@ -243,6 +244,25 @@ describe("client:download", function()
     assert.is_false(client_support.mentions(lines, SIGNATURE))
     assert.is_false(client_support.mentions(lines, "X-Amz"))
     assert.is_false(client_support.mentions(err, "X-Amz"))
+  end)
+
+  it("holds no descriptor while it waits for its turn", function()
+    local directory <close> = store.directory()
+    local s <close> = store.start({ "c:sleep(0.01) whole(c, r)" }, { size = SIZE })
+    local client = stranger()
+    local bound, before, most = llama_cloud.max_concurrency(), cells.descriptors(), 0
+    llama_cloud.max_concurrency(4)
+    llama_cloud.run(function()
+      for number = 1, 60 do
+        llama_cloud.spawn(function()
+          assert(client:download(s:url("/"), ("%s/%d"):format(directory.path, number)))
+          most = math.max(most, cells.descriptors())
+        end)
+      end
+    end)
+    llama_cloud.max_concurrency(bound)
+    assert.equal(60, #directory.files())
+    assert.is_true(most - before <= 2 * 4 + 1, most - before)
   end)
 
   it("keeps what was at the path until all is there", function()
