@@ -189,7 +189,11 @@ end
 
 function tables.transfer()
   print("A file of 2 GB to a server that throws it away, whole programs:\n")
-  programs("transfer", "up", "curl", { "the core", "curl", "TypeScript SDK" })
+  programs("transfer", "up", "curl", { "the core", "curl" })
+  if values("transfer", "an eighth up", "TypeScript SDK", "wall") then
+    print("\nThe same with 256 MB:\n")
+    programs("transfer", "an eighth up", "the core", { "the core", "TypeScript SDK" })
+  end
   print("\n2 GB from a server into a file (the core puts it on the disk before it is in its place):\n")
   programs("transfer", "down", "curl", { "the core", "curl", "curl, then sync" })
 end

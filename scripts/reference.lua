@@ -39,8 +39,9 @@ local WAITING = {
   { "watch", "`for … in`: each change of the status" },
   { "wait_all", "`for id, …, err in`: each as it ends" },
 }
-local ALL_TAKE =
-  { organization_id = true, project_id = true, page_size = true, page_token = true, limit = true, offset = true }
+-- Told once at the top; of the first ones only where there is more to say.
+local COMMON = { organization_id = true, project_id = true, page_size = true, limit = true }
+local ALWAYS = { page_token = true, offset = true }
 
 local found = annotations.read(root)
 local lines = {}
@@ -191,7 +192,7 @@ local function parameters_of(resource, class, names)
     local fields = annotations.fields(found, type.name)
     for _, one in ipairs(annotations.parameters(resource.members[method])) do
       local field = fields[one.name]
-      if not ALL_TAKE[one.name] then
+      if not (ALWAYS[one.name] or COMMON[one.name] and (field.comment or "") == "") then
         local text = one.type == "date" and "date" or shown(field.type)
         local key = ("%s %s %s"):format(one.name, text, field.comment)
         if not by_name[key] then
@@ -250,14 +251,7 @@ local function put_resource(place, resource, class)
   put("## client.%s", place)
   put("")
   if not resource.inner then
-    put(
-      (
-        head
-          :gsub('%. "[^"]*" of the API reference%.', ".")
-          :gsub(" What can be asked for, .*$", "")
-          :gsub(" https:.*$", "")
-      )
-    )
+    put("%s", (head:gsub(' "[^"]*" of the API reference.*$', ""):gsub(" https:.*$", "")))
     put("")
   end
   put("| | | |")

@@ -252,7 +252,8 @@ local function check_signature(place, title, ids, method)
   end
   local parameters = method.parameters
   if #parameters ~= #ids + 3 or parameters[1].name ~= "self" or parameters[#ids + 2].name ~= "params" then
-    return complain(place.path, place.line, "%s takes self, %sparams, options", title, table.concat(ids, ", ") .. ", ")
+    local first = #ids > 0 and table.concat(ids, ", ") .. ", " or ""
+    return complain(place.path, place.line, "%s takes self, %sparams, options", title, first)
   end
   for position, id in ipairs(ids) do
     local one = parameters[position + 1]

@@ -179,7 +179,7 @@ void lua_read_request(lua_State *L, int index, transfer_options *options) {
   options->headers = lua_to_header_set(L, index + 3);
   read_body(L, index + 4, options);
   options->repeatable = lua_toboolean(L, index + 5);
-  options->fresh = !options->repeatable;
+  options->fresh = !options->repeatable && !lua_toboolean(L, index + 10);
   options->timeout = seconds_argument(L, index + 6);
   options->deadline = seconds_argument(L, index + 7);
   options->stall = seconds_argument(L, index + 8);

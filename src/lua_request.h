@@ -7,7 +7,7 @@
 #include <lua.h>
 
 /* How many arguments a request has at most. */
-#define LUA_REQUEST_ARGUMENTS 10
+#define LUA_REQUEST_ARGUMENTS 11
 
 /* Fills *options out of the request at the positive stack index `index`, where LUA_REQUEST_ARGUMENTS values
    are. It is a table: method, url, headers (as core.headers takes them or what it has returned; a line of
@@ -15,7 +15,7 @@
    and deadline (seconds, none by default), max_response_bytes, output (where the body of a 2xx goes, without
    that bound), proxy, ca_file, verify (true), repeatable (false), fresh. Or it is a profile, which
    core.profile has made, and method, url, headers, body, repeatable, timeout, deadline, stall_timeout,
-   output; fresh is then what is not repeatable.
+   output, kept; fresh is then what is neither repeatable nor kept.
 
    repeatable: libcurl may send it again by itself when a kept connection dies without an answer. fresh
    (false): it goes out on a connection of its own, and is then sent again exactly when HTTP/2 has refused its

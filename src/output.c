@@ -27,8 +27,11 @@
 
 struct output {
   unsigned references;
-  pid_t process;      /* that has made it */
-  int descriptor;     /* -1: closed */
+  pid_t process;  /* that has made it */
+  bool open;      /* neither committed nor discarded */
+  int descriptor; /* -1: nobody writes now */
+  dev_t device;   /* which file it is, for when it is opened again */
+  ino_t number;
   mode_t mode;        /* of what it becomes */
   uint64_t received;  /* bytes in it */
   uint64_t flushed;   /* of these the disk was told to take */
@@ -53,7 +56,7 @@ static bool out_of_memory(fault *wrong) {
 static bool check_usable(const output *o, fault *wrong) {
   if (o->process != getpid())
     fault_file(wrong, "write", o->given, "the output is one of the process that this one was forked from");
-  else if (o->descriptor < 0)
+  else if (!o->open)
     fault_file(wrong, "write", o->given, "the output is closed");
   else
     return true;
@@ -65,6 +68,30 @@ static bool check_writer(const output *o, const void *writer, fault *wrong) {
   if (o->writer == NULL || o->writer == writer)
     return true;
   fault_file(wrong, "write", o->given, "a response is being written into it");
+  return false;
+}
+
+/* Closes the file until somebody writes. */
+static void rest(output *o) {
+  if (o->descriptor >= 0)
+    close(o->descriptor);
+  o->descriptor = -1;
+}
+
+/* Opens the file, where nobody has written lately. False: a fault is noted, such as that it is gone. */
+static bool ready(output *o, fault *wrong) {
+  struct stat about;
+  if (!check_usable(o, wrong))
+    return false;
+  if (o->descriptor >= 0)
+    return true;
+  o->descriptor = open(o->temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (o->descriptor < 0)
+    return fail(o->given, wrong, errno);
+  if (fstat(o->descriptor, &about) == 0 && about.st_dev == o->device && about.st_ino == o->number)
+    return true;
+  rest(o);
+  fault_file(wrong, "write", o->given, "somebody has put another file in the place of the temporary one");
   return false;
 }
 
@@ -173,6 +200,7 @@ static bool find_mode(output *o, const char *directory, fault *wrong) {
 /* Opens the output. */
 static bool open_output(output *o, const char *path, fault *wrong) {
   char directory[PATH_MAX], temporary[PATH_MAX + 64];
+  struct stat about;
   o->given = strdup(path);
   if (o->given == NULL)
     return out_of_memory(wrong);
@@ -182,10 +210,17 @@ static bool open_output(output *o, const char *path, fault *wrong) {
   if (o->descriptor < 0)
     return fail(o->given, wrong, errno);
   o->temporary = strdup(temporary);
-  if (o->temporary != NULL)
-    return true;
-  unlink(temporary);
-  return out_of_memory(wrong);
+  if (o->temporary == NULL) {
+    unlink(temporary);
+    return out_of_memory(wrong);
+  }
+  o->open = true;
+  if (fstat(o->descriptor, &about) != 0)
+    return fail(o->given, wrong, errno);
+  o->device = about.st_dev;
+  o->number = about.st_ino;
+  rest(o); /* many may wait for their turn */
+  return true;
 }
 
 output *output_new(const char *path, fault *wrong) {
@@ -210,10 +245,10 @@ output *output_share(output *o) {
 }
 
 void output_discard(output *o) {
-  if (o->descriptor < 0)
+  rest(o);
+  if (!o->open)
     return;
-  close(o->descriptor);
-  o->descriptor = -1;
+  o->open = false;
   if (o->temporary != NULL && o->process == getpid())
     unlink(o->temporary);
 }
@@ -230,7 +265,7 @@ void output_release(output *o) {
 
 /* ---- writing ---- */
 
-bool output_is_open(const output *o) { return o->descriptor >= 0; }
+bool output_is_open(const output *o) { return o->open; }
 
 uint64_t output_received(const output *o) { return o->received; }
 
@@ -263,8 +298,10 @@ bool output_claim(output *o, const void *writer, fault *wrong) {
 }
 
 void output_leave(output *o, const void *writer) {
-  if (o->writer == writer)
-    o->writer = NULL;
+  if (o->writer != writer)
+    return;
+  o->writer = NULL;
+  rest(o);
 }
 
 /* Tells the disk to take what has come since it was told so last. */
@@ -276,7 +313,7 @@ static void begin_flush(output *o) {
 }
 
 bool output_write(output *o, const char *data, size_t length, fault *wrong) {
-  if (!check_usable(o, wrong))
+  if (!ready(o, wrong))
     return false;
   while (length > 0) {
     ssize_t written = write_quietly(o->descriptor, data, length, (off_t)o->received);
@@ -294,18 +331,25 @@ bool output_write(output *o, const char *data, size_t length, fault *wrong) {
 }
 
 bool output_reset(output *o, const void *writer, fault *wrong) {
+  bool emptied = true;
   if (!check_usable(o, wrong) || !check_writer(o, writer, wrong))
     return false;
-  if (o->received > 0 && ftruncate(o->descriptor, 0) != 0)
-    return fail(o->given, wrong, errno);
-  o->received = o->flushed = 0;
-  return true;
+  if (o->received > 0) {
+    if (!ready(o, wrong))
+      return false;
+    emptied = ftruncate(o->descriptor, 0) == 0 || fail(o->given, wrong, errno);
+  }
+  if (emptied)
+    o->received = o->flushed = 0;
+  if (o->writer == NULL)
+    rest(o);
+  return emptied;
 }
 
 bool output_commit(output *o, fault *wrong) {
   struct stat about;
   bool failed;
-  if (!check_usable(o, wrong) || !check_writer(o, NULL, wrong))
+  if (!check_usable(o, wrong) || !check_writer(o, NULL, wrong) || !ready(o, wrong))
     return false;
   if (stat(o->target, &about) == 0 && !S_ISREG(about.st_mode)) {
     fault_file(wrong, "write", o->given, "it is no regular file any more");
@@ -317,7 +361,7 @@ bool output_commit(output *o, fault *wrong) {
   while (failed && errno == EINTR);
   if (failed || rename(o->temporary, o->target) != 0)
     return fail(o->given, wrong, errno);
-  close(o->descriptor);
-  o->descriptor = -1;
+  rest(o);
+  o->open = false;
   return true;
 }

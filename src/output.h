@@ -31,11 +31,12 @@ bool output_is_open(const output *o);
 uint64_t output_received(const output *o);
 
 /* Makes one the writer of it, until that leaves: what two write would be mixed. False: a fault is noted, for
-   there is another one. */
+   there is another one. No descriptor is held but by a writer. */
 bool output_claim(output *o, const void *writer, fault *wrong);
 void output_leave(output *o, const void *writer);
 
-/* Adds bytes. False: a fault is noted, such as a full disk; the output may have got some of them. */
+/* Adds its writer's bytes. False: a fault is noted, such as a full disk; the output may have got some of
+ * them. */
 bool output_write(output *o, const char *data, size_t length, fault *wrong);
 
 /* Empties it, for its writer, or for its maker (NULL) while it has none. False: a fault is noted. */

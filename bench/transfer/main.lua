@@ -37,6 +37,16 @@ local file = results.open("transfer")
 process.compare(file, "idle", { { name = "idle", command = { lua, ours, "idle" }, output = "0" } }, rounds)
 process.compare(file, "up", up, rounds)
 process.compare(file, "down", down, rounds)
+if node then -- which has all of a file in memory, and 2 GB take it minutes
+  local part = directory .. "/part"
+  local bytes = ("%d"):format(size // 8)
+  os.execute(("truncate -s %s '%s'"):format(bytes, part))
+  process.compare(file, "an eighth up", {
+    { name = "the core", command = { lua, ours, "up", url, part }, output = bytes },
+    { name = "TypeScript SDK", command = { node, "bench/transfer/sdk.mjs", url, part }, output = bytes },
+  }, rounds)
+  os.remove(part)
+end
 for _, name in ipairs { "core", "curl", "answer" } do
   os.remove(target(name))
 end

@@ -9,7 +9,7 @@ local headers = require("llama_cloud.http.headers")
 local log = require("llama_cloud.http.log")
 local options = require("llama_cloud.endpoint.options")
 local queue = require("llama_cloud.http.queue")
-local request = require("llama_cloud.http.request")
+local request = later.require("llama_cloud.http.request")
 local resources = require("llama_cloud.resources")
 local secrets = require("llama_cloud.http.secrets")
 local tables = require("llama_cloud.base.tables")
@@ -225,7 +225,7 @@ local function prepare_headers(state)
   state.environment_headers = from_environment
   state.with_body = state:merged_headers { ["Content-Type"] = "application/json" }
   state.without_body = state:merged_headers { ["Content-Type"] = false }
-  state.with_form = headers.without(state.without_body, "content-type") -- the form has its own, with the boundary
+  state.with_form = headers.for_form(state.without_body)
 end
 
 --- Merges headers as the official SDKs do: built-in, authorization, defaults, the content's type, the call's own.
@@ -255,7 +255,7 @@ function State:headers(media, accept, own, given)
     return self[common[media or "none"]]
   end
   local list = self:merged_headers(accept, { ["Content-Type"] = media or false }, own, given)
-  return media == "multipart/form-data" and headers.without(list, "content-type") or list
+  return media == "multipart/form-data" and headers.for_form(list) or list
 end
 
 --- The log of a call: it keeps what is secret of the call's own, too.

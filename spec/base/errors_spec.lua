@@ -95,6 +95,27 @@ describe("errors.from_response", function()
     assert.equal('422: {"detail":[1]}', from(422, '{"detail":[1]}').message)
   end)
 
+  it("shows a detail that is an object", function()
+    assert.equal('409: {"directory_id":"dir-1"}', from(409, '{"detail":{"directory_id":"dir-1"}}').message)
+    assert.equal("dir-1", from(409, '{"detail":{"directory_id":"dir-1"}}').body.detail.directory_id)
+    assert.equal("409: taken", from(409, '{"detail":{"directory_id":"dir-1","message":"taken"}}').message)
+    assert.equal("409: words", from(409, '{"detail":{},"message":"words"}').message)
+    local long = from(409, ('{"detail":{"a":"%s"}}'):format(("x"):rep(5000))).message
+    assert.is_true(#long <= 1000)
+  end)
+
+  it("says of 402 that there are no credits", function()
+    local err = from(402, '{"detail":"no"}')
+    assert.equal("status", err.kind)
+    assert.equal("402: no (the plan has no credits left)", err.message)
+  end)
+
+  it("gives other advice where it is told other", function()
+    local advice = { permission_denied = "ask again" }
+    assert.equal("403: no (ask again)", errors.from_response(403, {}, "no", nil, advice).message)
+    assert.equal("401: no", errors.from_response(401, {}, "no", nil, advice).message)
+  end)
+
   it("shows the beginning of any other body", function()
     assert.equal("500: <h1>Bad Gateway</h1>", from(500, "<h1>Bad\r\n  Gateway</h1>").message)
     assert.equal('500: {"code":7}', from(500, '{"code":7}').message)

@@ -18,6 +18,9 @@ local COPY = [[
     llama_cloud.run(llama_cloud.spawn, llama_cloud.sleep, 0)
     assert(not llama_cloud.is_error(nil) and llama_cloud.time("1970-01-01") == 0)
     assert(not pcall(function() client.batches:lst() end))
+    assert(tostring(client.beta.directories.files) == "llama_cloud.beta.directories.files")
+    assert(tostring(client:with_options({}).parsing) == "llama_cloud.parsing")
+    assert(not pcall(function() return client.batch end))
     write("well\n")
   end
 ]]

@@ -336,7 +336,6 @@ describe("an output", function()
         get(output, "/whole")
         assert.is_true(output:commit())
         assert.equal("link", lfs.symlinkattributes(room:path(link), "mode"))
-        assert.equal("file", lfs.symlinkattributes(room:path("d/" .. name), "mode"))
         assert.is_true(room:read("d/" .. name) == TEXT)
       end
       assert.same({ "d", "loop", "null", "one", "two" }, room:list())
@@ -344,6 +343,32 @@ describe("an output", function()
         local message = ("cannot write '%s': %s"):format(room:path(link), why)
         assert.same({ nil, message }, { core.output(room:path(link)) })
       end
+    end)
+
+    it("though it holds no descriptor but while somebody writes", function()
+      local output = assert(core.output(room:path("a")))
+      assert.equal(0, room:open())
+      local transfer = t:start { method = "GET", url = s:url("/slow"), output = output }
+      support.step_until(t, function()
+        return output:received() > 0
+      end)
+      assert.equal(1, room:open())
+      transfer:cancel()
+      assert.equal(0, room:open())
+      get(output, "/whole")
+      assert.equal(0, room:open())
+      assert.is_true(output:commit())
+      assert.is_true(room:read("a") == TEXT)
+    end)
+
+    it("not where the temporary file is another one by now", function()
+      local output = fetch("/whole")
+      local name = room:list()[1]
+      room:write("other", "text")
+      assert(os.rename(room:path("other"), room:path(name)))
+      local why = "somebody has put another file in the place of the temporary one"
+      assert.same({ nil, ("cannot write '%s': %s"):format(room:path("a"), why) }, { output:commit() })
+      output:close()
     end)
 
     it("not where a directory has taken its place", function()

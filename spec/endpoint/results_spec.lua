@@ -69,18 +69,28 @@ describe("a resource's download", function()
   it("says what the service said", function()
     local directory <close> = store.directory()
     local api <close> = service([[
-      if n == 1 then return 404, { detail = "no file" } elseif n == 2 then return 200, { no = 1 } end
+      if n == 1 then
+        return 404, { detail = "no file" }
+      elseif n == 2 then
+        return 200, { no = 1 }
+      elseif n == 3 then
+        return 200, '{"expires_at":"x","url":"https://h/a?sig=]] .. SIGNATURE .. [['
+      end
       return 200, { url = "ftp://h/?sig=]] .. SIGNATURE .. [[" }
     ]])
     local client = new_client(api)
     local _, err = client.trial:download("f", directory.path .. "/a")
     assert.equal("not_found", err.kind)
     assert.matches("no file", err.message, 1, true)
-    for _ = 1, 2 do
+    for _, message in ipairs {
+      "the service gave no address to download from",
+      'it begins: {"expires_at":"x","url":"https://h/a?***',
+      "the service gave no address to download from",
+    } do
       _, err = client.trial:download("f", directory.path .. "/a")
       assert.equal("decode", err.kind)
-      assert.matches("the service gave no address to download from", err.message, 1, true)
-      assert.is_false(client_support.mentions(err, SIGNATURE))
+      assert.matches(message, err.message, 1, true)
+      assert.is_false(client_support.mentions(err.message, SIGNATURE))
     end
     assert.same({}, directory.files())
   end)

@@ -24,13 +24,15 @@ local function temporary(bytes)
   })
 end
 
+local block = {}
+for i = 0, 1023 do
+  block[i + 1] = string.char((31 * i + 7 * (i // 256) + 11) % 256)
+end
+block = table.concat(block)
+
 -- Any bytes, those of line breaks and boundaries among them.
 local function generated(count)
-  local bytes = {}
-  for i = 0, count - 1 do
-    bytes[i + 1] = string.char((31 * i + 7 * (i // 256) + 11) % 256)
-  end
-  return table.concat(bytes)
+  return block:rep(count // #block + 1):sub(1, count)
 end
 
 -- The body of a request with B in the place of its boundary.
@@ -126,10 +128,13 @@ describe("a call with a form", function()
     local params = { upload_file = { data = "x", name = "a" }, purpose = "parse" }
     assert(client.trial:put(params, { headers = { ["CONTENT-Type"] = "application/json", ["X-Mine"] = "1" } }))
     assert(client.trial:put(params, { headers = { ["Content-Type"] = false } }))
+    assert(client.trial:put(params, { headers = { ["Transfer-Encoding"] = "chunked", ["Content-Length"] = 3 } }))
     assert(client.trial:put(params))
     for _, request in ipairs(s:requests()) do
       assert.matches("^multipart/form%-data; boundary=[^ ,]+$", request.headers["content-type"])
       assert.matches('filename="a"', request.body, 1, true)
+      assert.equal(tostring(#request.body), request.headers["content-length"])
+      assert.is_nil(request.headers["transfer-encoding"])
     end
     assert.equal("1", s:requests()[1].headers["x-mine"])
   end)
@@ -247,6 +252,7 @@ describe("a file argument that cannot be sent", function()
     raises({ upload_file = file }, { body = { x = 0 / 0 } }, "'x' must be a finite number")
     raises({ upload_file = file }, { reconcile = true }, "option 'reconcile' needs the parameter 'unique_id'")
     raises({ upload_file = file, unique_id = "" }, { reconcile = true }, "needs the parameter 'unique_id'")
+    raises({ upload_file = file, unique_id = "a\nb" }, { reconcile = true }, "query parameter 'unique_id' cannot hold")
     raises({ upload_file = file }, { stall_timeout = 0 }, "option 'stall_timeout' must be a number of seconds greater")
     raises({ upload_file = file }, { on_progress = 1 }, "option 'on_progress' must be a function")
     raises_here(function()
@@ -309,6 +315,32 @@ describe("an upload", function()
     end
   end)
 
+  it("goes out on a connection that is kept, unless its loss costs something", function()
+    local s <close>, client = start { { body = '{"id":"x"}' } }
+    for _ = 1, 5 do
+      assert(client.trial:upload("d", params))
+    end
+    local connections = s:connections()
+    assert.is_true(connections < 5)
+    for _ = 1, 2 do
+      assert(client.trial:parse { tier = "fast", upload_file = params.upload_file })
+    end
+    assert.equal(connections + 2, s:connections())
+  end)
+
+  it("is not sent again where a kept connection dies of it, by nobody", function()
+    for _, ending in ipairs { "close_before", "reset" } do
+      local s <close>, client = start({ CREATED, { [ending] = true }, CREATED }, { max_retries = 3 })
+      assert(client.trial:upload("d", params))
+      local value, err = client.trial:upload("d", params)
+      assert.is_nil(value)
+      assert.equal("connection", err.kind)
+      assert.is_true(err.maybe_sent)
+      assert.equal(2, s:count())
+      assert.equal(1, s:requests()[2].connection) -- libcurl may try another one, but gets no bytes for it
+    end
+  end)
+
   it("has no time-out of its own but that of standing still", function()
     local made
     local request = require("llama_cloud.http.request")
@@ -347,7 +379,7 @@ describe("an upload", function()
 
   it("tells it while it goes on, and ends with an error of who is told", function()
     local s <close>, client = start([[return function(c, r) c:json(200, "{}") end, function(c) c:sleep(1) end]])
-    local file <close> = temporary(generated(65536):rep(200))
+    local file <close> = temporary(generated(200 * 65536))
     local seen
     local ok, problem = pcall(client.trial.upload, client.trial, "d", { upload_file = file.path }, {
       on_progress = function(done, total)

@@ -30,6 +30,18 @@ local UNSENT = { kind = "connection", status = 0, sent = false }
 local SLOW = { kind = "timeout", status = 0 }
 local TOO_LONG = "; the service asks to wait 61 s, which is more than max_retry_after (60 s)"
 
+local DELETE = { method = "DELETE" }
+
+local function resuming(may_restart)
+  return {
+    resume = {
+      may_restart = function()
+        return may_restart
+      end,
+    },
+  }
+end
+
 local function answer(status, headers)
   return { status = status, headers = headers or {} }
 end
@@ -49,6 +61,16 @@ local CASES = {
   { "no retries at all", { max_retries = 0 }, nil, nil, { act = "fail", maybe_sent = false } },
   { "a 500 of a POST", POST, nil, nil, { act = "fail", maybe_sent = true } },
   { "a 404", nil, nil, answer(404), { act = "fail", maybe_sent = false } },
+  { "a 404 of a DELETE", DELETE, nil, answer(404), { act = "fail", maybe_sent = false } },
+  { "that was doubtful", DELETE, { doubtful = true }, answer(404), { act = "done", gone = true } },
+  { "a 410 of one", DELETE, { doubtful = true }, answer(410), { act = "fail", maybe_sent = false } },
+  { "a DELETE that is lost", DELETE, nil, LOST, { act = "again", delay = 0.5, maybe_sent = false, doubtful = true } },
+  { "that did not go out", DELETE, nil, UNSENT, { act = "again", delay = 0.5, maybe_sent = false } },
+  { "a 404 of a doubtful GET", nil, { doubtful = true }, answer(404), { act = "fail", maybe_sent = false } },
+  { "a file that fails", nil, nil, { kind = "file", status = 0, sent = false }, { act = "fail", maybe_sent = false } },
+  { "one of a POST", POST, nil, { kind = "file", status = 0, sent = false }, { act = "fail", maybe_sent = false } },
+  { "a 416 of a range", resuming(true), nil, answer(416), { act = "restart" } },
+  { "another", resuming(false), nil, answer(416), { act = "fail", maybe_sent = false } },
   {
     "a 500 that asks for a retry",
     nil,

@@ -102,3 +102,18 @@ describe("headers.redact", function()
     assert.same({}, headers.redact {})
   end)
 end)
+
+describe("headers.for_form", function()
+  it("takes away what a form says of itself, whatever the case and the value", function()
+    local list = headers.merge {
+      ["Content-TYPE"] = false,
+      ["content-length"] = "7",
+      ["Transfer-Encoding"] = "chunked",
+      A = "1",
+      ["X-Content-Type"] = "2",
+    }
+    assert.same({ "A", "1", "X-Content-Type", "2" }, headers.for_form(list))
+    assert.equal(10, #list)
+    assert.same({}, headers.for_form {})
+  end)
+end)

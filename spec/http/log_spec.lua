@@ -181,4 +181,22 @@ describe("log:clean", function()
     assert.same({ 1, "***", { x = "***" } }, made:clean { 1, "secret", { x = "secret" } })
     assert.same({}, made:clean(array {}))
   end)
+
+  it("keeps the secrets of a call, and of where that is redirected", function()
+    local made, entries = recording { "first-secret" }
+    local looked = 0
+    local second = made:keeping(function()
+      looked = looked + 1
+      return { "second-secret" }
+    end)
+    local third = second:keeping(function()
+      return { "third-secret" }
+    end)
+    assert.equal(0, looked)
+    third:put("info", "first-secret second-secret third-secret")
+    second:put("info", "first-secret second-secret third-secret")
+    assert.equal("*** *** ***", entries[1].message)
+    assert.equal("*** *** third-secret", entries[2].message)
+    assert.equal(1, looked)
+  end)
 end)

@@ -127,3 +127,16 @@ describe("url.is_loopback", function()
     end
   end)
 end)
+
+describe("url.hide_queries", function()
+  it("takes the queries of URLs out of a text", function()
+    local function check(text, expected)
+      assert.equal(expected, url.hide_queries(text))
+    end
+    check([[{"url":"https://h/a?X-Amz-Signature=abc&x=1","n":"b?c=d"}]], [[{"url":"https://h/a?***","n":"b?c=d"}]])
+    check([[{"url":"https:\/\/h\/a?sig=abc\u0026b]], [[{"url":"https:\/\/h\/a?***]])
+    check("see HTTP://h/?q and http://i/?r=1 there", "see HTTP://h/?*** and http://i/?*** there")
+    check("http://h/a", "http://h/a")
+    check("http://h/a?", "http://h/a?")
+  end)
+end)

@@ -142,3 +142,73 @@ describe("examples/quickstart.lua", function()
     assert.equal(1, s:stats().requests)
   end)
 end)
+
+describe("examples/pdfs_to_markdown.lua", function()
+  local folder
+
+  before_each(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute(("mkdir -p '%s/in/more' '%s/out'"):format(folder, folder)))
+  end)
+
+  after_each(function()
+    os.execute(("rm -r '%s'"):format(folder))
+  end)
+
+  local function write(...)
+    for _, name in ipairs { ... } do
+      local file = assert(io.open(("%s/in/%s"):format(folder, name), "w"))
+      file:write("%PDF-1.7 ", name)
+      file:close()
+    end
+  end
+
+  local function read(name)
+    local file = assert(io.open(("%s/out/%s"):format(folder, name)))
+    local text = file:read("a")
+    file:close()
+    return text
+  end
+
+  it("makes markdown of files and of folders", function()
+    local s <close> = sandbox.start { batches = 1, jobs = 1, speed = 100 }
+    write("a.pdf", "b.PDF", "notes.txt", "more/a.pdf")
+    local output, status = program.run(
+      "examples/pdfs_to_markdown.lua",
+      { folder .. "/out", folder .. "/in/", folder .. "/in/more/a.pdf" },
+      environment(s)
+    )
+    assert.equal(0, status, output)
+    assert.equal(3, #lines(output))
+    for _, name in ipairs { "a.md", "a-2.md", "b.md" } do
+      assert.matches("^# ", read(name))
+    end
+    assert.equal(3, requests(s, "POST /api/v1/beta/directories/{directory_id}/files/upload"))
+    assert.equal(1, requests(s, "POST /api/v2/batches"))
+    assert.equal(1, requests(s, "DELETE /api/v1/beta/directories/{directory_id}"))
+  end)
+
+  it("tells what has gone wrong with a file, and goes on", function()
+    local s <close> = sandbox.start { batches = 1, jobs = 1, speed = 100 }
+    s:fault("POST /api/v1/beta/directories/*/files/upload: 503 retry-after=1 x1")
+    write("good.pdf", "fail.pdf", "unmapped.pdf")
+    local output, status = program.run(
+      "examples/pdfs_to_markdown.lua",
+      { folder .. "/out", folder .. "/in", folder .. "/in/missing.pdf" },
+      environment(s)
+    )
+    assert.equal(1, status, output)
+    assert.matches("/in/good.pdf: .*/out/good.md, %d+ bytes\n", output)
+    assert.matches("/in/missing.pdf: .*cannot read .*No such file", output)
+    assert.matches("/in/unmapped.pdf: The file type is not supported\n", output, 1, true)
+    assert.matches("/in/fail.pdf: llama_cloud: batch_failed: ", output, 1, true)
+    assert.equal(4, #lines(output))
+  end)
+
+  it("says how it is used", function()
+    local output, status = program.run("examples/pdfs_to_markdown.lua", { "out" }, {})
+    assert.equal(1, status)
+    assert.matches("usage: pdfs_to_markdown.lua OUTPUT FILE_OR_FOLDER…", output, 1, true)
+  end)
+end)

@@ -19,7 +19,7 @@ describe("examples/webhook_receiver.lua", function()
   local s, receiver, pid, port
 
   setup(function()
-    s = sandbox.start { batches = 3 }
+    s = sandbox.start { batches = 3, speed = 1e6, deliver_webhooks = true }
     receiver, pid = program.start("examples/webhook_receiver.lua", { "0" }, {
       LLAMA_CLOUD_BASE_URL = s:url(),
       LLAMA_CLOUD_API_KEY = "llx-test",
@@ -74,6 +74,22 @@ describe("examples/webhook_receiver.lua", function()
     assert.matches("^bat%-none\tllama_cloud: not_found: 404", receiver:read("l"))
     assert.equal(204, deliver("[1,null]", signature("[1,null]", "new")))
     assert.equal("an event that is about no batch", receiver:read("l"))
+  end)
+
+  it("takes what the service delivers", function()
+    local client = llama_cloud.new { base_url = s:url(), api_key = "llx-test" }
+    local batch = assert(client.batches:create {
+      source_directory_id = "dir-files-3",
+      config = { job = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" } },
+      webhook_configurations = {
+        {
+          webhook_url = ("http://127.0.0.1:%s/hook"):format(port),
+          webhook_events = { "batch.success" },
+          webhook_signing_secret = "new",
+        },
+      },
+    })
+    assert.equal(batch.id .. "\tCOMPLETED", receiver:read("l"))
   end)
 
   it("refuses the rest", function()

@@ -96,6 +96,13 @@ function sandbox_methods:requests()
   return self:control("GET", "/requests").requests
 end
 
+--- What was uploaded: `total`, `bytes`, how often `by_unique_id` and `by_sha256`; `files` and `bytes_kept` now; `directories`
+--- `created`, `deleted` and `left`.
+---@return table
+function sandbox_methods:uploads()
+  return self:control("GET", "/uploads")
+end
+
 --- Forgets what was counted and logged so far.
 function sandbox_methods:clear_stats()
   self:control("DELETE", "/stats")

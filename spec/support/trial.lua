@@ -93,6 +93,7 @@ end
 function trial.client(target, options)
   tree.trial = declared
   local client = client_support.client(target, options)
+  assert(client.trial) -- bound when it is first asked for
   tree.trial = nil
   return client
 end

@@ -512,9 +512,9 @@ describe("a caller", function()
     local reconcile = require("llama_cloud.endpoint.reconcile")
     local returned = {}
     for i = 1, 20000 do
-      reconcile.remember(returned, "bat-" .. i)
+      reconcile.remember(returned, { id = "bat-" .. i })
       if i % 7 == 0 then
-        reconcile.remember(returned, "bat-" .. i) -- a service that repeats an id
+        reconcile.remember(returned, { id = "bat-" .. i }) -- a service that repeats an id
       end
     end
     local ids = 0

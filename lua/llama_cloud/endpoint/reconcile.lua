@@ -181,7 +181,11 @@ function reconcile.prepare(declared, list, send, state, arguments, creation)
     return request.pause(state, seconds, math.huge)
   end
   local function look()
-    return assert(pages.list(list, state, ids, narrowed, each))
+    return pages.list(list, state, ids, narrowed, each)
+  end
+  local _, problem = look() -- asks for nothing yet
+  if problem then
+    return nil, "option 'reconcile': " .. problem
   end
   return function()
     return reconcile.create(send, rest, look, sought, creation.log)

@@ -102,7 +102,8 @@ local function start(state, call, target, list, seconds)
     call.timeout,
     seconds,
     call.stall_timeout,
-    call.resume and call.resume.output
+    call.resume and call.resume.output,
+    call.kept
   )
 end
 

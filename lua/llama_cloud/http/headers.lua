@@ -49,15 +49,19 @@ function headers.merge(...)
   return list
 end
 
---- A set without one header: not even that it is to be left out.
+-- What a form says of itself.
+local of_forms = { ["content-length"] = true, ["content-type"] = true, ["transfer-encoding"] = true }
+
+--- The headers of a call with a form: without those that the form has of its own, not even left out.
 ---@param list (string|false)[] what merge has returned
----@param name string in lower case
 ---@return (string|false)[]
-function headers.without(list, name)
+function headers.for_form(list)
   local rest = {}
   for i = 1, #list, 2 do
     if
-      text.lower(list[i] --[[@as string]]) ~= name
+      not of_forms[
+        text.lower(list[i] --[[@as string]])
+      ]
     then
       rest[#rest + 1] = list[i]
       rest[#rest + 1] = list[i + 1]

@@ -9,6 +9,9 @@ local blobs = {}
 --- Whether SHA-256 can be told: only where luaossl is installed. Computed in Lua it would take longer than the upload.
 blobs.hashes = digest_found
 
+-- What a form may have beside its file.
+local SLACK = 64 << 10
+
 ---@class llama_cloud.sandbox.blob
 ---@field size integer
 ---@field sha256? string 32 bytes; nil without luaossl
@@ -31,12 +34,15 @@ end
 local writer_methods = {}
 local writer_mt = { __name = "llama_cloud.sandbox.blob_writer", __index = writer_methods }
 
---- What takes the bytes of one upload as they come, at most `most` of them.
+--- What takes the bytes of one upload as they come, at most `most` of them. What is expected to be too long for the room that
+--- there is, is not kept from the start.
 ---@param most integer
+---@param expected integer how many will come, or a few more
 ---@return table writer
-function blobs_methods:writer(most)
+function blobs_methods:writer(most, expected)
   local hash = digest_found and digest.new("sha256")
-  return setmetatable({ store = self, size = 0, most = most, pieces = {}, hash = hash }, writer_mt)
+  local pieces = expected <= self.room + SLACK and {} or nil
+  return setmetatable({ store = self, size = 0, most = most, pieces = pieces, hash = hash }, writer_mt)
 end
 
 ---@param piece string

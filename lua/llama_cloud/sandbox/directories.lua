@@ -189,7 +189,7 @@ end
 function directories_methods:find(id)
   local directory = self:get(id)
   if not directory or directory.id then
-    return directories.named(id)
+    return directory and directories.named(id)
   end
   local words = (directory.description or ""):match("sandbox:%s*(.*)") or ""
   local file_ids = {}

@@ -13,6 +13,7 @@ local directory_files = {}
 ---@field file llama_cloud.sandbox.file
 ---@field unique_id string
 ---@field display_name string
+---@field added? boolean whether the file was there before, and was added by its id
 ---@field metadata? string JSON
 ---@field created_at integer
 ---@field updated_at? integer nil if that is when it was created
@@ -38,7 +39,7 @@ end
 --- Puts a file into a directory.
 ---@param directory llama_cloud.sandbox.made_directory
 ---@param file llama_cloud.sandbox.file
----@param fields { unique_id?: string, display_name?: string, metadata?: table }
+---@param fields { unique_id?: string, display_name?: string, metadata?: table, added?: boolean }
 ---@return llama_cloud.sandbox.directory_file
 function store_methods:add(directory, file, fields)
   self.count = self.count + 1
@@ -50,9 +51,7 @@ function store_methods:add(directory, file, fields)
     display_name = fields.display_name or file.name,
     created_at = self.sandbox.clock:now(),
   }
-  if fields.metadata then
-    entry.metadata = json.encode(fields.metadata)
-  end
+  entry.metadata, entry.added = fields.metadata and json.encode(fields.metadata), fields.added
   self.entries[self.count] = entry
   directory.entries[#directory.entries + 1] = entry
   directory.by_unique_id[entry.unique_id] = entry
@@ -103,7 +102,7 @@ function store_methods:remove(entry)
   if directory.by_unique_id[entry.unique_id] == entry then
     directory.by_unique_id[entry.unique_id] = nil
   end
-  if not entry.file.purpose then -- what came by POST /files has one
+  if not entry.added then
     self.sandbox.files:remove(entry.file)
   end
 end
@@ -111,12 +110,12 @@ end
 --- Gives a file's row another file.
 ---@param entry llama_cloud.sandbox.directory_file
 ---@param file llama_cloud.sandbox.file
----@param fields { display_name?: string, metadata?: table }
+---@param fields { display_name?: string, metadata?: table, added?: boolean }
 function store_methods:replace(entry, file, fields)
-  if not entry.file.purpose then
+  if not entry.added then
     self.sandbox.files:remove(entry.file)
   end
-  entry.file = file
+  entry.file, entry.added = file, fields.added
   entry.display_name = fields.display_name or file.name
   entry.metadata = fields.metadata and json.encode(fields.metadata)
   entry.updated_at = self.sandbox.clock:now()

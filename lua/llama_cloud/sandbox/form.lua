@@ -88,7 +88,7 @@ function form.read(sandbox, request, declarations, problems)
   end
   local writer
   local parts, message = multipart.read(body, boundary, function()
-    writer = sandbox.blobs:writer(most)
+    writer = sandbox.blobs:writer(most, body.length or 0)
     return writer
   end)
   request.parts = noted(parts)

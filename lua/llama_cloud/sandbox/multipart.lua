@@ -31,9 +31,9 @@ local function parameters(text)
     end
     local value
     if text:sub(after, after) == '"' then
-      local stop = after + 1
-      while stop <= #text and text:sub(stop, stop) ~= '"' do
-        stop = stop + (text:find('^\\["\\]', stop) and 2 or 1)
+      local stop = text:find('["\\]', after + 1) or #text + 1
+      while text:byte(stop) == 92 do -- a backslash: it says that the next one is a quotation mark, if it is one
+        stop = text:find('["\\]', stop + (text:find('^["\\]', stop + 1) and 2 or 1)) or #text + 1
       end
       value, position = text:sub(after + 1, stop - 1):gsub('\\(["\\])', "%1"), stop + 1
     else

@@ -57,6 +57,7 @@ local function put(sandbox, request, directory, file_of, unique_id)
   local store = sandbox.directory_files
   local fields = given(request.form or request.body)
   fields.unique_id = fields.unique_id or unique_id
+  fields.added = not request.form or nil
   local there = directory.by_unique_id[fields.unique_id]
   local policy = sandbox.options.duplicates
   if there and policy == "conflict" then
