@@ -1,5 +1,6 @@
 #include "fault.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,4 +19,10 @@ void fault_file(fault *f, const char *what, const char *path, const char *why) {
     path += length - PATH_TOLD;
   snprintf(f->text, sizeof f->text, "cannot %s '%s%s': %s", what, cut ? "..." : "", path, why);
   fault_note(f, OUTCOME_FILE, f->text);
+}
+
+void fault_open(fault *f, const char *what, const char *path, int error) {
+  fault_file(f, what, path, strerror(error));
+  if (error == EMFILE || error == ENFILE)
+    f->kind = OUTCOME_CONNECTION;
 }

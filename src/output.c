@@ -30,6 +30,7 @@ struct output {
   pid_t process;  /* that has made it */
   bool open;      /* neither committed nor discarded */
   int descriptor; /* -1: nobody writes now */
+  int lost;       /* why what was written may not be there; 0: nothing was lost */
   dev_t device;   /* which file it is, for when it is opened again */
   ino_t number;
   mode_t mode;        /* of what it becomes */
@@ -71,10 +72,10 @@ static bool check_writer(const output *o, const void *writer, fault *wrong) {
   return false;
 }
 
-/* Closes the file until somebody writes. */
+/* Closes the file until somebody writes. Some file systems say only then that they could not keep it. */
 static void rest(output *o) {
-  if (o->descriptor >= 0)
-    close(o->descriptor);
+  if (o->descriptor >= 0 && close(o->descriptor) != 0 && errno != EINTR)
+    o->lost = errno;
   o->descriptor = -1;
 }
 
@@ -83,11 +84,15 @@ static bool ready(output *o, fault *wrong) {
   struct stat about;
   if (!check_usable(o, wrong))
     return false;
+  if (o->lost != 0)
+    return fail(o->given, wrong, o->lost);
   if (o->descriptor >= 0)
     return true;
   o->descriptor = open(o->temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-  if (o->descriptor < 0)
-    return fail(o->given, wrong, errno);
+  if (o->descriptor < 0) {
+    fault_open(wrong, "write", o->given, errno);
+    return false;
+  }
   if (fstat(o->descriptor, &about) == 0 && about.st_dev == o->device && about.st_ino == o->number)
     return true;
   rest(o);
@@ -334,6 +339,7 @@ bool output_reset(output *o, const void *writer, fault *wrong) {
   bool emptied = true;
   if (!check_usable(o, wrong) || !check_writer(o, writer, wrong))
     return false;
+  o->lost = 0;
   if (o->received > 0) {
     if (!ready(o, wrong))
       return false;
@@ -359,9 +365,11 @@ bool output_commit(output *o, fault *wrong) {
   do
     failed = fsync(o->descriptor) != 0;
   while (failed && errno == EINTR);
-  if (failed || rename(o->temporary, o->target) != 0)
+  if (failed)
     return fail(o->given, wrong, errno);
   rest(o);
+  if (o->lost != 0 || rename(o->temporary, o->target) != 0)
+    return fail(o->given, wrong, o->lost != 0 ? o->lost : errno);
   o->open = false;
   return true;
 }

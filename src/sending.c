@@ -49,8 +49,7 @@ static bool is_as_told(const sending *s, fault *wrong) {
   return true;
 }
 
-/* Opens the form's file, and makes sure that it is still what it was. That no descriptor is left is not the
-   file's fault, and will be over: as libcurl has it when there is none for a connection. */
+/* Opens the form's file, and makes sure that it is still what it was. */
 static bool open_file(sending *s, fault *wrong) {
   const char *path = form_path(s->form);
   if (path == NULL)
@@ -58,10 +57,7 @@ static bool open_file(sending *s, fault *wrong) {
   /* what has become a pipe meanwhile does not hold us up */
   s->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   if (s->descriptor < 0) {
-    bool passes = errno == EMFILE || errno == ENFILE;
-    fail(s, wrong, strerror(errno));
-    if (passes)
-      wrong->kind = OUTCOME_CONNECTION;
+    fault_open(wrong, "read", path, errno);
     return false;
   }
   s->open = true;
