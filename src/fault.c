@@ -17,6 +17,8 @@ void fault_file(fault *f, const char *what, const char *path, const char *why) {
   bool cut = length > PATH_TOLD;
   if (cut)
     path += length - PATH_TOLD;
+  while (cut && ((unsigned char)*path & 0xc0) == 0x80) /* within a letter of UTF-8 */
+    path++;
   snprintf(f->text, sizeof f->text, "cannot %s '%s%s': %s", what, cut ? "..." : "", path, why);
   fault_note(f, OUTCOME_FILE, f->text);
 }

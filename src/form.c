@@ -97,10 +97,10 @@ curl_off_t form_size(const form *f) { return f->size; }
 static size_t escaped(const char *name) { return 3 * strlen(name); }
 
 curl_off_t form_length(const form *f) {
-  enum { AROUND = 200 }; /* a part: the boundary, the headers */
-  size_t length = escaped(f->part) + escaped(f->name) + strlen(f->type) + 2 * AROUND;
+  const size_t around = 200; /* a part: the boundary, the headers */
+  size_t length = escaped(f->part) + escaped(f->name) + strlen(f->type) + 2 * around;
   for (size_t i = 0; i < f->count; i++)
-    length += escaped(f->texts[i].name) + f->texts[i].length + AROUND;
+    length += escaped(f->texts[i].name) + f->texts[i].length + around;
   return f->size + (curl_off_t)length;
 }
 

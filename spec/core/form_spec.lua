@@ -195,6 +195,8 @@ describe("a form", function()
     local long = ("x/"):rep(500) .. "the-end"
     local _, message = core.file(long)
     assert.matches("^cannot read '%.%.%.[x/]*/the%-end': ", message)
+    _, message = core.file(("\u{e9}x/"):rep(500) .. "x-end") -- of which a letter would be cut in two
+    assert.matches("^cannot read '%.%.%.x/\u{e9}x/", message)
     assert.error_matches(function()
       core.file(path .. "\0")
     end, "contains a NUL")
