@@ -102,8 +102,12 @@ static bool find_target(output *o, char *directory, fault *wrong) {
     memcpy(parent, "/", 2);
   else
     snprintf(parent, sizeof parent, "%.*s", (int)length, o->given);
-  if (realpath(parent, directory) == NULL)
-    return fail(o->given, wrong, errno);
+  if (realpath(parent, directory) == NULL) {
+    if (errno != ENOENT)
+      return fail(o->given, wrong, errno);
+    fault_file(wrong, "write", o->given, "its directory does not exist");
+    return false;
+  }
   o->target = join(directory, name);
   return o->target != NULL || out_of_memory(wrong);
 }
