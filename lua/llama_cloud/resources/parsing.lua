@@ -90,7 +90,12 @@ return endpoint.resource("parsing", {
   --- Starts a job over a file that the service has, over an address, or over a file that is uploaded with it.
   create = {
     "POST /api/v2/parse",
-    upload = { "POST /api/v2/parse/upload", file = { "upload_file", "file", wire = "file" }, json = "configuration" },
+    upload = {
+      "POST /api/v2/parse/upload",
+      file = { "upload_file", "file", wire = "file" },
+      json = "configuration",
+      rivals = { "file_id", "source_url" },
+    },
     query = scope,
     body = {
       { "tier", "string" },
