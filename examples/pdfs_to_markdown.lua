@@ -20,14 +20,16 @@ if #arg < 2 then
   stop("usage: pdfs_to_markdown.lua OUTPUT FILE_OR_FOLDER…")
 end
 
--- Before anything costs money: can files be written to OUTPUT?
-local probe = arg[1] .. "/.pdfs_to_markdown"
-local file, problem = io.open(probe, "w")
-if not file then
-  stop(("the folder for the markdown, '%s', cannot be written to: %s"):format(arg[1], problem))
+-- Stops before anything has cost money if no files can be written to OUTPUT.
+local function check_output()
+  local path = arg[1] .. "/.pdfs_to_markdown"
+  local file, problem = io.open(path, "w")
+  if not file then
+    return stop(("the folder for the markdown, '%s', cannot be written to: %s"):format(arg[1], problem))
+  end
+  file:close()
+  os.remove(path)
 end
-file:close()
-os.remove(probe)
 
 local client = llama_cloud.new()
 local failures = 0
@@ -154,6 +156,7 @@ local function convert(paths)
   assert(client.beta.directories:delete(directory.id))
 end
 
+check_output()
 local paths = find_pdfs()
 if #paths == 0 then
   stop("there are no files that end in .pdf")
