@@ -126,8 +126,12 @@ static bool place_target(output *o, const char *path, char *directory, fault *wr
     memcpy(parent, "/", 2);
   else
     snprintf(parent, sizeof parent, "%.*s", (int)length, path);
-  if (realpath(parent, directory) == NULL)
-    return fail(o->given, wrong, errno);
+  if (realpath(parent, directory) == NULL) {
+    if (errno != ENOENT)
+      return fail(o->given, wrong, errno);
+    fault_file(wrong, "write", o->given, "its directory does not exist");
+    return false;
+  }
   free(o->target);
   o->target = join(directory, name);
   return o->target != NULL || out_of_memory(wrong);

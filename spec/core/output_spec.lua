@@ -407,7 +407,7 @@ describe("an output", function()
         [room.directory] = "Is a directory",
         [room.directory .. "/"] = "Is a directory",
         [room:path("link")] = "Is a directory",
-        [room:path("none/x")] = "No such file or directory",
+        [room:path("none/x")] = "its directory does not exist",
         [room:path("a/x")] = "Not a directory",
         [room:path("pipe")] = "it is no regular file",
         ["/dev/null"] = "it is no regular file",

@@ -245,7 +245,7 @@ describe("a resource's download", function()
       fails("json", "the job has no result 'json': there are 'fullText', 'md'")
       fails(
         "xlsx_content_metadata",
-        "the result 'xlsx_content_metadata' was not produced: there is nothing to download"
+        "the result 'xlsx_content_metadata' was not produced: a job's tier and options decide what is"
       )
       fails("page_2.png", "the job has no result 'page_2.png': there are 'fullText', 'md', 'page_1.png'")
       assert.equal(0, s:count())

@@ -86,7 +86,7 @@ describe("a call with a form", function()
     assert.equal("Bearer " .. client_support.KEY, request.headers.authorization)
   end)
 
-  it("spells names as PIPELINE says", function()
+  it("spells names as browsers do", function()
     local s <close>, client = start { CREATED }
     local names = {
       { "a.pdf", "a.pdf", "application/pdf" },
@@ -234,7 +234,7 @@ describe("a file argument that cannot be sent", function()
     raises(
       { upload_file = file, metadata = { "a" } },
       nil,
-      "parameter 'metadata' must be a table of named fields, not table"
+      "parameter 'metadata' must be a table of named fields, not an array"
     )
     raises(
       { upload_file = file, metadata = llama_cloud.array {} },

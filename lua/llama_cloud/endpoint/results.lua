@@ -67,7 +67,7 @@ local function missing(name, entry, all, status)
   end
   table.sort(names)
   local more = #names - MOST_NAMES
-  local there = #names == 0 and "there is nothing to download"
+  local there = #names == 0 and (entry and "a job's tier and options decide what is" or "there is nothing to download")
     or ("there are %s%s"):format(table.concat(names, ", ", 1, math.min(#names, MOST_NAMES)), more > 0 and " …" or "")
   local message = entry and "the result %s was not produced: %s" or "the job has no result %s: %s"
   message = message:format(text.quote(name), there)
