@@ -2,6 +2,7 @@
 
 local cells = require("spec.support.fault_cells")
 local client_support = require("spec.support.client")
+local core = require("llama_cloud.core")
 local llama_cloud = require("llama_cloud")
 local retry = require("llama_cloud.http.retry")
 local server = require("spec.support.server")
@@ -387,6 +388,27 @@ describe("client:download", function()
     for index = 1, #told - 1 do
       assert.is_true(told[index][1] ~= told[index][2])
     end
+  end)
+
+  it("tells it at most ten times a second", function()
+    local count, total = 0, nil
+    local began = core.now()
+    local slow = "c:head(200, { ['Content-Length'] = #DATA }) c:trickle(DATA, 10000)"
+    assert(fetch({ slow }, {
+      on_progress = function(_, all)
+        count, total = count + 1, all
+      end,
+    }))
+    assert.equal(SIZE, total)
+    assert.is_true(count >= 1 and count <= (core.now() - began) * 10 + 1, count)
+  end)
+
+  it("ends with its total_timeout, and what has come is gone", function()
+    local limit = client_support.scaled(0.3)
+    local file, err = fetch({ "cut(c, r, 1000, { stall = true })" }, { total_timeout = limit })
+    assert.is_nil(file)
+    assert.equal("timeout", err.kind)
+    assert.matches("^total_timeout of ", err.message)
   end)
 
   it("tells it while it goes on, and ends with an error of who is told", function()
