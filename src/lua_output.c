@@ -85,8 +85,9 @@ static int output_l_reset(lua_State *L) {
   return push_success(L, output_reset(check_output(L), &wrong), &wrong);
 }
 
-/* output:commit() -> true | nil, message: puts it in the place of `path`, when the disk has it. It has the
-   mode of the file that it replaces, or that of any new file. If that fails, `path` is as before. */
+/* output:commit() -> true | nil, message: waits until the disk has it, and puts it in the place of `path`. It
+   has the mode of the file that it replaces, or that of any new file; of a symbolic link the link is
+   replaced. If that fails, `path` is as before. */
 static int output_l_commit(lua_State *L) {
   fault wrong = {0};
   return push_success(L, output_commit(check_output(L), &wrong), &wrong);

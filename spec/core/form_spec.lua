@@ -10,7 +10,7 @@ local support = require("spec.support.transport")
 local slowdown = process.slowdown
 
 -- More than the sockets of both sides take before the server reads any of it.
-local LARGE = 32 << 20
+local LARGE = 16 << 20
 
 -- What a server sees of a form, with B for the boundary.
 local function seen(request)
@@ -109,7 +109,7 @@ describe("a form", function()
 
     it("may be of bytes, of a file alone, of any size", function()
       local file = { part = "file", name = "b", type = "text/plain" }
-      for _, bytes in ipairs { "", "x", ("0123456789"):rep(300000), ("z"):rep(65536) } do
+      for _, bytes in ipairs { "", "x", ("0123456789"):rep(30000), ("z"):rep(65536) } do
         for _, source in ipairs { "data", "path" } do
           file.data, file.path = nil, nil
           file[source] = source == "data" and bytes or room:write("b", bytes)
@@ -328,7 +328,7 @@ describe("a form", function()
           connection:json(200, "{}")
         end]])
       assert.equal("response", (support.finish(t, t:start { method = "GET", url = s:url() }):outcome()))
-      local transfer = support.finish(t, t:start(post(form_of(room:write("a", ("ab\n"):rep(1 << 20))), more)))
+      local transfer = support.finish(t, t:start(post(form_of(room:write("a", ("ab\n"):rep(1 << 17))), more)))
       assert.equal(0, room:open())
       return transfer
     end
@@ -339,7 +339,7 @@ describe("a form", function()
       assert.is_true(transfer:sent())
       assert.equal(2, s:connections())
       local file = { part = "upload_file", name = "a.pdf", type = "application/pdf" }
-      assert.is_true(seen(s:requests()[3]) == expected({}, file, ("ab\n"):rep(1 << 20)))
+      assert.is_true(seen(s:requests()[3]) == expected({}, file, ("ab\n"):rep(1 << 17)))
     end)
 
     it("not, when it is not repeatable and was there whole", function()
@@ -520,7 +520,7 @@ describe("a form", function()
     send(1 << 20)
     collectgarbage()
     local before = resident()
-    send(64 << 20)
+    send(48 << 20)
     assert.is_true(resident() - before < 4096)
   end)
 end)
