@@ -175,6 +175,20 @@ describe("client:download", function()
     end
   end)
 
+  it("begins anew after a part of a file of another length, where the length was known", function()
+    for _, size in ipairs { 1500, 6000 } do
+      local part = "c:respond(206, { ['Content-Range'] = 'bytes 1000-%d/%d' }, ('z'):rep(%d))"
+      local _, _, sum, requests = fetch { "cut(c, r, 1000)", part:format(size - 1, size, size - 1000), "whole(c, r)" }
+      assert.equal(WHOLE, sum)
+      assert.equal(3, #requests)
+    end
+    local begun = [[c:head(200, { ETag = '"v1"', ['Transfer-Encoding'] = 'chunked' })
+      c:raw('3e8\r\n' .. DATA:sub(1, 1000)) c:close()]]
+    local _, _, sum, requests = fetch { begun, "whole(c, r)" }
+    assert.equal(WHOLE, sum)
+    assert.same({ 2, "bytes=1000-" }, { #requests, requests[2].headers.range })
+  end)
+
   it("begins anew after 416, once", function()
     local refuse = "c:respond(416, { ['Content-Range'] = 'bytes */10' }, '')"
     local _, _, sum, requests = fetch { "cut(c, r, 1000)", refuse, "whole(c, r)" }

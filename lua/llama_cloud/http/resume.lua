@@ -11,6 +11,7 @@ local resume = {}
 ---@field content_type? string of the whole, for a 206 need not have it
 ---@field private size? integer bytes that the whole must have
 ---@field private validator? string of what there is a part of, for If-Range
+---@field private total? integer its length
 ---@field private asked boolean whether the last attempt asked for the rest
 ---@field private strange boolean whether it was answered by a part of something else
 ---@field private restarted boolean whether it has begun anew
@@ -43,13 +44,19 @@ local function validator_of(headers)
   end
 end
 
--- Whether a part is one of what has that validator, as far as its headers tell.
-local function is_part(headers, validator)
+-- The length of the whole by an answer's headers. Nil where they do not tell.
+local function total_of(headers)
+  local range = headers["content-range"]
+  return tonumber(range and range:match("/(%d+)$") or not range and headers["content-length"])
+end
+
+-- Whether a part is one of what has that validator and that length, as far as that is known and its headers tell.
+local function is_part(headers, validator, total)
   local other = headers["last-modified"]
   if validator:find('^"') then
     other = headers.etag and headers.etag:gsub("^W/", "")
   end
-  return not other or other == validator
+  return (not other or other == validator) and (total and total_of(headers) or total) == total
 end
 
 --- The headers of the next attempt: with Range, where there is something to go on from.
@@ -75,10 +82,11 @@ end
 ---@param headers table<string, string>
 function Resume:note(status, headers)
   if status == 206 and self.asked then
-    self.strange = not is_part(headers, self.validator)
+    self.strange = not is_part(headers, self.validator, self.total)
     self.content_type = headers["content-type"] or self.content_type
   elseif status >= 200 and status < 300 then
-    self.validator, self.content_type = validator_of(headers), headers["content-type"]
+    self.validator, self.total = validator_of(headers), total_of(headers)
+    self.content_type = headers["content-type"]
   end
 end
 
