@@ -103,7 +103,7 @@ local MAYBE_SENT = "; the service may have acted on the request: look before you
 local function fail(state, call, course, err)
   local target = course.target
   err.method = call.method
-  local own = not call.signed and url.origin(assert(core.url(target))) == state.origin
+  local own = target == call.url and not call.signed and url.origin(assert(core.url(target))) == state.origin
   err.url = own and target or url.without_query(target)
   err.url = call.log:clean(err.url)
   err.attempts = course.attempts
