@@ -4,6 +4,7 @@ local cjson = require("llama_cloud.sandbox.library")("cjson")
 
 local codec = cjson.new()
 codec.decode_max_depth(100)
+codec.decode_invalid_numbers(false) -- NaN, Infinity and hexadecimal digits are no JSON
 
 local json = { null = cjson.null }
 
@@ -22,6 +23,18 @@ end
 function json.quote(text)
   -- lua-cjson escapes slashes; each has its own backslash, so these can go.
   return (codec.encode(text):gsub("\\/", "/"))
+end
+
+--- The names of an object's members, in order.
+---@param object table
+---@return string[]
+function json.names(object)
+  local names = {}
+  for name in pairs(object) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
 end
 
 --- The JSON text of a value. Tables made with `json.array` are arrays, all others are objects, keys in order.
@@ -44,13 +57,8 @@ function json.encode(value)
     end
     return "[" .. table.concat(parts, ",") .. "]"
   end
-  local keys = {}
-  for key in pairs(value) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys)
-  for index, key in ipairs(keys) do
-    parts[index] = json.quote(key) .. ":" .. json.encode(value[key])
+  for index, name in ipairs(json.names(value)) do
+    parts[index] = json.quote(name) .. ":" .. json.encode(value[name])
   end
   return "{" .. table.concat(parts, ",") .. "}"
 end
@@ -74,7 +82,7 @@ local function fill_empty_arrays(text)
   return table.concat(parts)
 end
 
--- Marks arrays.
+-- Marks arrays. Raises on a number that could not be written again, such as 1e999.
 local function mark(value)
   if type(value) == "table" then
     if #value > 0 then
@@ -86,6 +94,8 @@ local function mark(value)
     for _, member in pairs(value) do
       mark(member)
     end
+  elseif value == math.huge or value == -math.huge then
+    error("Number out of range", 0)
   end
   return value
 end
@@ -114,7 +124,10 @@ function json.decode(text)
     ok, value = pcall(codec.decode, fill_empty_arrays(text))
   end
   if ok then
-    return mark(value)
+    ok, value = pcall(mark, value)
+  end
+  if ok then
+    return value
   end
   return nil, value
 end
