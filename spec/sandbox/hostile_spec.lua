@@ -127,6 +127,19 @@ describe("the sandbox", function()
       asked:ask(422, "POST", DIRECTORIES, '{"name":1e999}')
     end)
 
+    it("values of other types than texts", function()
+      start()
+      asked:ask(422, "POST", PARSE, '{"tier":"fast","version":"latest","file_id":"file-x","user_metadata":{"a":1}}')
+      asked:ask(
+        422,
+        "POST",
+        PARSE,
+        '{"tier":"fast","version":"latest","file_id":"file-x","webhook_configurations":null}'
+      )
+      local hook = '{"webhook_url":"http://127.0.0.1/","webhook_headers":{"a":[]}}'
+      asked:ask(422, "POST", "/api/v1/beta/webhook-configs", hook)
+    end)
+
     it("parameters that are null", function()
       start()
       local problem = asked:problem("POST", CONFIGURATIONS, '{"name":"c","parameters":null}')
@@ -243,6 +256,22 @@ describe("the sandbox", function()
     assert.equal(1, #page.items)
     local body = string.format('{"page_size":1,"filter":{"other":5},"page_token":"%s"}', page.next_page_token)
     assert.not_equal(page.items[1].id, asked:post(FILES .. "/query", body).items[1].id)
+  end)
+
+  it("keeps all digits of numbers", function()
+    start()
+    local numbers = '{"a":9007199254740993,"b":-9223372036854775808,"c":0.30000000000000004,"d":0.1,"e":1500000,"f":[]}'
+    local _, answer = asked:ask(201, "POST", DIRECTORIES, '{"name":"d","system_metadata":' .. numbers .. "}")
+    assert.is_truthy(answer.body:find(numbers, 1, true), answer.body)
+    local more = '{"a":[1234567890123456789],"b":1234567890.1234567,"c":"1234567890123456789"}'
+    _, answer = asked:ask(201, "POST", DIRECTORIES, '{"name":"e","system_metadata":' .. more .. "}")
+    assert.is_truthy(answer.body:find(more, 1, true), answer.body)
+  end)
+
+  it("lists directories of any number of files", function()
+    start()
+    local path = DIRECTORIES .. "/dir-files-1000000000000/files?unique_id=none"
+    assert.same({}, asked:get(path).items)
   end)
 
   it("is the same where an I has another small letter", function()

@@ -44,13 +44,13 @@ product_parameters.PARSE = {
     },
   },
   { "processing_options", "object" },
-}
-
-product_parameters.DECLARED.parse_v2 = table.move(product_parameters.PARSE, 1, #product_parameters.PARSE, 5, {
-  { "tier", "enum", required = true, values = parse_options.TIERS },
-  { "version", "string", required = true, min_length = 1 },
   { "webhook_configuration_ids", "array", of = "string", nullable = true },
   { "webhook_configurations", "array", of = "object" },
+}
+
+product_parameters.DECLARED.parse_v2 = table.move(product_parameters.PARSE, 1, #product_parameters.PARSE, 3, {
+  { "tier", "enum", required = true, values = parse_options.TIERS },
+  { "version", "string", required = true, min_length = 1 },
 })
 
 product_parameters.DECLARED.extract_v2 = {

@@ -262,6 +262,9 @@ function body_kinds.object(value, declaration, loc, problems)
     local message = "Input should be a valid dictionary or object to extract fields from"
     return validate.add(problems, "model_attributes_type", loc, message, value)
   end
+  for _, name in ipairs(declaration.values_of and json.names(value) or {}) do
+    body_kinds[declaration.values_of](value[name], declaration, extended(loc, name), problems)
+  end
   for _, member in ipairs(declaration.members or {}) do
     local name, kind = member[1], member[2]
     local given = value[name]
@@ -285,7 +288,7 @@ function validate.members(value, members, loc, problems)
 end
 
 --- Decodes a body and checks it against declarations of its members `{ name, kind, required, nullable, … }` (kinds: string,
---- integer, number, boolean, enum, datetime, array with `of`, object with `members`). Undeclared members pass.
+--- integer, number, boolean, enum, datetime, array with `of`, object with `members` or `values_of`). Undeclared members pass.
 ---@param members table[]
 ---@param text string
 ---@param problems llama_cloud.sandbox.problem[]

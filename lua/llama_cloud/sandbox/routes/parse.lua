@@ -52,15 +52,15 @@ local PARSE = { store = "parse", what = "Parse job", encode = encode }
 
 -- Creation -----------------------------------------------------------------------------------------------------------------
 
-local MEMBERS = product.body(table.move(product_parameters.PARSE, 1, #product_parameters.PARSE, 8, {
+local MEMBERS = table.move(product_parameters.PARSE, 1, #product_parameters.PARSE, 8, {
   { "tier", "enum", values = options_module.TIERS, nullable = true },
   { "version", "string", nullable = true },
   { "file_id", "string", nullable = true },
   { "source_url", "string", nullable = true },
   { "http_proxy", "string", nullable = true },
   { "configuration_id", "string", nullable = true },
-  { "user_metadata", "object", nullable = true },
-}))
+  { "user_metadata", "object", values_of = "string", nullable = true },
+})
 
 -- What the part `configuration` of an upload may hold; anything else is refused there.
 local UPLOADED = {}
