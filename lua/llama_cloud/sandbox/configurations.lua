@@ -1,5 +1,6 @@
 -- Saved configurations, and the presets of parsing, which are always there.
 
+local ascii = require("llama_cloud.sandbox.ascii")
 local clock_module = require("llama_cloud.sandbox.clock")
 local json = require("llama_cloud.sandbox.json")
 local seed = require("llama_cloud.sandbox.seed")
@@ -36,10 +37,11 @@ function configurations.new(sandbox)
     presets = {},
   }, store_mt)
   for _, tier in ipairs(TIERS) do
-    local id = "cfg-PARSE_" .. tier:upper()
+    local name = "PARSE_" .. ascii.upper(tier)
+    local id = "cfg-" .. name
     self.presets[id] = {
       id = id,
-      name = "PARSE_" .. tier:upper(),
+      name = name,
       product_type = "parse_v2",
       project_id = self.project_id,
       parameters = { product_type = "parse_v2", tier = tier, version = "latest" },

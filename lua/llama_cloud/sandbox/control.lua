@@ -9,6 +9,9 @@ local validate = require("llama_cloud.sandbox.validate")
 
 local control = {}
 
+-- Dates have four digits for the year.
+local MAX_ADVANCE = 100 * 366 * 86400
+
 control.PREFIX = "/__sandbox__"
 
 local function show_fault(rule)
@@ -95,8 +98,8 @@ local function show_time(sandbox)
 end
 
 local function advance(sandbox, body)
-  if type(body.advance) ~= "number" then
-    return 422, { detail = 'Expected {"advance": seconds}' }
+  if type(body.advance) ~= "number" or math.abs(body.advance) > MAX_ADVANCE then
+    return 422, { detail = 'Expected {"advance": seconds}, at most 100 years' }
   end
   sandbox:advance(body.advance)
   return show_time(sandbox)

@@ -7,6 +7,9 @@ local seed = require("llama_cloud.sandbox.seed")
 
 local directories = {}
 
+-- Most files of a directory that nobody made: a list looks at each of them.
+local MAX_FILES = 100000
+
 --- How many directories the batches and jobs that are there at the start come from.
 directories.SEEDED = 20
 
@@ -27,7 +30,7 @@ function directories.named(id)
   end
   local files = math.tointeger(tonumber(id:match("^dir%-files%-(%d+)")))
   return {
-    files = files or 3 + seed.below(seed.hash_string(id), 23),
+    files = files and math.min(files, MAX_FILES) or 3 + seed.below(seed.hash_string(id), 23),
     fate = id:find("fail", 1, true) and "FAILED" or "COMPLETED",
     throttled = id:find("throttle", 1, true) ~= nil,
     stuck = id:find("stuck", 1, true) ~= nil,

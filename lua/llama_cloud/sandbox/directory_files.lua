@@ -112,10 +112,12 @@ end
 ---@param file llama_cloud.sandbox.file
 ---@param fields { display_name?: string, metadata?: table, added?: boolean }
 function store_methods:replace(entry, file, fields)
-  if not entry.added then
-    self.sandbox.files:remove(entry.file)
+  if entry.file ~= file then
+    if not entry.added then
+      self.sandbox.files:remove(entry.file)
+    end
+    entry.file, entry.added = file, fields.added
   end
-  entry.file, entry.added = file, fields.added
   entry.display_name = fields.display_name or file.name
   entry.metadata = fields.metadata and json.encode(fields.metadata)
   entry.updated_at = self.sandbox.clock:now()
@@ -191,12 +193,11 @@ end
 ---@return integer[]
 ---@return boolean more
 function store_methods:list(directory, filters, before, limit)
-  if filters.unique_id and not directory.id and not filters.include_deleted and not before then
-    -- Asked for after every lost answer, so it does not look at all of them; but of several it finds one only.
+  local single = filters.unique_id and self.sandbox.options.duplicates ~= "add"
+  if single and not directory.id and not filters.include_deleted and not before then
+    -- Asked for after every lost answer, so it does not look at all of them.
     local only = directory.by_unique_id[filters.unique_id]
-    if not only or self.sandbox.options.duplicates ~= "add" then
-      return only and matches(self, only, filters) and { only.number } or {}, false
-    end
+    return only and matches(self, only, filters) and { only.number } or {}, false
   end
   local found = {}
   local count, at = entries_of(directory)

@@ -1,6 +1,7 @@
 -- What is in a document: made up, page by page, from a hash of its bytes (or of its id), so that the same file has the same
 -- contents in every job. Its name may say more: see `document.fate` and `document.pages`.
 
+local ascii = require("llama_cloud.sandbox.ascii")
 local json = require("llama_cloud.sandbox.json")
 local seed = require("llama_cloud.sandbox.seed")
 
@@ -86,11 +87,8 @@ local function words(roll, least, spread)
   return table.concat(chosen, " ")
 end
 
--- Not string.upper: that makes something else of an i in Turkey.
 local function capitalized(text)
-  return (text:gsub("^[a-z]", function(letter)
-    return string.char(letter:byte() - 32)
-  end))
+  return (text:gsub("^.", ascii.upper))
 end
 
 local function sentence(roll)

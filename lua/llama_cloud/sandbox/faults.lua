@@ -8,6 +8,7 @@
 
 local cqueues = require("cqueues")
 
+local ascii = require("llama_cloud.sandbox.ascii")
 local seed = require("llama_cloud.sandbox.seed")
 
 local faults = {}
@@ -175,7 +176,7 @@ function words.ignore(rule, value, text)
     fail(text, "'ignore' needs the name of a header")
   end
   rule.ignored = rule.ignored or {}
-  table.insert(rule.ignored, value:lower())
+  table.insert(rule.ignored, ascii.lower(value))
 end
 
 words["shift-range"] = function(rule, value, text)

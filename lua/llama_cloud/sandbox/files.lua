@@ -1,5 +1,6 @@
 -- Files: what was uploaded, and what nobody uploaded but its id makes up: `file-bytes-N` has N bytes.
 
+local ascii = require("llama_cloud.sandbox.ascii")
 local blobs = require("llama_cloud.sandbox.blobs")
 local clock = require("llama_cloud.sandbox.clock")
 local json = require("llama_cloud.sandbox.json")
@@ -179,7 +180,7 @@ function files_methods:encode(file, url)
     quoted(file.project_id),
     quoted(file.purpose),
     quoted(file.external_file_id),
-    quoted(extension and extension:lower()),
+    quoted(extension and ascii.lower(extension)),
     clock.format(file.created_at),
     url or "null"
   )

@@ -67,6 +67,12 @@ local function checked(parts, declarations, problems)
   return values
 end
 
+-- The answer to a body that does not come as it should: none where the peer is gone.
+local function unreadable(body)
+  local failure = body.failure or {}
+  return nil, failure.status, failure.body
+end
+
 --- Reads the form of a request. What it returns has to be given to `form.release` when the request was answered.
 ---@param sandbox table
 ---@param request llama_cloud.sandbox.http_request gets `parts`, for the recorder
@@ -78,12 +84,11 @@ end
 function form.read(sandbox, request, declarations, problems)
   local body, most = request.body, sandbox.options.max_upload
   local boundary = multipart.boundary(request.headers["content-type"])
-  if not boundary then
-    if not body:skip() then
-      return nil
-    elseif boundary == false then
-      return nil, 400, '{"detail":"Missing boundary in multipart."}'
-    end
+  if not boundary and not body:skip() then
+    return unreadable(body)
+  elseif boundary == false then
+    return nil, 400, '{"detail":"Missing boundary in multipart."}'
+  elseif not boundary then
     return checked({}, declarations, problems)
   end
   local writer
@@ -104,7 +109,7 @@ function form.read(sandbox, request, declarations, problems)
   elseif writer and writer.too_large then
     return nil, 413, string.format('{"detail":"A file may have at most %d bytes"}', most)
   elseif body.failed then
-    return nil, body.failure and body.failure.status, body.failure and body.failure.body
+    return unreadable(body)
   end
   body:skip()
   return nil, 400, json.encode { detail = message }
@@ -112,11 +117,13 @@ end
 
 --- Gives back the room of the files that nobody holds.
 ---@param sandbox table
+---@param declarations table[] as `read` got them
 ---@param values table what `read` returned
-function form.release(sandbox, values)
-  for _, value in pairs(values) do
-    if type(value) == "table" and value.size and not value.held then
-      sandbox.blobs:release(value)
+function form.release(sandbox, declarations, values)
+  for _, declaration in ipairs(declarations) do
+    local file = declaration[2] == "file" and values[declaration[1]]
+    if file and not file.held then
+      sandbox.blobs:release(file)
     end
   end
 end

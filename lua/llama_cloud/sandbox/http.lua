@@ -5,6 +5,7 @@ local cqueues = require("cqueues")
 local errno = require("cqueues.errno")
 local socket = require("cqueues.socket")
 
+local ascii = require("llama_cloud.sandbox.ascii")
 local request_body = require("llama_cloud.sandbox.request_body")
 local response_module = require("llama_cloud.sandbox.response")
 
@@ -21,13 +22,6 @@ local READ_TIMEOUT = 30
 local MAX_DRAINED = 256 << 10
 -- How long what was answered before it was read is still taken from a peer that goes on sending.
 local LINGER = 5
-
--- The letters of ASCII in lower case: string.lower makes something else of an I in Turkey.
-local function lower(text)
-  return (text:gsub("[A-Z]", function(letter)
-    return string.char(letter:byte() + 32)
-  end))
-end
 
 ---@class llama_cloud.sandbox.http_request
 ---@field method string
@@ -142,7 +136,7 @@ function connection_methods:read_request()
     if not name then
       return problem(400, "Malformed header")
     end
-    name = lower(name)
+    name = ascii.lower(name)
     if headers[name] then
       if name == "content-length" or name == "host" or name == "transfer-encoding" then
         return problem(400, "Repeated header")
@@ -153,7 +147,7 @@ function connection_methods:read_request()
     position = after
   end
   local path, query_string = target:match("^([^?#]*)%??([^#]*)")
-  local connection_header = lower(headers.connection or "")
+  local connection_header = ascii.lower(headers.connection or "")
   self.keep_alive = minor ~= "0" and not connection_header:find("close", 1, true)
     or minor == "0" and connection_header:find("keep-alive", 1, true) ~= nil
   self.head_only = method == "HEAD"

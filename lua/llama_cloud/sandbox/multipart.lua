@@ -1,10 +1,13 @@
 -- Reads multipart/form-data as it comes. What it holds is one piece and the text parts, whose length is bounded; files go
 -- to their writer piece by piece.
 
+local ascii = require("llama_cloud.sandbox.ascii")
+
 local multipart = {}
 
--- As in Starlette: text parts of 1 MiB, 1,000 parts.
+-- As in Starlette: text parts of 1 MiB, 1,000 parts. All texts of a form together are bounded here as well.
 local MAX_TEXT = 1 << 20
+local MAX_TEXTS = 2 << 20
 local MAX_PARTS = 1000
 local MAX_HEADERS = 16 << 10
 
@@ -39,8 +42,15 @@ local function parameters(text)
     else
       value, position = text:match("^([^;%s]*)()", after)
     end
-    found[name:lower()] = value
+    found[ascii.lower(name)] = value
   end
+end
+
+-- Text that is no UTF-8 is taken for Latin-1, as Starlette takes it.
+local function decoded(text)
+  return utf8.len(text) and text or (text:gsub("[\x80-\xff]", function(byte)
+    return utf8.char(byte:byte())
+  end))
 end
 
 --- The boundary that a Content-Type names; nil if it is of no form, false if it names none.
@@ -48,7 +58,7 @@ end
 ---@return string|false|nil
 function multipart.boundary(content_type)
   local kind, rest = (content_type or ""):match("^%s*([%w/-]+)(.*)$")
-  if not kind or kind:lower() ~= "multipart/form-data" then
+  if not kind or ascii.lower(kind) ~= "multipart/form-data" then
     return nil
   end
   local boundary = parameters(rest).boundary
@@ -105,56 +115,76 @@ function reader_methods:part()
     if not name then
       return nil
     end
-    name = name:lower()
+    name = ascii.lower(name)
     if name == "content-type" then
       part.content_type = value
     elseif name == "content-disposition" then
       local kind, rest = value:match("^([%w-]+)(.*)$")
-      if kind and kind:lower() == "form-data" then
+      if kind and ascii.lower(kind) == "form-data" then
         local given = parameters(rest)
-        part.name, part.filename = given.name, given.filename
+        part.name, part.filename = given.name and decoded(given.name), given.filename and decoded(given.filename)
       end
     end
   end
   return nil
 end
 
--- Reads a part's content. Returns a message if it is too long.
+-- What follows a boundary: another part, or the end of the form; false if that was no boundary, but only looked like one;
+-- nil if nothing comes.
+function reader_methods:after_boundary()
+  while true do
+    local after = self.buffer:match("^[ \t]*\r\n()")
+    if after then
+      self.buffer = self.buffer:sub(after)
+      return "part"
+    elseif self.buffer:find("^%-%-") then
+      return "end"
+    elseif #self.buffer > MAX_HEADERS or not (self.buffer:find("^%-?$") or self.buffer:find("^[ \t]*\r?$")) then
+      return false
+    elseif not self:fill() then
+      return nil
+    end
+  end
+end
+
+-- Gives what comes before the next boundary to `take`, which may refuse it. What follows the boundary; nil if none comes.
+function reader_methods:until_boundary(take)
+  while self:until_mark(self.mark, take) do
+    local follows = self:after_boundary()
+    if follows ~= false then
+      return follows
+    elseif take(self.mark) == false then
+      return nil
+    end
+  end
+  return nil
+end
+
+-- Reads a part's content. Returns what follows it, and a message if it is too long.
 function reader_methods:content(part, new_writer)
   local writer = part.filename and new_writer(part)
   local pieces = {}
-  local too_long = false
-  local found = self:until_mark(self.mark, function(piece)
+  local message
+  local follows = self:until_boundary(function(piece)
     part.size = part.size + #piece
     if writer then
       return writer:write(piece)
     end
-    too_long = part.size > MAX_TEXT
+    self.texts = self.texts + #piece
+    message = part.size > MAX_TEXT and "Part exceeded maximum size of 1024KB."
+      or self.texts > MAX_TEXTS and "Parts exceeded maximum size of 2048KB."
+      or nil
     pieces[#pieces + 1] = piece
-    return not too_long
+    return not message
   end)
-  if writer and found then
+  if writer and follows then
     part.blob = writer:finish()
   elseif writer then
     writer:drop()
   else
-    part.text = table.concat(pieces)
+    part.text = decoded(table.concat(pieces))
   end
-  return found, too_long and "Part exceeded maximum size of 1024KB." or nil
-end
-
--- What follows a boundary: another part, the end of the form, or nonsense (nil).
-function reader_methods:after_boundary()
-  while #self.buffer < 2 do
-    if not self:fill() then
-      return nil
-    end
-  end
-  if self.buffer:sub(1, 2) == "--" then
-    return "end"
-  end
-  local rest = self:line()
-  return rest and not rest:find("[^ \t]") and "part" or nil
+  return follows, message
 end
 
 --- Reads a form to the end of the body. `new_writer` makes the writer for a file.
@@ -164,23 +194,20 @@ end
 ---@return llama_cloud.sandbox.part[] parts in their order; also of a form that breaks off
 ---@return string? message what is wrong with it; also where the peer is gone: then the body is not complete
 function multipart.read(body, boundary, new_writer)
-  local self = setmetatable({ body = body, mark = "\r\n--" .. boundary, buffer = "\r\n" }, reader_mt)
+  local self = setmetatable({ body = body, mark = "\r\n--" .. boundary, buffer = "\r\n", texts = 0 }, reader_mt)
   local parts = {}
-  local found, message = self:until_mark(self.mark, function() end), nil
-  while found do
-    local follows = self:after_boundary()
-    if follows == "end" then
-      body:skip()
-      return parts, not body.complete and MALFORMED or nil
-    elseif #parts == MAX_PARTS then
-      return parts, "Too many parts."
-    end
-    local part = follows and self:part()
+  local follows, message = self:until_boundary(function() end), nil
+  while follows == "part" do
+    local part = #parts < MAX_PARTS and self:part()
     if not part then
-      break
+      return parts, #parts == MAX_PARTS and "Too many parts." or MALFORMED
     end
-    found, message = self:content(part, new_writer)
+    follows, message = self:content(part, new_writer)
     parts[#parts + 1] = part
+  end
+  if follows == "end" then
+    body:skip()
+    return parts, not body.complete and MALFORMED or nil
   end
   return parts, message or MALFORMED
 end

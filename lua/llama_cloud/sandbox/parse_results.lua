@@ -282,7 +282,7 @@ end
 
 local function granular(parsed)
   local boxes = get(parsed.options, "output_options", "granular_bboxes")
-  return boxes and #boxes > 0
+  return type(boxes) == "table" and #boxes > 0
 end
 
 local function not_fast(parsed)
@@ -437,8 +437,8 @@ local PLAIN = {
   end,
 }
 
---- What jobs of the fast tier refuse: expand value -> its name in the error.
-results.NOT_FAST = { markdown = "Markdown", markdown_full = "Markdown", items = "Items" }
+--- What jobs of the fast tier refuse: expand value and its name in the error.
+results.NOT_FAST = { { "markdown", "Markdown" }, { "markdown_full", "Markdown" }, { "items", "Items" } }
 
 --- All values of `expand`.
 results.EXPAND = { usage = true, images_content_metadata = true }

@@ -1,7 +1,7 @@
 -- What the parameters of each product may be in a saved configuration, which names its product. What is nested deeper than
 -- here passes as it is.
 
-local json = require("llama_cloud.sandbox.json")
+local parse_options = require("llama_cloud.sandbox.parse_options")
 local validate = require("llama_cloud.sandbox.validate")
 
 local product_parameters = {}
@@ -10,14 +10,17 @@ local product_parameters = {}
 ---@type table<string, table[]>
 product_parameters.DECLARED = {}
 
-product_parameters.DECLARED.parse_v2 = {
-  { "tier", "enum", required = true, values = { "fast", "cost_effective", "agentic", "agentic_plus" } },
-  { "version", "string", required = true, min_length = 1 },
+local function side(name)
+  return { name, "number", min = 0, max = 1, nullable = true }
+end
+
+--- What a parse job and a saved configuration for it have in common.
+product_parameters.PARSE = {
   { "disable_cache", "boolean", nullable = true },
   { "client_name", "string", nullable = true },
   { "agentic_options", "object", nullable = true },
   { "fast_options", "object", nullable = true },
-  { "crop_box", "object" },
+  { "crop_box", "object", members = { side("top"), side("bottom"), side("left"), side("right") } },
   {
     "page_ranges",
     "object",
@@ -28,11 +31,27 @@ product_parameters.DECLARED.parse_v2 = {
   },
   { "input_options", "object" },
   { "output_options", "object" },
-  { "processing_control", "object" },
+  {
+    "processing_control",
+    "object",
+    members = {
+      {
+        "job_failure_conditions",
+        "object",
+        nullable = true,
+        members = { { "allowed_page_failure_ratio", "number", min = 0, max = 1, nullable = true } },
+      },
+    },
+  },
   { "processing_options", "object" },
   { "webhook_configuration_ids", "array", of = "string", nullable = true },
   { "webhook_configurations", "array", of = "object" },
 }
+
+product_parameters.DECLARED.parse_v2 = table.move(product_parameters.PARSE, 1, #product_parameters.PARSE, 3, {
+  { "tier", "enum", required = true, values = parse_options.TIERS },
+  { "version", "string", required = true, min_length = 1 },
+})
 
 product_parameters.DECLARED.extract_v2 = {
   { "data_schema", "object", required = true },
@@ -98,15 +117,11 @@ product_parameters.DECLARED.spreadsheet_v1 = {}
 product_parameters.DECLARED.unknown = {}
 
 --- Checks parameters that name their product.
----@param parameters any
+---@param parameters table
 ---@param products string[] those that may be named
 ---@param loc (string|integer)[]
 ---@param problems llama_cloud.sandbox.problem[]
 function product_parameters.check(parameters, products, loc, problems)
-  if not json.is_object(parameters) then
-    local message = "Input should be a valid dictionary or object to extract fields from"
-    return validate.add(problems, "model_attributes_type", loc, message, parameters)
-  end
   local tag = parameters.product_type
   if tag == nil then
     local message = "Unable to extract tag using discriminator 'product_type'"

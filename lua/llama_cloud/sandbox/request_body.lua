@@ -2,6 +2,8 @@
 
 local cqueues = require("cqueues")
 
+local ascii = require("llama_cloud.sandbox.ascii")
+
 local request_body = {}
 
 local MAX_TRAILER = 64 << 10
@@ -20,13 +22,6 @@ local function problem(status, text)
   return { status = status, body = '{"detail":"' .. text .. '"}' }
 end
 
--- The letters of ASCII in lower case: string.lower makes something else of an I in Turkey.
-local function lower(text)
-  return (text:gsub("[A-Z]", function(letter)
-    return string.char(letter:byte() + 32)
-  end))
-end
-
 --- The body that the headers announce; or nil and the answer to headers that contradict each other.
 ---@param connection table what `http.lua` calls a connection
 ---@param headers table<string, string>
@@ -37,7 +32,7 @@ function request_body.new(connection, headers, limit)
   local coding, length = headers["transfer-encoding"], headers["content-length"]
   if coding and length then
     return nil, problem(400, "Both Content-Length and Transfer-Encoding")
-  elseif coding and lower(coding) ~= "chunked" then
+  elseif coding and ascii.lower(coding) ~= "chunked" then
     return nil, problem(501, "Transfer coding not supported")
   elseif length and not length:find("^%d+$") then
     return nil, problem(400, "Malformed Content-Length")
@@ -52,7 +47,7 @@ function request_body.new(connection, headers, limit)
     in_chunk = 0, -- bytes of the current chunk that are still to come, its line break included
     complete = declared == 0,
     limit = limit,
-    expected = lower(headers.expect or "") == "100-continue",
+    expected = ascii.lower(headers.expect or "") == "100-continue",
   }, body_mt)
 end
 

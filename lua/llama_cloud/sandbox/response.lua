@@ -95,7 +95,7 @@ end
 
 -- Sends the first `stop` bytes of a body, slowly if `per_second` is given, until the peer is gone or the server is closed.
 local function send_body(connection, body, stop, per_second)
-  local step = per_second and math.max(1, per_second // 20) or PIECE
+  local step = per_second and math.max(1, math.min(PIECE, per_second // 20)) or PIECE
   local offset = 0
   while offset < stop do
     local count = math.min(step, stop - offset)

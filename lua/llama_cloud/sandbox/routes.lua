@@ -159,7 +159,7 @@ local function answer_form(sandbox, request, route, checked, problems)
   end
   checked.form = values
   local answer = table.pack(xpcall(finish, debug.traceback, sandbox, route, checked, problems))
-  form.release(sandbox, values)
+  form.release(sandbox, route.form, values)
   if not answer[1] then
     error(answer[2], 0)
   end

@@ -11,6 +11,8 @@ local schema_values = {}
 -- As the service's limits say.
 local MAX_DEPTH = 7
 local MAX_PROPERTIES = 5000
+-- Schemas that refer to themselves describe more and more values.
+local MAX_VALUES = 10000
 
 --- What is extracted where nothing says what.
 schema_values.DEFAULT = {
@@ -37,6 +39,11 @@ schema_values.DEFAULT = {
 local ONE = { "items", "not", "additionalProperties" }
 local MANY = { "properties", "$defs", "definitions" }
 
+-- A value if it is an object, else an empty one.
+local function object_of(value)
+  return json.is_object(value) and value or {}
+end
+
 local function walk(schema, depth, counts)
   if not json.is_object(schema) then
     return "a schema must be an object"
@@ -50,10 +57,12 @@ local function walk(schema, depth, counts)
     end
   end
   for _, name in ipairs { "anyOf", "oneOf", "allOf" } do
-    table.move(type(schema[name]) == "table" and schema[name] or {}, 1, #(schema[name] or ""), #inner + 1, inner)
+    for _, one in ipairs(json.is_array(schema[name]) and schema[name] or {}) do
+      inner[#inner + 1] = one
+    end
   end
   for _, name in ipairs(MANY) do
-    for _, one in pairs(type(schema[name]) == "table" and schema[name] or {}) do
+    for _, one in pairs(object_of(schema[name])) do
       counts.properties = counts.properties + 1
       inner[#inner + 1] = one
     end
@@ -75,7 +84,7 @@ end
 function schema_values.check(schema)
   if not json.is_object(schema) or schema.type ~= nil and schema.type ~= "object" then
     return "the schema must describe an object"
-  elseif type(schema.properties) ~= "table" and not schema["$ref"] and not schema.allOf then
+  elseif not json.is_object(schema.properties) and not schema["$ref"] and not schema.allOf then
     return "the schema has no properties"
   end
   return walk(schema, 0, { properties = 0 })
@@ -116,7 +125,7 @@ function makers.string(schema, key)
 end
 
 function makers.integer(schema, key)
-  return math.tointeger(math.floor(tonumber(schema.minimum) or 0)) + below(key, 1000)
+  return (math.tointeger(math.floor(tonumber(schema.minimum) or 0)) or 0) + below(key, 1000)
 end
 
 function makers.number(schema, key)
@@ -135,15 +144,16 @@ function makers.array(schema, key, place)
   local values = json.array {}
   local least = math.tointeger(tonumber(schema.minItems)) or 1
   for index = 1, math.min(math.max(least, 1) + below(key, 3), 50) do
-    values[index] = make(json.is_object(schema.items) and schema.items or {}, hash(key, index), place)
+    values[index] = make(schema.items, hash(key, index), place)
   end
   return values
 end
 
 function makers.object(schema, key, place)
   local value = {}
-  for name, one in pairs(type(schema.properties) == "table" and schema.properties or {}) do
-    value[name] = make(one, hash(key, seed.hash_string(name)), place)
+  local properties = object_of(schema.properties)
+  for _, name in ipairs(json.names(properties)) do
+    value[name] = make(properties[name], hash(key, seed.hash_string(name)), place)
   end
   return value
 end
@@ -155,9 +165,9 @@ local function chosen(schema, key, place)
     local kind, name = tostring(reference or ""):match("^#/([%w$]+)/(.+)$")
     local alternatives = schema.anyOf or schema.oneOf or schema.allOf
     if name then
-      schema = type(place.root[kind]) == "table" and place.root[kind][name] or {}
+      schema = object_of(object_of(place.root[kind])[name])
     elseif type(alternatives) == "table" and #alternatives > 0 then
-      schema = alternatives[below(key, 8) == 0 and #alternatives or 1]
+      schema = object_of(alternatives[below(key, 8) == 0 and #alternatives or 1])
     else
       break
     end
@@ -174,8 +184,9 @@ local function type_of(schema, key)
 end
 
 function make(schema, key, place)
-  schema = chosen(json.is_object(schema) and schema or {}, key, place)
-  if place.depth > MAX_DEPTH then
+  schema = chosen(object_of(schema), key, place)
+  place.room[1] = place.room[1] - 1
+  if place.depth > MAX_DEPTH or place.room[1] < 0 then
     return json.null
   elseif schema.const ~= nil then
     return schema.const
@@ -183,7 +194,7 @@ function make(schema, key, place)
     return schema.enum[1 + below(key, #schema.enum)]
   end
   local maker = makers[type_of(schema, key)] or makers.string
-  return maker(schema, key, { root = place.root, depth = place.depth + 1 })
+  return maker(schema, key, { root = place.root, depth = place.depth + 1, room = place.room })
 end
 
 --- A value that fits a schema.
@@ -191,7 +202,7 @@ end
 ---@param key integer
 ---@return any
 function schema_values.make(schema, key)
-  return make(schema, key, { root = schema, depth = 0 })
+  return make(schema, key, { root = schema, depth = 0, room = { MAX_VALUES } })
 end
 
 -- Metadata -----------------------------------------------------------------------------------------------------------------

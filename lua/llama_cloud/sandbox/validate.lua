@@ -1,5 +1,6 @@
 -- Parameters are declared and checked here; what is wrong is told as FastAPI and pydantic tell it (status 422).
 
+local ascii = require("llama_cloud.sandbox.ascii")
 local clock = require("llama_cloud.sandbox.clock")
 local json = require("llama_cloud.sandbox.json")
 
@@ -117,7 +118,7 @@ function kinds.boolean(text, _, loc, problems)
     ["0"] = false,
     no = false,
     off = false,
-  })[text:lower()]
+  })[ascii.lower(text)]
   if value == nil then
     validate.add(problems, "bool_parsing", loc, "Input should be a valid boolean, unable to interpret input", text)
   end
@@ -211,10 +212,11 @@ function body_kinds.boolean(value, _, loc, problems)
   end
 end
 
-function body_kinds.number(value, _, loc, problems)
+function body_kinds.number(value, declaration, loc, problems)
   if type(value) ~= "number" then
-    validate.add(problems, "float_type", loc, "Input should be a valid number", value)
+    return validate.add(problems, "float_type", loc, "Input should be a valid number", value)
   end
+  validate.bounds(value, declaration, loc, problems, value)
 end
 
 function body_kinds.datetime(value, declaration, loc, problems)
@@ -232,8 +234,6 @@ end
 function body_kinds.enum(value, declaration, loc, problems)
   kinds.enum(value, declaration, loc, problems)
 end
-
-function body_kinds.any() end
 
 local function extended(loc, step)
   local longer = table.move(loc, 1, #loc, 1, {})
@@ -262,6 +262,9 @@ function body_kinds.object(value, declaration, loc, problems)
     local message = "Input should be a valid dictionary or object to extract fields from"
     return validate.add(problems, "model_attributes_type", loc, message, value)
   end
+  for _, name in ipairs(declaration.values_of and json.names(value) or {}) do
+    body_kinds[declaration.values_of](value[name], declaration, extended(loc, name), problems)
+  end
   for _, member in ipairs(declaration.members or {}) do
     local name, kind = member[1], member[2]
     local given = value[name]
@@ -285,7 +288,7 @@ function validate.members(value, members, loc, problems)
 end
 
 --- Decodes a body and checks it against declarations of its members `{ name, kind, required, nullable, … }` (kinds: string,
---- integer, number, boolean, enum, datetime, any, array with `of`, object with `members`). Undeclared members pass.
+--- integer, number, boolean, enum, datetime, array with `of`, object with `members` or `values_of`). Undeclared members pass.
 ---@param members table[]
 ---@param text string
 ---@param problems llama_cloud.sandbox.problem[]

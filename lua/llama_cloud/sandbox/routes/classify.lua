@@ -6,6 +6,7 @@ local document = require("llama_cloud.sandbox.document")
 local endpoint = require("llama_cloud.sandbox.endpoint")
 local json = require("llama_cloud.sandbox.json")
 local product = require("llama_cloud.sandbox.product")
+local product_parameters = require("llama_cloud.sandbox.product_parameters")
 local seed = require("llama_cloud.sandbox.seed")
 local work = require("llama_cloud.sandbox.work")
 
@@ -78,18 +79,6 @@ local CLASSIFY = {
   end,
 }
 
-local CONFIGURATION = {
-  {
-    "rules",
-    "array",
-    required = true,
-    of = "object",
-    members = { { "type", "string", required = true }, { "description", "string", required = true } },
-  },
-  { "mode", "enum", values = { "FAST" }, nullable = true },
-  { "parsing_configuration", "object", nullable = true },
-}
-
 local function input_of(body)
   return given(body, "file_input") or given(body, "file_id") or given(body, "parse_job_id")
 end
@@ -132,7 +121,7 @@ return {
         { "file_input", "string", nullable = true },
         { "file_id", "string", nullable = true },
         { "parse_job_id", "string", nullable = true },
-        { "configuration", "object", nullable = true, members = CONFIGURATION },
+        { "configuration", "object", nullable = true, members = product_parameters.DECLARED.classify_v2 },
         { "configuration_id", "string", nullable = true },
         { "transaction_id", "string", nullable = true },
       },

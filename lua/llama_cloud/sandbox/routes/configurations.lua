@@ -8,7 +8,7 @@ local product_parameters = require("llama_cloud.sandbox.product_parameters")
 local detail = endpoint.detail
 
 local function check(body, problems)
-  if body.parameters ~= nil and body.parameters ~= json.null then
+  if json.is_object(body.parameters) then
     product_parameters.check(body.parameters, configurations.PRODUCT_TYPES, { "body", "parameters" }, problems)
   end
 end
@@ -84,7 +84,7 @@ return {
       query = endpoint.SCOPE,
       body = {
         { "name", "string", required = true, min_length = 1 },
-        { "parameters", "any", required = true },
+        { "parameters", "object", required = true },
       },
       check = check,
       handler = create,
@@ -113,7 +113,7 @@ return {
       query = endpoint.SCOPE,
       body = {
         { "name", "string", nullable = true, min_length = 1 },
-        { "parameters", "any", nullable = true },
+        { "parameters", "object", nullable = true },
       },
       check = check,
       handler = update,

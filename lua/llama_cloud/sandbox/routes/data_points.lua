@@ -1,5 +1,6 @@
 -- The route of job data points: when the jobs of a product went from state to state.
 
+local ascii = require("llama_cloud.sandbox.ascii")
 local clock_module = require("llama_cloud.sandbox.clock")
 local endpoint = require("llama_cloud.sandbox.endpoint")
 local json = require("llama_cloud.sandbox.json")
@@ -12,7 +13,7 @@ local function encode(store, number)
   local status, since = store:state(job)
   local times, transitions = store:transitions(job), {}
   for _, state in ipairs(STATES) do
-    transitions[state:lower() .. "_at"] = times[state] and clock_module.format(times[state]) or json.null
+    transitions[ascii.lower(state) .. "_at"] = times[state] and clock_module.format(times[state]) or json.null
   end
   return json.encode {
     id = store:id(number),

@@ -31,8 +31,8 @@ local function check_metadata(body, problems)
   if type(body.metadata) ~= "table" then
     return
   end
-  for name, value in pairs(body.metadata) do
-    local loc = { "body", "metadata", tostring(name) }
+  for _, name in ipairs(json.names(body.metadata)) do
+    local value, loc = body.metadata[name], { "body", "metadata", name }
     if type(value) == "table" then
       for _, element in ipairs(json.is_array(value) and value or { false }) do
         if type(element) ~= "string" then

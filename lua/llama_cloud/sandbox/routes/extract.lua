@@ -6,6 +6,7 @@ local endpoint = require("llama_cloud.sandbox.endpoint")
 local json = require("llama_cloud.sandbox.json")
 local options_module = require("llama_cloud.sandbox.parse_options")
 local product = require("llama_cloud.sandbox.product")
+local product_parameters = require("llama_cloud.sandbox.product_parameters")
 local schema_values = require("llama_cloud.sandbox.schema_values")
 local seed = require("llama_cloud.sandbox.seed")
 local sources = require("llama_cloud.sandbox.sources")
@@ -145,19 +146,6 @@ local EXTRACT = {
 
 -- Creation -----------------------------------------------------------------------------------------------------------------
 
-local CONFIGURATION = {
-  { "data_schema", "object", required = true },
-  { "tier", "string", nullable = true },
-  { "extraction_target", "enum", values = { "per_doc", "per_page", "per_table_row" }, nullable = true },
-  { "version", "string", nullable = true },
-  { "max_pages", "integer", nullable = true, min = 1 },
-  { "target_pages", "string", nullable = true },
-  { "system_prompt", "string", nullable = true },
-  { "parse_tier", "string", nullable = true },
-  { "parse_config_id", "string", nullable = true },
-  { "sheet_names", "array", of = "string", nullable = true },
-}
-
 local function check_schema(schema, loc, problems)
   local message = schema_values.check(schema)
   if message then
@@ -281,7 +269,7 @@ return {
       query = endpoint.SCOPE,
       body = product.body {
         { "file_input", "string", required = true },
-        { "configuration", "object", nullable = true, members = CONFIGURATION },
+        { "configuration", "object", nullable = true, members = product_parameters.DECLARED.extract_v2 },
         { "configuration_id", "string", nullable = true },
       },
       check = check_creation,

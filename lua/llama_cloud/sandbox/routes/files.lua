@@ -2,6 +2,7 @@
 
 local endpoint = require("llama_cloud.sandbox.endpoint")
 local files = require("llama_cloud.sandbox.files")
+local parse_options = require("llama_cloud.sandbox.parse_options")
 
 local function find(sandbox, id)
   return sandbox.files:find(id)
@@ -43,12 +44,19 @@ local function delete(sandbox, _, file)
   return 204, ""
 end
 
+local FILTER = {
+  { "file_ids", "array", of = "string", nullable = true },
+  { "file_name", "string", nullable = true },
+  { "external_file_id", "string", nullable = true },
+  { "project_id", "string", nullable = true },
+}
+
 -- The deprecated list: its filters are in a body.
 local function query(sandbox, request)
   local body = request.body
   local filters = {}
-  for name, value in pairs(type(body.filter) == "table" and body.filter or {}) do
-    filters[name] = type(value) ~= "userdata" and value or nil
+  for _, member in ipairs(FILTER) do
+    filters[member[1]] = parse_options.get(body, "filter", member[1])
   end
   filters.project_id = filters.project_id or request.query.project_id
   filters.order_by = type(body.order_by) == "string" and body.order_by or nil
@@ -118,12 +126,7 @@ return {
           "filter",
           "object",
           nullable = true,
-          members = {
-            { "file_ids", "array", of = "string", nullable = true },
-            { "file_name", "string", nullable = true },
-            { "external_file_id", "string", nullable = true },
-            { "project_id", "string", nullable = true },
-          },
+          members = FILTER,
         },
         { "order_by", "enum", values = files.ORDERS, nullable = true },
         { "page_size", "integer", above = 0, nullable = true },

@@ -6,6 +6,7 @@ local endpoint = require("llama_cloud.sandbox.endpoint")
 local json = require("llama_cloud.sandbox.json")
 local options_module = require("llama_cloud.sandbox.parse_options")
 local product = require("llama_cloud.sandbox.product")
+local product_parameters = require("llama_cloud.sandbox.product_parameters")
 local presigned = require("llama_cloud.sandbox.presigned")
 local results = require("llama_cloud.sandbox.parse_results")
 local sources = require("llama_cloud.sandbox.sources")
@@ -51,35 +52,18 @@ local PARSE = { store = "parse", what = "Parse job", encode = encode }
 
 -- Creation -----------------------------------------------------------------------------------------------------------------
 
-local MEMBERS = product.body {
+local MEMBERS = table.move(product_parameters.PARSE, 1, #product_parameters.PARSE, 8, {
   { "tier", "enum", values = options_module.TIERS, nullable = true },
   { "version", "string", nullable = true },
   { "file_id", "string", nullable = true },
   { "source_url", "string", nullable = true },
   { "http_proxy", "string", nullable = true },
   { "configuration_id", "string", nullable = true },
-  { "client_name", "string", nullable = true },
-  { "user_metadata", "object", nullable = true },
-  { "agentic_options", "object", nullable = true },
-  { "fast_options", "object", nullable = true },
-  { "crop_box", "object", nullable = true },
-  {
-    "page_ranges",
-    "object",
-    nullable = true,
-    members = {
-      { "max_pages", "integer", nullable = true, min = 1 },
-      { "target_pages", "string", nullable = true },
-    },
-  },
-  { "input_options", "object", nullable = true },
-  { "output_options", "object", nullable = true },
-  { "processing_control", "object", nullable = true },
-  { "processing_options", "object", nullable = true },
-}
+  { "user_metadata", "object", values_of = "string", nullable = true },
+})
 
 -- What the part `configuration` of an upload may hold; anything else is refused there.
-local UPLOADED = { disable_cache = true }
+local UPLOADED = {}
 for _, member in ipairs(MEMBERS) do
   UPLOADED[member[1]] = member[1] ~= "file_id" and member[1] ~= "source_url" or nil
 end
@@ -150,10 +134,10 @@ local function upload_job(sandbox, request)
   local body, file = request.form.configuration, request.form.file
   local problems = {}
   validate.members(body, MEMBERS, { "body", "configuration" }, problems)
-  for name, value in pairs(body) do
+  for _, name in ipairs(json.names(body)) do
     if not UPLOADED[name] then
       local loc = { "body", "configuration", name }
-      validate.add(problems, "extra_forbidden", loc, "Extra inputs are not permitted", value)
+      validate.add(problems, "extra_forbidden", loc, "Extra inputs are not permitted", body[name])
     end
   end
   if #problems == 0 then
@@ -188,9 +172,9 @@ local get_job = product.with_job(PARSE, function(sandbox, request, number)
   end
   local job = store:at(number)
   local options = options_module.of_job(sandbox, job)
-  for name, called in pairs(results.NOT_FAST) do
-    if wanted[name] and options.tier == "fast" then
-      return endpoint.detail(400, called .. " expansion is not available for FAST tier jobs.")
+  for _, refused in ipairs(results.NOT_FAST) do
+    if wanted[refused[1]] and options.tier == "fast" then
+      return endpoint.detail(400, refused[2] .. " expansion is not available for FAST tier jobs.")
     end
   end
   local parsed = store:state(job) == "COMPLETED" and next(wanted) and results.read(job, options) or nil

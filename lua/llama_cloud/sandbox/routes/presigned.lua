@@ -44,6 +44,11 @@ local function refusal(sandbox, request, kind, key)
   end
 end
 
+-- A number in a range; nil if there is none. What no file can have is as good as any other such number.
+local function position(digits)
+  return digits ~= "" and (math.tointeger(tonumber(digits)) or math.maxinteger) or nil
+end
+
 -- The range that is asked for: first and last byte, or nil for all of it, or false if there is no such range. Several
 -- ranges at once are answered with all of it.
 local function range_of(headers, size, etag, modified)
@@ -52,7 +57,7 @@ local function range_of(headers, size, etag, modified)
   if not first or first == "" and last == "" or condition and condition ~= etag and condition ~= modified then
     return nil
   end
-  first, last = math.tointeger(tonumber(first)), math.tointeger(tonumber(last))
+  first, last = position(first), position(last)
   if not first then
     first, last = math.max(0, size - last), size - 1
   end

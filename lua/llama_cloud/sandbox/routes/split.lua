@@ -7,6 +7,7 @@ local endpoint = require("llama_cloud.sandbox.endpoint")
 local json = require("llama_cloud.sandbox.json")
 local options_module = require("llama_cloud.sandbox.parse_options")
 local product = require("llama_cloud.sandbox.product")
+local product_parameters = require("llama_cloud.sandbox.product_parameters")
 local seed = require("llama_cloud.sandbox.seed")
 local work = require("llama_cloud.sandbox.work")
 
@@ -108,29 +109,11 @@ end
 
 -- Creation -----------------------------------------------------------------------------------------------------------------
 
-local CONFIGURATION = {
-  {
-    "categories",
-    "array",
-    required = true,
-    of = "object",
-    members = { { "name", "string", required = true }, { "description", "string", nullable = true } },
-  },
-  {
-    "splitting_strategy",
-    "object",
-    nullable = true,
-    members = {
-      { "allow_uncategorized", "enum", values = { "include", "forbid", "omit" }, nullable = true },
-      { "custom_instructions", "string", nullable = true },
-      { "min_pages_per_split", "integer", nullable = true, min = 1 },
-    },
-  },
-  { "target_pages", "string", nullable = true },
-}
-
 local function members_of(declarations)
-  table.insert(declarations, { "configuration", "object", nullable = true, members = CONFIGURATION })
+  table.insert(
+    declarations,
+    { "configuration", "object", nullable = true, members = product_parameters.DECLARED.split_v1 }
+  )
   table.insert(declarations, { "configuration_id", "string", nullable = true })
   return declarations
 end

@@ -135,7 +135,7 @@ local function members(url)
   return {
     url,
     { "webhook_events", "array", of = "string", nullable = true },
-    { "webhook_headers", "object", nullable = true },
+    { "webhook_headers", "object", values_of = "string", nullable = true },
     { "webhook_output_format", "enum", values = { "string", "json" }, nullable = true },
     { "webhook_signing_secret", "string", nullable = true },
   }
