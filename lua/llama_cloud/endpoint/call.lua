@@ -346,7 +346,7 @@ function call.prepare(declared, state, ids, params, given)
     made.timeout = given.timeout or math.huge
     made.stall_timeout = given.stall_timeout or state.options.stall_timeout
     made.on_progress = given.on_progress
-    made.kept = declared.form ~= nil -- a file, which costs nothing yet, and which a list can tell of
+    made.kept = declared.form ~= nil -- a lost file costs little, and a list can tell of it
     made.texts = given.reconcile and texts
   end
   local log = state:log_for(list, given, parts and parts.query)
