@@ -33,7 +33,7 @@ end
 
 -- What the scripts use. Whoever needs more has a PATH with more.
 local USED = [[
-  apt-get basename bash cat cc chmod clang cmake cp cut date dd debootstrap dirname dpkg env expr find flock
+  apt-get basename bash cat cc chmod clang cmake cp curl cut date dd debootstrap dirname dpkg env expr find flock
   gcc getconf git grep head id kill ld ln ls lua5.4 lua5.5 luarocks make mkdir mktemp mount mountpoint mv nm
   openssl pkg-config printf readlink rm script sed setpriv sh sleep sort sudo tail tar timeout touch tr true
   uname unshare valgrind wc wget
