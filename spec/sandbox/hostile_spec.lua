@@ -258,6 +258,26 @@ describe("the sandbox", function()
     assert.not_equal(page.items[1].id, asked:post(FILES .. "/query", body).items[1].id)
   end)
 
+  it("creates nothing before what was there already", function()
+    start { batches = 0 }
+    local function request(path, body)
+      local head = "POST %s HTTP/1.1\r\nAuthorization: Bearer k\r\nContent-Length: %d\r\n\r\n%s"
+      return head:format(path, #body, body)
+    end
+    local job = request(PARSE, '{"tier":"fast","version":"latest","file_id":"file-x"}')
+    local configuration = '{"type":"parse_v2","configuration_id":"cfg-x"}'
+    local batch = request("/api/v2/batches", '{"source_directory_id":"dir-x","config":{"job":' .. configuration .. "}}")
+    local connection = plain_http.connect(asked.service.port)
+    connection:send(job:rep(60) .. batch)
+    local last = ""
+    for _ = 1, 61 do
+      local created_at = cjson.decode(connection:receive().body).created_at
+      assert.is_true(last < created_at, created_at)
+      last = created_at
+    end
+    connection:close()
+  end)
+
   it("keeps all digits of numbers", function()
     start()
     local numbers = '{"a":9007199254740993,"b":-9223372036854775808,"c":0.30000000000000004,"d":0.1,"e":1500000,"f":[]}'
