@@ -238,6 +238,15 @@ describe("the sandbox", function()
     assert.equal(first.id, items[1].id)
   end)
 
+  it("parses no files of directories that expired", function()
+    start()
+    local id = asked:ask(201, "POST", DIRECTORIES, { name = "d", type = "ephemeral" }).id
+    local body = { tier = "fast", version = "latest", file_id = upload(201, id, "1").id }
+    asked:post(PARSE, body)
+    asked:advance(25 * 3600)
+    assert.equal("File not found", asked:ask(404, "POST", PARSE, body).detail)
+  end)
+
   it("replaces a file by itself without losing it", function()
     start { duplicates = "replace" }
     local id = directory()
