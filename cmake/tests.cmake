@@ -96,9 +96,10 @@ endforeach()
 foreach(file IN LISTS SPEC_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
-# What is not about the core needs no other look at it: the scripts, and the gate, which is simulated by minutes of arithmetic.
+# What is not about the core needs no other look at it: the sandbox, the scripts and types, and the gate, which is simulated
+# by minutes of arithmetic.
 set(CORE_SPECS ${SPEC_FILES})
-list(FILTER CORE_SPECS EXCLUDE REGEX "/(http/gate|project/scripts)_spec[.]lua$")
+list(FILTER CORE_SPECS EXCLUDE REGEX "/(sandbox/[a-z]*|http/gate|project/(layers|scripts|types))_spec[.]lua$")
 foreach(file IN LISTS ALLOC_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
@@ -199,12 +200,12 @@ endif()
 
 find_program(VALGRIND valgrind)
 if(VALGRIND)
-  # It looks at C. What computes in Lua, speaks to nothing but the sandbox, or reads the project's own files has little of
-  # it, and asan has looked at that.
+  # It looks at C. What computes in Lua, waits for most of its time, or reads the project's own files has little of it that
+  # other specs have not, and asan has looked at that.
   set(VALGRIND_SPECS ${CORE_SPECS})
-  list(FILTER VALGRIND_SPECS EXCLUDE REGEX "/spec/(base|sandbox|project)/")
+  list(FILTER VALGRIND_SPECS EXCLUDE REGEX "/spec/(base|project|resources)/")
   list(FILTER VALGRIND_SPECS EXCLUDE REGEX
-    "/(endpoint/(nearest|options|patience|silence)|http/(date|decision|headers|log|pacing|retry|url))_spec[.]lua$")
+    "/(endpoint/(nearest|options|patience|silence|sweep|wait_all)|http/(date|decision|headers|log|pacing|retry|url))_spec[.]lua$")
   foreach(file IN LISTS VALGRIND_SPECS)
     add_spec(valgrind "${file}" 1200)
   endforeach()

@@ -1,17 +1,34 @@
--- Makes markdown of PDFs: uploads them into a directory, runs a batch over it, and writes a file `.md` for each.
+-- Converts PDFs to markdown: uploads them into a directory, runs a batch over it, and writes one `.md` file for each.
 --
 --   scripts/lua examples/pdfs_to_markdown.lua OUTPUT FILE_OR_FOLDER…       the key is in LLAMA_CLOUD_API_KEY
 --
--- Of a folder it takes the files that end in `.pdf`; reading one needs the Lua module lfs (rock luafilesystem, Debian's
--- package lua-filesystem). What has gone wrong with a file is told at its name, and the others go on; the exit status is 1 then.
+-- OUTPUT is a folder that exists. From each other folder the files that end in `.pdf` are taken; this needs the Lua module
+-- lfs (rock luafilesystem, Debian's package lua-filesystem). A file that fails is reported with its name, and the others go
+-- on; the exit status is 1 then.
 
 local llama_cloud = require("llama_cloud")
 
 local MOST_FILES = 1000 -- in a batch
 local UPLOADS = 16 -- at once
 
+local function stop(problem)
+  io.stderr:write(problem, "\n")
+  os.exit(1)
+end
+
 if #arg < 2 then
-  error("usage: pdfs_to_markdown.lua OUTPUT FILE_OR_FOLDER…", 0)
+  stop("usage: pdfs_to_markdown.lua OUTPUT FILE_OR_FOLDER…")
+end
+
+-- Stops before anything has cost money if no files can be written to OUTPUT.
+local function check_output()
+  local path = arg[1] .. "/.pdfs_to_markdown"
+  local file, problem = io.open(path, "w")
+  if not file then
+    return stop(("the folder for the markdown, '%s', cannot be written to: %s"):format(arg[1], problem))
+  end
+  file:close()
+  os.remove(path)
 end
 
 local client = llama_cloud.new()
@@ -22,13 +39,21 @@ local function fail(path, problem)
   io.stderr:write(("%s: %s\n"):format(path, problem))
 end
 
+local function is_folder(path)
+  local opened <close> = io.open(path)
+  return opened and select(3, opened:read(0)) == 21 -- EISDIR
+end
+
 -- The PDFs among the arguments from the second on, and in folders among those.
 local function find_pdfs()
   local found = {}
   local has_lfs, lfs = pcall(require, "lfs")
   for index = 2, #arg do
     local path = arg[index]:gsub("(.)/+$", "%1")
-    if has_lfs and lfs.attributes(path, "mode") == "directory" then
+    if is_folder(path) then
+      if not has_lfs then
+        stop("to read a folder, install the Lua module lfs: the rock luafilesystem, or Debian's lua-filesystem")
+      end
       local names = {}
       for name in lfs.dir(path) do
         names[#names + 1] = name:lower():find("%.pdf$") and name or nil
@@ -131,7 +156,11 @@ local function convert(paths)
   assert(client.beta.directories:delete(directory.id))
 end
 
+check_output()
 local paths = find_pdfs()
+if #paths == 0 then
+  stop("there are no files that end in .pdf")
+end
 for first = 1, #paths, MOST_FILES do
   convert(table.move(paths, first, math.min(first + MOST_FILES - 1, #paths), 1, {}))
 end

@@ -1,11 +1,12 @@
--- Receives webhooks: checks the signature of each delivery, answers at once, and hands the event over to a worker, which asks
--- the service for what has become of the batch.
+-- Receives webhooks: checks the signature of each delivery, answers at once, and hands the event to a worker, which asks the
+-- service what has become of the batch.
 --
 --   LLAMA_CLOUD_WEBHOOK_SECRET=… scripts/lua examples/webhook_receiver.lua [PORT]      the key is in LLAMA_CLOUD_API_KEY
 --
--- It listens on this machine only, without encryption: a reverse proxy in front of it has the certificate. While one secret
--- takes another's place, give both, with a blank between them. An event may come twice, late, or out of order; so it only
--- says where to look.
+-- It listens on this machine only (port 8090 by default) and without encryption: put a reverse proxy that has a certificate
+-- in front of it. While you replace a secret, give both, separated by a blank. An event may come twice, late, or out of
+-- order, so it only says where to look. To try it, start the sandbox with --deliver-webhooks, and create a batch whose
+-- webhook_url is http://127.0.0.1:8090/.
 
 local cqueues = require("cqueues")
 local condition = require("cqueues.condition")
@@ -21,7 +22,8 @@ for secret in (os.getenv("LLAMA_CLOUD_WEBHOOK_SECRET") or ""):gmatch("%S+") do
   secrets[#secrets + 1] = secret
 end
 if #secrets == 0 then
-  error("set LLAMA_CLOUD_WEBHOOK_SECRET to the webhook_signing_secret of the webhook", 0)
+  io.stderr:write("set LLAMA_CLOUD_WEBHOOK_SECRET to the webhook_signing_secret of the webhook\n")
+  os.exit(1)
 end
 
 local client = llama_cloud.new()
@@ -45,11 +47,11 @@ local function batch_id_in(value)
   end
 end
 
--- What is done about an event. It may take its time: the service has its answer.
+-- Handles an event. It may take its time: the service has had its answer.
 local function handle(event)
   local id = batch_id_in(event)
   if not id then
-    return print("an event that is about no batch")
+    return print("this event is not about a batch")
   end
   local batch, err = client.batches:get(id, { expand = { "results" } })
   print(id, batch and batch.status or err)
@@ -144,7 +146,7 @@ end
 
 controller:wrap(work)
 controller:wrap(function()
-  local server = assert(socket.listen("127.0.0.1", tonumber(arg[1]) or 8080))
+  local server = assert(socket.listen("127.0.0.1", tonumber(arg[1]) or 8090))
   assert(server:listen())
   local _, _, port = server:localname()
   print(("listening on 127.0.0.1:%d"):format(port))

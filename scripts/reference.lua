@@ -36,8 +36,8 @@ local METHODS =
 local WAITING = {
   { "run", "`create`, then `wait`" },
   { "wait", "waits until it has ended" },
-  { "watch", "`for … in`: each change of the status" },
-  { "wait_all", "`for id, …, err in`: each as it ends" },
+  { "watch", "`for … in`: returns it after each change of its status" },
+  { "wait_all", "`for id, …, err in`: returns each as it ends" },
 }
 -- Told once at the top; of the first ones only where there is more to say.
 local COMMON = { organization_id = true, project_id = true, page_size = true, limit = true }
@@ -266,7 +266,7 @@ local function put_resource(place, resource, class)
   end
   if class.fields.download then
     local field = class.fields.download
-    local text = "Downloads it, or one of its results, into the file `path`. " .. (field.comment or "")
+    local text = field.comment ~= "" and field.comment or "Downloads a stored file to `path`."
     put("| %s → %s | %s | |", signature(short, "download", field), answer_of(field), escape(text))
   end
   if resource.members.waiting then
@@ -314,27 +314,28 @@ end
 local HEAD = [[
 # Resources
 
-Every method, parameter and field. This page is made by `scripts/reference.lua` of the declarations and annotations in
-`lua/llama_cloud/resources/`. [Calls](reference.md#calls) has what is common to all, [Lists](reference.md#lists) what a list is,
-[Waiting](reference.md#waiting) how `run`, `wait`, `watch` and `wait_all` go about it.
+Every method, parameter and field. `scripts/reference.lua` generates this page from the declarations and annotations in
+`lua/llama_cloud/resources/`. See [Calls](reference.md#calls) for what all methods have in common, [Lists](reference.md#lists)
+for what a list can do, and [Waiting](reference.md#waiting) for `run`, `wait`, `watch` and `wait_all`.
 
-Nearly all take `organization_id` and `project_id` (strings), which need not be given where the client has them. Lists take
-`page_size`, how many items come with each request, and `page_token`, where to go on; those of v1 batch jobs take `limit` and
-`offset`. Where an array of strings is taken, one string will do; a date is ISO 8601 text or seconds since the epoch. `?` is
-on what may be absent. Values that are named are those that the service has today: others are sent and received as they are.
+Nearly all methods take `organization_id` and `project_id` (strings), which you can also give to the client once. Lists take
+`page_size`, the number of items per request, and `page_token`, where to continue; those of v1 batch jobs take `limit` and
+`offset`. Instead of an array of strings you can give a single string. A date is an ISO 8601 string or seconds since the epoch.
+`?` marks what may be absent. Where values are listed, they are those that the service has today; others are sent and received
+as they are.
 ]]
 
 put("%s", HEAD)
 for _, place in ipairs(ORDER) do
   put("* [client.%s](#client%s)", place, (place:gsub("%.", "")))
 end
-put("* [What they take and give](#what-they-take-and-give)")
+put("* [Tables in parameters and answers](#tables-in-parameters-and-answers)")
 put("")
 for _, place in ipairs(ORDER) do
   local resource, class = at(place)
   put_resource(place, resource, class)
 end
-put("## What they take and give")
+put("## Tables in parameters and answers")
 put("")
 local position = 1
 while classes[position] do

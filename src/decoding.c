@@ -104,6 +104,14 @@ static void give_back(void *user, void *memory) {
   free(memory);
 }
 
+bool decoding_is_needed(const char *list, size_t length) {
+  const char *end = list + length, *name;
+  while (next_name(&list, end, &name, &length))
+    if (length > 0 && !is_none(name, length))
+      return true;
+  return false;
+}
+
 decoding_result decoding_new(decoding **made, const char *list, size_t list_length, const char **name,
                              size_t *length) {
   const char *end = list + list_length;

@@ -31,6 +31,9 @@ typedef bool decoding_sink(void *user, const char *data, size_t length);
 decoding_result decoding_new(decoding **made, const char *list, size_t list_length, const char **name,
                              size_t *length);
 
+/* Whether a Content-Encoding names anything that has to be undone, known here or not. */
+bool decoding_is_needed(const char *list, size_t length);
+
 /* NULL is allowed. */
 void decoding_free(decoding *d);
 

@@ -25,7 +25,7 @@
 #define KEEP_IDLE 30L
 #define KEEP_INTERVAL 10L
 
-/* More than this does not fit into what a server of HTTP/2 takes at first, headers of a form included. */
+/* More than this does not fit for certain into what a server of HTTP/2 takes at first. */
 #define HTTP2_WINDOW 60000
 
 /* How much libcurl reads at a time of a body that goes into a file. */
@@ -371,7 +371,7 @@ static CURLcode configure_verb(exchange *x, CURL *easy) {
 /* Whether the body is none for libcurl's HTTP/2: before 8.1, as long as a server takes no more of one (its
    first window is of 64 KiB), libcurl does nothing and says all the time that it has something to do. */
 static bool wants_http1(const exchange *x) {
-  return sending_size(&x->sending) > HTTP2_WINDOW &&
+  return sending_length(&x->sending) > HTTP2_WINDOW &&
          curl_version_info(CURLVERSION_NOW)->version_num < 0x080100;
 }
 

@@ -30,4 +30,8 @@ void fault_note(fault *f, outcome kind, const char *reason);
    told. */
 void fault_file(fault *f, const char *what, const char *path, const char *why);
 
+/* Notes that open(2) has failed with errno `error` while an attempt is made. That no descriptor is left is
+   not the file's fault and passes: as libcurl has it when there is none for a connection. */
+void fault_open(fault *f, const char *what, const char *path, int error);
+
 #endif

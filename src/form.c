@@ -93,6 +93,17 @@ const char *form_data(const form *f) { return f->data; }
 
 curl_off_t form_size(const form *f) { return f->size; }
 
+/* What a name takes, of which every byte may be escaped. */
+static size_t escaped(const char *name) { return 3 * strlen(name); }
+
+curl_off_t form_length(const form *f) {
+  const size_t around = 200; /* a part: the boundary, the headers */
+  size_t length = escaped(f->part) + escaped(f->name) + strlen(f->type) + 2 * around;
+  for (size_t i = 0; i < f->count; i++)
+    length += escaped(f->texts[i].name) + f->texts[i].length + around;
+  return f->size + (curl_off_t)length;
+}
+
 /* Adds the parts of text to what libcurl sends. */
 static CURLcode build_texts(const form *f, curl_mime *mime) {
   CURLcode code = CURLE_OK;

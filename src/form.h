@@ -33,6 +33,9 @@ const char *form_path(const form *f);
 const char *form_data(const form *f);
 curl_off_t form_size(const form *f);
 
+/* About how many bytes all of the form has as it is sent; not less. */
+curl_off_t form_length(const form *f);
+
 /* Makes what libcurl sends. The file's bytes are asked for by `read`, from the start again after `seek`, with
    `user`. NULL: no memory. It is to be freed when the easy handle has been reset. */
 curl_mime *form_build(const form *f, CURL *easy, curl_read_callback read, curl_seek_callback seek,

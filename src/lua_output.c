@@ -29,9 +29,9 @@ static void release(void *userdata) {
   h->output = NULL;
 }
 
-/* core.output(path) -> output | nil, message: a file beside `path` that nobody else can read, empty. Message:
-   the directory is missing or cannot be written to, or `path` is a directory or anything else that is no
-   regular file. Raises when memory runs out. */
+/* core.output(path) -> output | nil, message: a file beside `path`, or beside what that points at as a
+   symbolic link, that nobody else can read, empty. Message: the directory is missing or cannot be written to,
+   or `path` is a directory or anything else that is no regular file. Raises when memory runs out. */
 static int core_output(lua_State *L) {
   size_t length;
   const char *path = luaL_checklstring(L, 1, &length);
@@ -79,14 +79,15 @@ static int push_success(lua_State *L, bool well, const fault *wrong) {
   return 1;
 }
 
-/* output:reset() -> true | nil, message: empties it. */
+/* output:reset() -> true | nil, message: empties it; not while a response is being written into it. */
 static int output_l_reset(lua_State *L) {
   fault wrong = {0};
-  return push_success(L, output_reset(check_output(L), &wrong), &wrong);
+  return push_success(L, output_reset(check_output(L), NULL, &wrong), &wrong);
 }
 
-/* output:commit() -> true | nil, message: puts it in the place of `path`, when the disk has it. It has the
-   mode of the file that it replaces, or that of any new file. If that fails, `path` is as before. */
+/* output:commit() -> true | nil, message: waits until the disk has it, and puts it in the place of `path`, or
+   of what that points at as a symbolic link. It has the mode of the file that it replaces, or that of any new
+   file. If that fails, or a response is still being written into it, `path` is as before. */
 static int output_l_commit(lua_State *L) {
   fault wrong = {0};
   return push_success(L, output_commit(check_output(L), &wrong), &wrong);

@@ -19,6 +19,9 @@
 /* How often a name is made up that is taken already. */
 #define TRIES 16
 
+/* As many symbolic links one upon the other the system follows. */
+#define MOST_LINKS 40
+
 /* So many bytes are begun to be put on the disk at a time, so that not all of it is left for the end. */
 #define FLUSHED_BYTES ((uint64_t)8 * 1024 * 1024)
 
@@ -27,14 +30,16 @@ struct output {
   pid_t process;  /* that has made it */
   bool open;      /* neither committed nor discarded */
   int descriptor; /* -1: nobody writes now */
+  int lost;       /* why what was written may not be there; 0: nothing was lost */
   dev_t device;   /* which file it is, for when it is opened again */
   ino_t number;
-  mode_t mode;       /* of what it becomes */
-  uint64_t received; /* bytes in it */
-  uint64_t flushed;  /* of these the disk was told to take */
-  char *given;       /* the target as it was given, to be told */
-  char *target;      /* the same as it is meant, wherever the process goes */
-  char *temporary;   /* beside it */
+  mode_t mode;        /* of what it becomes */
+  uint64_t received;  /* bytes in it */
+  uint64_t flushed;   /* of these the disk was told to take */
+  char *given;        /* the target as it was given, to be told */
+  char *target;       /* the same as it is meant, wherever the process goes */
+  char *temporary;    /* beside it */
+  const void *writer; /* who has claimed it; NULL: nobody */
 };
 
 /* Notes what a file system call has complained about. */
@@ -59,19 +64,38 @@ static bool check_usable(const output *o, fault *wrong) {
   return false;
 }
 
+/* Whether nobody else than `writer` writes it. */
+static bool check_writer(const output *o, const void *writer, fault *wrong) {
+  if (o->writer == NULL || o->writer == writer)
+    return true;
+  fault_file(wrong, "write", o->given, "a response is being written into it");
+  return false;
+}
+
+/* Closes the file until somebody writes. Some file systems say only then that they could not keep it. */
+static void rest(output *o) {
+  if (o->descriptor >= 0 && close(o->descriptor) != 0 && errno != EINTR)
+    o->lost = errno;
+  o->descriptor = -1;
+}
+
 /* Opens the file, where nobody has written lately. False: a fault is noted, such as that it is gone. */
 static bool ready(output *o, fault *wrong) {
   struct stat about;
   if (!check_usable(o, wrong))
     return false;
+  if (o->lost != 0)
+    return fail(o->given, wrong, o->lost);
   if (o->descriptor >= 0)
     return true;
   o->descriptor = open(o->temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-  if (o->descriptor < 0)
-    return fail(o->given, wrong, errno);
+  if (o->descriptor < 0) {
+    fault_open(wrong, "write", o->given, errno);
+    return false;
+  }
   if (fstat(o->descriptor, &about) == 0 && about.st_dev == o->device && about.st_ino == o->number)
     return true;
-  output_rest(o);
+  rest(o);
   fault_file(wrong, "write", o->given, "somebody has put another file in the place of the temporary one");
   return false;
 }
@@ -87,11 +111,11 @@ static char *join(const char *directory, const char *name) {
   return path;
 }
 
-/* Finds out where the target is, without links on the way and from the root on. */
-static bool find_target(output *o, char *directory, fault *wrong) {
+/* Splits a path into its directory, without links on the way and from the root on, and its target there. */
+static bool place_target(output *o, const char *path, char *directory, fault *wrong) {
   char parent[PATH_MAX];
-  const char *slash = strrchr(o->given, '/'), *name = slash != NULL ? slash + 1 : o->given;
-  size_t length = slash != NULL ? (size_t)(slash - o->given) : 0;
+  const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+  size_t length = slash != NULL ? (size_t)(slash - path) : 0;
   if (name[0] == '\0')
     return fail(o->given, wrong, slash != NULL ? EISDIR : ENOENT);
   if (length >= sizeof parent)
@@ -101,11 +125,42 @@ static bool find_target(output *o, char *directory, fault *wrong) {
   else if (length == 0)
     memcpy(parent, "/", 2);
   else
-    snprintf(parent, sizeof parent, "%.*s", (int)length, o->given);
-  if (realpath(parent, directory) == NULL)
-    return fail(o->given, wrong, errno);
+    snprintf(parent, sizeof parent, "%.*s", (int)length, path);
+  if (realpath(parent, directory) == NULL) {
+    if (errno != ENOENT)
+      return fail(o->given, wrong, errno);
+    fault_file(wrong, "write", o->given, "its directory does not exist");
+    return false;
+  }
+  free(o->target);
   o->target = join(directory, name);
   return o->target != NULL || out_of_memory(wrong);
+}
+
+/* Finds out where the target is, and follows it if it is a link. The system is asked whether this user may
+   (proc(5), protected_symlinks), and whether there is an end. */
+static bool find_target(output *o, char *directory, fault *wrong) {
+  char link[PATH_MAX], next[2 * PATH_MAX];
+  struct stat about;
+  ssize_t length;
+  if (!place_target(o, o->given, directory, wrong))
+    return false;
+  for (int i = 0; (length = readlink(o->target, link, sizeof link)) >= 0; i++) {
+    bool there = stat(o->target, &about) == 0;
+    if (!there && errno != ENOENT)
+      return fail(o->given, wrong, errno);
+    if (there && !S_ISREG(about.st_mode)) /* nor need its name be one: /dev/stdout */
+      return true;
+    if (i == MOST_LINKS)
+      return fail(o->given, wrong, ELOOP);
+    if (length == (ssize_t)sizeof link)
+      return fail(o->given, wrong, ENAMETOOLONG);
+    link[length] = '\0';
+    snprintf(next, sizeof next, "%s%s%s", link[0] == '/' ? "" : directory, link[0] == '/' ? "" : "/", link);
+    if (!place_target(o, next, directory, wrong))
+      return false;
+  }
+  return true;
 }
 
 /* Makes a new file in the directory, and puts its path, which fits, into *path. -1: errno tells why. */
@@ -173,7 +228,7 @@ static bool open_output(output *o, const char *path, fault *wrong) {
     return fail(o->given, wrong, errno);
   o->device = about.st_dev;
   o->number = about.st_ino;
-  output_rest(o); /* many may wait for their turn */
+  rest(o); /* many may wait for their turn */
   return true;
 }
 
@@ -198,14 +253,8 @@ output *output_share(output *o) {
   return o;
 }
 
-void output_rest(output *o) {
-  if (o->descriptor >= 0)
-    close(o->descriptor);
-  o->descriptor = -1;
-}
-
 void output_discard(output *o) {
-  output_rest(o);
+  rest(o);
   if (!o->open)
     return;
   o->open = false;
@@ -250,6 +299,20 @@ static ssize_t write_quietly(int descriptor, const char *data, size_t length, of
   return written;
 }
 
+bool output_claim(output *o, const void *writer, fault *wrong) {
+  if (!check_usable(o, wrong) || !check_writer(o, writer, wrong))
+    return false;
+  o->writer = writer;
+  return true;
+}
+
+void output_leave(output *o, const void *writer) {
+  if (o->writer != writer)
+    return;
+  o->writer = NULL;
+  rest(o);
+}
+
 /* Tells the disk to take what has come since it was told so last. */
 static void begin_flush(output *o) {
 #ifdef SYNC_FILE_RANGE_WRITE
@@ -276,21 +339,27 @@ bool output_write(output *o, const char *data, size_t length, fault *wrong) {
   return true;
 }
 
-bool output_reset(output *o, fault *wrong) {
-  if (!check_usable(o, wrong))
+bool output_reset(output *o, const void *writer, fault *wrong) {
+  bool emptied = true;
+  if (!check_usable(o, wrong) || !check_writer(o, writer, wrong))
     return false;
-  if (o->received > 0 && !ready(o, wrong))
-    return false;
-  if (o->received > 0 && ftruncate(o->descriptor, 0) != 0)
-    return fail(o->given, wrong, errno);
-  o->received = o->flushed = 0;
-  return true;
+  o->lost = 0;
+  if (o->received > 0) {
+    if (!ready(o, wrong))
+      return false;
+    emptied = ftruncate(o->descriptor, 0) == 0 || fail(o->given, wrong, errno);
+  }
+  if (emptied)
+    o->received = o->flushed = 0;
+  if (o->writer == NULL)
+    rest(o);
+  return emptied;
 }
 
 bool output_commit(output *o, fault *wrong) {
   struct stat about;
   bool failed;
-  if (!ready(o, wrong))
+  if (!check_usable(o, wrong) || !check_writer(o, NULL, wrong) || !ready(o, wrong))
     return false;
   if (stat(o->target, &about) == 0 && !S_ISREG(about.st_mode)) {
     fault_file(wrong, "write", o->given, "it is no regular file any more");
@@ -300,9 +369,11 @@ bool output_commit(output *o, fault *wrong) {
   do
     failed = fsync(o->descriptor) != 0;
   while (failed && errno == EINTR);
-  if (failed || rename(o->temporary, o->target) != 0)
+  if (failed)
     return fail(o->given, wrong, errno);
-  output_rest(o);
+  rest(o);
+  if (o->lost != 0 || rename(o->temporary, o->target) != 0)
+    return fail(o->given, wrong, o->lost != 0 ? o->lost : errno);
   o->open = false;
   return true;
 }

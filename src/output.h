@@ -12,9 +12,10 @@
 
 typedef struct output output;
 
-/* Makes the file, empty, in the directory of `path`, readable by its owner only. NULL: OUTCOME_NO_MEMORY or
-   OUTCOME_FILE is noted: the directory is missing or cannot be written to, or `path` is there and no regular
-   file. What is at `path` stays as it is. */
+/* Makes the file, empty, in the directory of `path`, readable by its owner only. Where `path` is a symbolic
+   link, what it points at is meant, whether that is there or not. NULL: OUTCOME_NO_MEMORY or OUTCOME_FILE is
+   noted: the directory is missing or cannot be written to, `path` is there and no regular file, or a link
+   that the system does not let this user follow. What is at `path` stays as it is. */
 output *output_new(const char *path, fault *wrong);
 
 /* The same output, for one more owner. */
@@ -29,19 +30,22 @@ bool output_is_open(const output *o);
 /* How many bytes it has. */
 uint64_t output_received(const output *o);
 
-/* Holds no descriptor until it is written to or committed. */
-void output_rest(output *o);
+/* Makes one the writer of it, until that leaves: what two write would be mixed. False: a fault is noted, for
+   there is another one. No descriptor is held but by a writer. */
+bool output_claim(output *o, const void *writer, fault *wrong);
+void output_leave(output *o, const void *writer);
 
-/* Adds bytes. False: a fault is noted, such as a full disk; the output may have got some of them. */
+/* Adds its writer's bytes. False: a fault is noted, such as a full disk; the output may have got some of
+ * them. */
 bool output_write(output *o, const char *data, size_t length, fault *wrong);
 
-/* Empties it. False: a fault is noted. */
-bool output_reset(output *o, fault *wrong);
+/* Empties it, for its writer, or for its maker (NULL) while it has none. False: a fault is noted. */
+bool output_reset(output *o, const void *writer, fault *wrong);
 
 /* Makes sure that the disk has all of it, gives it the mode of the file that it replaces, or that of any new
    file if there is none, and puts it in that file's place; from then on it is closed. What a crash of the
-   system takes then is its name at most, never a part of it. False: a fault is noted, and the target is as
-   before. */
+   system takes then is its name at most, never a part of it. False: a fault is noted, such as that it has a
+   writer, and the target is as before. */
 bool output_commit(output *o, fault *wrong);
 
 /* Closes it, and removes what is not committed. Idempotent. */

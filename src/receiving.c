@@ -11,6 +11,8 @@ void receiving_init(receiving *r, output *o, size_t most) {
 }
 
 void receiving_free(receiving *r) {
+  if (r->output != NULL)
+    output_leave(r->output, r);
   output_release(r->output);
   buffer_free(&r->body);
   buffer_free(&r->encodings);
@@ -83,22 +85,28 @@ bool receiving_note(receiving *r, const char *line, size_t length) {
 /* A 206 is of no use. What there is already may be of something else, so that the next attempt begins
    anew. */
 static bool refuse_range(receiving *r, fault *wrong) {
-  if (output_reset(r->output, wrong))
+  if (output_reset(r->output, r, wrong))
     fault_note(wrong, OUTCOME_CONNECTION,
                "the response is a part of the file that does not fit to what there is");
   return false;
+}
+
+static bool is_encoded(const receiving *r) {
+  return r->encodings.length > 0 && decoding_is_needed(r->encodings.data, r->encodings.length);
 }
 
 bool receiving_begin(receiving *r, long status, fault *wrong) {
   r->to_output = r->output != NULL && status / 100 == 2;
   if (!r->to_output)
     return true;
+  if (!output_claim(r->output, r, wrong))
+    return false;
   if (status != 206) {
     r->ranged = false;
-    return output_reset(r->output, wrong);
+    return output_reset(r->output, r, wrong);
   }
   int64_t have = (int64_t)output_received(r->output);
-  if (!r->ranged || r->first != have || (have > 0 && r->encodings.length > 0))
+  if (!r->ranged || r->first != have || (have > 0 && is_encoded(r)))
     return refuse_range(r, wrong);
   return true;
 }
@@ -201,9 +209,9 @@ bool receiving_is_whole(const receiving *r, fault *wrong) {
 void receiving_end(receiving *r, bool whole) {
   fault ignored = {0};
   if (!whole && r->to_output && r->decoding != NULL)
-    output_reset(r->output, &ignored);
+    output_reset(r->output, r, &ignored);
   if (r->output != NULL)
-    output_rest(r->output);
+    output_leave(r->output, r);
 }
 
 int64_t receiving_received(const receiving *r) {

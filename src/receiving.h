@@ -51,7 +51,8 @@ bool receiving_write(receiving *r, const char *data, size_t length, int64_t all,
 /* Whether all has come, as far as the head and the encodings tell; else a fault is noted. */
 bool receiving_is_whole(const receiving *r, fault *wrong);
 
-/* The attempt is over. Of a body that was encoded nothing can be used unless it is whole. */
+/* The attempt is over, and the output may have another writer. Of a body that was encoded nothing can be used
+ * unless it is whole. */
 void receiving_end(receiving *r, bool whole);
 
 /* How many bytes there are, with those that the output had already; how many it will be. */

@@ -25,6 +25,10 @@ curl_off_t sending_size(const sending *s) {
   return s->form != NULL ? form_size(s->form) : (curl_off_t)s->bytes.length;
 }
 
+curl_off_t sending_length(const sending *s) {
+  return s->form != NULL ? form_length(s->form) : (curl_off_t)s->bytes.length;
+}
+
 /* Notes that the form's file cannot be read. */
 static bool fail(const sending *s, fault *wrong, const char *why) {
   fault_file(wrong, "read", form_path(s->form), why);
@@ -52,8 +56,10 @@ static bool open_file(sending *s, fault *wrong) {
     return true;
   /* what has become a pipe meanwhile does not hold us up */
   s->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  if (s->descriptor < 0)
-    return fail(s, wrong, strerror(errno));
+  if (s->descriptor < 0) {
+    fault_open(wrong, "read", path, errno);
+    return false;
+  }
   s->open = true;
   return is_as_told(s, wrong);
 }

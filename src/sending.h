@@ -51,7 +51,8 @@ bool sending_seek(sending *s, curl_off_t position);
 /* Whether the server may have all of it, once it was asked for any. */
 bool sending_is_out(const sending *s);
 
-/* How many bytes it has: of the file, if it is a form. */
+/* How many bytes it has: of the file, if it is a form. About how many all of it has as it is sent. */
 curl_off_t sending_size(const sending *s);
+curl_off_t sending_length(const sending *s);
 
 #endif

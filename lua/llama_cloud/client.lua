@@ -493,8 +493,9 @@ for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
 end
 
 --- Downloads what a presigned URL leads to into a file: exactly that URL, without the API key and the client's headers and
---- query. What was at the path before stays until all is there. A download that is cut off goes on where it was; one that
---- fails leaves nothing behind. Raises on a wrong argument.
+--- query. What was at the path before stays until all is there; where that is a symbolic link, the file that it leads to is
+--- replaced. A download that is cut off goes on where it was; one that fails leaves nothing behind. Raises on a wrong
+--- argument.
 ---@param address string|LlamaCloud.PresignedURL
 ---@param path string
 ---@param given? LlamaCloud.DownloadOptions

@@ -71,7 +71,9 @@ end
 ---@return boolean verified
 ---@return string? reason why not, for a log: it holds nothing secret
 function webhook.verify(body, signature, secret)
-  if type(body) ~= "string" then
+  if type(body) == "table" and body.verify == webhook.verify then
+    error("call it with a dot: llama_cloud.webhook.verify(body, signature, secret)", 2)
+  elseif type(body) ~= "string" then
     error(("body must be a string, the bytes as they came, not %s"):format(type(body)), 2)
   elseif signature ~= nil and type(signature) ~= "string" then
     error(("signature must be a string, not %s"):format(type(signature)), 2)

@@ -42,7 +42,8 @@ local answers = {
   end,
   ["/range"] = function(c, request)
     local spec, from, to = request.headers["x-range"], request.query:match("^(%d+)-(%d+)$")
-    c:respond(206, { ["Content-Range"] = spec }, part(tonumber(from), tonumber(to)))
+    local encoding = request.headers["x-encoding"]
+    c:respond(206, { ["Content-Range"] = spec, ["Content-Encoding"] = encoding }, part(tonumber(from), tonumber(to)))
   end,
   ["/range-cut"] = function(c, request)
     c:respond(206, { ["Content-Range"] = request.headers["x-range"], ["Content-Length"] = #text - 100000 },
@@ -205,6 +206,18 @@ describe("an output", function()
       end
     end)
 
+    it("with one that is called encoded, and is not; not with one that is", function()
+      local range = ("bytes 100000-%d/%d"):format(last, #TEXT)
+      for encoding, kind in pairs { ["aws-chunked"] = "response", [""] = "response", gzip = "connection" } do
+        local output = fetch("/fewer")
+        local headers = { "X-Range", range, "X-Encoding", encoding }
+        local transfer = get(output, ("/range?100000-%d"):format(last), { headers = headers })
+        assert.equal(kind, (transfer:outcome()))
+        assert.equal(kind == "response" and #TEXT or 0, output:received())
+        output:close()
+      end
+    end)
+
     it("with one that is cut off, and with the next", function()
       local output = fetch("/fewer")
       local transfer =
@@ -310,14 +323,35 @@ describe("an output", function()
       assert.same({ "a" }, room:list())
     end)
 
+    it("where symbolic links lead, whether there is something or not", function()
+      assert(lfs.mkdir(room:path("d")))
+      room:write("d/old", "")
+      lfs.link("d/old", room:path("one"), true)
+      lfs.link(room:path("two"), room:path("d/three"), true)
+      lfs.link("d/new", room:path("two"), true)
+      lfs.link("loop", room:path("loop"), true)
+      lfs.link("/dev/null", room:path("null"), true)
+      for link, name in pairs { one = "old", ["d/three"] = "new" } do
+        local output = core.output(room:path(link))
+        get(output, "/whole")
+        assert.is_true(output:commit())
+        assert.equal("link", lfs.symlinkattributes(room:path(link), "mode"))
+        assert.is_true(room:read("d/" .. name) == TEXT)
+      end
+      assert.same({ "d", "loop", "null", "one", "two" }, room:list())
+      for link, why in pairs { loop = "Too many levels of symbolic links", null = "it is no regular file" } do
+        local message = ("cannot write '%s': %s"):format(room:path(link), why)
+        assert.same({ nil, message }, { core.output(room:path(link)) })
+      end
+    end)
+
     it("though it holds no descriptor but while somebody writes", function()
       local output = assert(core.output(room:path("a")))
       assert.equal(0, room:open())
       local transfer = t:start { method = "GET", url = s:url("/slow"), output = output }
-      while output:received() == 0 do
-        t:wait(60)
-        t:step()
-      end
+      support.step_until(t, function()
+        return output:received() > 0
+      end)
       assert.equal(1, room:open())
       transfer:cancel()
       assert.equal(0, room:open())
@@ -347,6 +381,23 @@ describe("an output", function()
     end)
   end)
 
+  it("is written by one response at a time, and by nobody else meanwhile", function()
+    local output = core.output(room:path("a"))
+    local transfer = t:start { method = "GET", url = s:url("/slow"), output = output }
+    support.step_until(t, function()
+      return output:received() == 100000
+    end)
+    local message = ("cannot write '%s': a response is being written into it"):format(room:path("a"))
+    assert.same({ "file", message }, { get(output, "/whole"):outcome() })
+    assert.same({ nil, message }, { output:reset() })
+    assert.same({ nil, message }, { output:commit() })
+    assert.is_true(within() == TEXT:sub(1, 100000))
+    transfer:close()
+    assert.equal("response", (get(output, "/whole"):outcome()))
+    assert.is_true(output:reset())
+    assert.is_true(output:commit())
+  end)
+
   describe("is refused", function()
     it("where it cannot be written", function()
       room:write("a", "")
@@ -356,7 +407,7 @@ describe("an output", function()
         [room.directory] = "Is a directory",
         [room.directory .. "/"] = "Is a directory",
         [room:path("link")] = "Is a directory",
-        [room:path("none/x")] = "No such file or directory",
+        [room:path("none/x")] = "its directory does not exist",
         [room:path("a/x")] = "Not a directory",
         [room:path("pipe")] = "it is no regular file",
         ["/dev/null"] = "it is no regular file",

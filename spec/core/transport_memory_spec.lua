@@ -135,4 +135,25 @@ describe("the transport", function()
     )
     assert.equal("false\tno memory or no file descriptor left\nconnection\tfalse\nresponse\n", output)
   end)
+
+  it("replaces no file by one that the file system could not keep when it was closed", function()
+    local output = run(
+      [[
+      local path = os.tmpname()
+      for n = 1, 2 do -- by a response; by commit
+        local output <close> = core.output(path)
+        local t <close> = core.transport()
+        local transfer = t:start { method = "GET", url = url, output = output }
+        if n == 1 then failing.close(1) end
+        while not transfer:done() do t:wait(10) t:step() end
+        if n == 2 then failing.close(1) end
+        print(transfer:outcome() == "response", output:commit())
+        print(core.file(path), output:reset(), output:received())
+      end
+      os.remove(path)]],
+      { preload = process.library("failing") }
+    )
+    local failed = "true\tnil\tcannot write 'X': Input/output error\n0\ttrue\t0\n"
+    assert.equal(failed:rep(2), (output:gsub("'[^\n]*'", "'X'")))
+  end)
 end)

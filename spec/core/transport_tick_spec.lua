@@ -192,21 +192,33 @@ describe("a transport", function()
     end)
 
     it("not what moves, however slowly", function()
-      local transfer = support.finish(t, start(("/trickle%g"):format(2), { stall_timeout = slowdown }))
+      local transfer = support.finish(t, start("/trickle1", { stall_timeout = 0.5 * slowdown }))
       assert.same({ "response", "" }, { transfer:outcome() })
     end)
 
     it("not what is queued", function()
       t:max_concurrency(1)
-      local first = start("/0.5")
-      local transfer = support.finish(t, start("/", { stall_timeout = 0.25 * slowdown }))
+      local first = start("/0.3")
+      local transfer = support.finish(t, start("/", { stall_timeout = 0.2 * slowdown }))
       assert.is_true(first:done())
       assert.equal("response", (transfer:outcome()))
-      first = start("/0.5")
+      first = start("/0.3")
       transfer = start("/", { stall_timeout = 0.01, deadline = 0.1 })
       support.finish(t, transfer)
       assert.matches("while the request was queued", (select(2, transfer:outcome())))
       support.finish(t, first)
+    end)
+
+    it("not for the time in which nobody has come to step", function()
+      local transfers = {}
+      for i = 1, 100 do -- more than are looked at in one step
+        transfers[i] = start("/0.1", { stall_timeout = 1 })
+      end
+      t:step()
+      os.execute("sleep 1.2")
+      for _, transfer in ipairs(transfers) do
+        assert.equal("response", (support.finish(t, transfer):outcome()))
+      end
     end)
 
     it("beside a timeout, whichever comes first", function()

@@ -2,6 +2,7 @@
 
 local cells = require("spec.support.fault_cells")
 local client_support = require("spec.support.client")
+local core = require("llama_cloud.core")
 local llama_cloud = require("llama_cloud")
 local retry = require("llama_cloud.http.retry")
 local server = require("spec.support.server")
@@ -157,6 +158,37 @@ describe("client:download", function()
     end
   end)
 
+  it("begins anew after a part of another file", function()
+    local date = "{ headers = { ETag = false, ['Last-Modified'] = 'Sun, 06 Nov 1994 08:49:%d GMT' } }"
+    for _, case in ipairs {
+      { "{}", [[ETag = '"v2"']] },
+      { date:format(37), "ETag = false, ['Last-Modified'] = 'Sun, 06 Nov 1994 08:49:38 GMT'" },
+    } do
+      local head = "c:head(206, { %s, ['Content-Length'] = 4000, ['Content-Range'] = 'bytes 1000-4999/5000' }) "
+      local other = head:format(case[2])
+      for _, body in ipairs { "c:raw(('z'):rep(4000))", "c:raw(('z'):rep(100)) c:close()" } do
+        local _, _, sum, requests = fetch { ("cut(c, r, 1000, %s)"):format(case[1]), other .. body, "whole(c, r)" }
+        assert.equal(WHOLE, sum)
+        assert.equal("bytes=1000-", requests[2].headers.range)
+        assert.is_nil(requests[3].headers.range)
+      end
+    end
+  end)
+
+  it("begins anew after a part of a file of another length, where the length was known", function()
+    for _, size in ipairs { 1500, 6000 } do
+      local part = "c:respond(206, { ['Content-Range'] = 'bytes 1000-%d/%d' }, ('z'):rep(%d))"
+      local _, _, sum, requests = fetch { "cut(c, r, 1000)", part:format(size - 1, size, size - 1000), "whole(c, r)" }
+      assert.equal(WHOLE, sum)
+      assert.equal(3, #requests)
+    end
+    local begun = [[c:head(200, { ETag = '"v1"', ['Transfer-Encoding'] = 'chunked' })
+      c:raw('3e8\r\n' .. DATA:sub(1, 1000)) c:close()]]
+    local _, _, sum, requests = fetch { begun, "whole(c, r)" }
+    assert.equal(WHOLE, sum)
+    assert.same({ 2, "bytes=1000-" }, { #requests, requests[2].headers.range })
+  end)
+
   it("begins anew after 416, once", function()
     local refuse = "c:respond(416, { ['Content-Range'] = 'bytes */10' }, '')"
     local _, _, sum, requests = fetch { "cut(c, r, 1000)", refuse, "whole(c, r)" }
@@ -199,11 +231,11 @@ describe("client:download", function()
 
   it("checks the length that is expected", function()
     assert(fetch({ "whole(c, r)" }, { size = SIZE }))
-    for _, size in ipairs { SIZE - 1, SIZE + 1, 0 } do
+    for _, size in ipairs { SIZE - 1, SIZE + 1, 0, math.huge } do
       local file, err, _, requests = fetch({ "whole(c, r)" }, { size = size })
       assert.is_nil(file)
       assert.equal("decode", err.kind)
-      assert.matches(("the download has %d bytes instead of %d"):format(SIZE, size), err.message, 1, true)
+      assert.matches(("the download has %d bytes instead of %s"):format(SIZE, size), err.message, 1, true)
       assert.equal(1, #requests)
     end
   end)
@@ -367,6 +399,13 @@ describe("client:download", function()
       assert.equal(s:url("/second"), err.url)
     end)
 
+    it("nor where it is not followed to", function()
+      local to = "ftp://h/?X-Amz-Signature=" .. SIGNATURE
+      local act = "c:respond(302, { Location = %q, Refresh = %q }, %q)"
+      local _, err = fetch { act:format(to, "0; url=" .. to, ("<a href='%s'>"):format(to)) }
+      assert.matches("302: <a href='ftp://h/?***'> (Location: ftp://h/); not followed", err.message, 1, true)
+    end)
+
     it("is not followed to another protocol, or for ever", function()
       local _, err = fetch { "c:respond(302, { Location = 'ftp://127.0.0.1/x' }, '')" }
       assert.equal("status", err.kind)
@@ -387,6 +426,27 @@ describe("client:download", function()
     for index = 1, #told - 1 do
       assert.is_true(told[index][1] ~= told[index][2])
     end
+  end)
+
+  it("tells it at most ten times a second", function()
+    local count, total = 0, nil
+    local began = core.now()
+    local slow = "c:head(200, { ['Content-Length'] = #DATA }) c:trickle(DATA, 10000)"
+    assert(fetch({ slow }, {
+      on_progress = function(_, all)
+        count, total = count + 1, all
+      end,
+    }))
+    assert.equal(SIZE, total)
+    assert.is_true(count >= 1 and count <= (core.now() - began) * 10 + 1, count)
+  end)
+
+  it("ends with its total_timeout, and what has come is gone", function()
+    local limit = client_support.scaled(0.3)
+    local file, err = fetch({ "cut(c, r, 1000, { stall = true })" }, { total_timeout = limit })
+    assert.is_nil(file)
+    assert.equal("timeout", err.kind)
+    assert.matches("^total_timeout of ", err.message)
   end)
 
   it("tells it while it goes on, and ends with an error of who is told", function()

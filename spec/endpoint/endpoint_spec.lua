@@ -344,6 +344,7 @@ describe("an endpoint", function()
       assert.equal("job_id must not be empty", complaint(jobs.job_items, "list", ""))
       assert.equal("item_id must not be empty", complaint(jobs.job_items, "get_processing_results", ""))
       assert.equal("second_id must be a string, not nil", complaint(client.probe, "find", "a"))
+      assert.equal("batch_id must be a string, not table", complaint(batches, "get", { colour = 1 }, { expand = 1 }))
       assert.equal("first_id must be a string, not nil", complaint(client.probe, "find", nil, "b"))
       assert.equal(0, s:count())
     end)
@@ -359,13 +360,18 @@ describe("an endpoint", function()
         "unknown parameter 'Status' (did you mean 'status'?)",
         complaint(batches, "list", { Status = "RUNNING" })
       )
-      assert.equal("unknown parameter 'expand'", complaint(batches, "list", { expand = { "results" } }))
+      assert.equal(
+        "unknown parameter 'expand': there are created_at_on_or_after, created_at_on_or_before, organization_id, "
+          .. "page_size, page_token, project_id, source_directory_id, status",
+        complaint(batches, "list", { expand = { "results" } })
+      )
       assert.equal(
         "unknown parameter 'expnad' (did you mean 'expand'?)",
         complaint(batches, "get", "x", { expnad = {} })
       )
-      assert.equal("unknown parameter 'colour'", complaint(batches, "get", "x", { colour = 1 }))
-      assert.equal("unknown parameter 'batch_id'", complaint(batches, "get", "x", { batch_id = "y" }))
+      local of_get = "unknown parameter '%s': there are expand, organization_id, project_id"
+      assert.equal(of_get:format("colour"), complaint(batches, "get", "x", { colour = 1 }))
+      assert.equal(of_get:format("batch_id"), complaint(batches, "get", "x", { batch_id = "y" }))
       assert.equal(
         "unknown parameter 'source_directory' (did you mean 'source_directory_id'?)",
         complaint(batches, "create", { source_directory = "dir-1", config = {} })
@@ -387,7 +393,7 @@ describe("an endpoint", function()
       assert.equal(parameter:format("timeout"), complaint(batches, "get", "x", { timeout = 1 }))
       assert.equal(parameter:format("fields"), complaint(batches, "list", { fields = { "id" } }))
       assert.equal(parameter:format("concurrency"), complaint(jobs, "list", { concurrency = 4 }))
-      assert.equal("unknown parameter 'concurrency'", complaint(batches, "list", { concurrency = 4 }))
+      assert.matches("^unknown parameter 'concurrency': there are ", complaint(batches, "list", { concurrency = 4 }))
       assert.equal(option:format("expand"), complaint(batches, "get", "x", nil, { expand = { "results" } }))
       for _, method in ipairs { "wait", "watch", "wait_all" } do
         local subject = method == "wait_all" and { "x" } or "x"

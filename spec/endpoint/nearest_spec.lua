@@ -17,9 +17,11 @@ describe("nearest.unknown", function()
     assert.equal("unknown parameter 'timeot' (did you mean 'timeout'?)", complaint("timeot"))
   end)
 
-  it("names none when none is near", function()
-    assert.equal("unknown parameter 'colour'", complaint("colour"))
-    assert.equal("unknown parameter ''", complaint(""))
+  it("names all parameters where none is near", function()
+    local all = "there are page_size, page_token, status, timeout"
+    assert.equal("unknown parameter 'colour': " .. all, complaint("colour"))
+    assert.equal("unknown parameter '': " .. all, complaint(""))
+    assert.equal("unknown parameter 'colour'", nearest.unknown("parameter", "colour", {}))
   end)
 
   it("names the one or two that contain it, where none is near", function()
@@ -34,6 +36,18 @@ describe("nearest.unknown", function()
     assert.equal(
       "unknown option 'foo'",
       nearest.unknown("option", "foo", { foo_first = 1, foo_second = 1, foo_third = 1 })
+    )
+  end)
+
+  it("names the one or two that it contains as words", function()
+    local files = { file = 1, purpose = 1, le = 1 }
+    assert.equal(
+      "unknown parameter 'upload_file' (did you mean 'file'?)",
+      nearest.unknown("parameter", "upload_file", files)
+    )
+    assert.equal(
+      "unknown parameter 'uploadfile': there are file, le, purpose",
+      nearest.unknown("parameter", "uploadfile", files)
     )
   end)
 
@@ -76,6 +90,10 @@ describe("nearest.no_method", function()
   it("names the nearest that exists", function()
     assert.equal("no method 'cancle' (did you mean 'cancel'?)", nearest.no_method("cancle", known))
     assert.equal("no method 'waitall' (did you mean 'wait_all'?)", nearest.no_method("waitall", known))
+    assert.equal(
+      "no method 'wait_for_completion' (did you mean 'wait'?)",
+      nearest.no_method("wait_for_completion", known)
+    )
   end)
 
   it("names all where none is near", function()

@@ -66,6 +66,19 @@ describe("a resource's download", function()
     assert.same({}, directory.files())
   end)
 
+  it("goes on with the new address where the old one left off", function()
+    local directory <close> = store.directory()
+    local s <close> = store.start({
+      ["/1"] = { "cut(c, r, 1000)", "c:respond(403, {}, 'expired')" },
+      ["/2"] = { "whole(c, r)" },
+    }, { size = SIZE })
+    local api <close> = service(("return 200, { url = %q .. n }"):format(s:url("/")))
+    assert(new_client(api).trial:download("f", directory.path .. "/a"))
+    assert.equal(WHOLE, digest(read(directory.path .. "/a")))
+    assert.equal("/2", s:requests()[3].target)
+    assert.equal("bytes=1000-", s:requests()[3].headers.range)
+  end)
+
   it("says what the service said", function()
     local directory <close> = store.directory()
     local api <close> = service([[
@@ -232,6 +245,20 @@ describe("a resource's download", function()
       assert.equal(1, s:count())
     end)
 
+    it("asks anew for what was not made yet when get returned", function()
+      local place <close> = start()
+      local job = { job = { id = "pjb-1", status = "RUNNING" } }
+      job.result_content_metadata = { md = { size_bytes = 0, exists = false } }
+      assert(place.jobs:download(job, "md", place.directory.path .. "/a"))
+    end)
+
+    it("says why, where every question is refused", function()
+      local api <close> = service([[return 422, { detail = "malformed id" }]])
+      local file, err = new_client(api).trial.jobs:download("pjb-1", "md", "/tmp/none")
+      assert.is_nil(file)
+      assert.equal("422: malformed id", err.message)
+    end)
+
     it("says what was not produced, and what is there", function()
       local place <close> = start()
       local s, api, jobs, directory = place.s, place.api, place.jobs, place.directory -- luacheck: ignore api
@@ -245,7 +272,7 @@ describe("a resource's download", function()
       fails("json", "the job has no result 'json': there are 'fullText', 'md'")
       fails(
         "xlsx_content_metadata",
-        "the result 'xlsx_content_metadata' was not produced: there is nothing to download"
+        "the result 'xlsx_content_metadata' was not produced: a job's tier and options decide what is"
       )
       fails("page_2.png", "the job has no result 'page_2.png': there are 'fullText', 'md', 'page_1.png'")
       assert.equal(0, s:count())

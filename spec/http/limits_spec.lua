@@ -129,7 +129,8 @@ describe("total_timeout", function()
     assert.is_nil(value)
     assert.equal("timeout", err.kind)
     assert.is_true(err.attempts >= 2 and err.attempts <= 5, err.attempts)
-    assert.equal(err.attempts, s:count())
+    local unseen = err.attempts - s:count() -- the last may end before the server has heard of it
+    assert.is_true(unseen == 0 or unseen == 1, unseen)
     assert.is_true(seconds <= limit + 10, seconds)
     -- what went wrong before is not forgotten
     assert.is_true(llama_cloud.is_error(err.cause))

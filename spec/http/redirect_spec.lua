@@ -281,6 +281,20 @@ describe("a redirect of a GET", function()
     assert.equal(other:url("/object"), err.url)
     assert.is_false(support.mentions(err, "abc"))
   end)
+
+  it("nor where it is not followed to, nor at the service's own origin", function()
+    local s <close>, client = start(ROUTES)
+    local _, err = redirected(s, client, "get", 302, "https://store.example/object?X-Signature=abcdefgh")
+    assert.matches("(Location: https://store.example/object); not followed", err.message, 1, true)
+    local own <close>, of_own = support.start {
+      { status = 302, headers = { Location = "/object?X-Signature=abcdefgh" } },
+      { status = 403, body = "{}" },
+    }
+    local _, second = of_own:get("/x")
+    assert.equal(own:url("/object"), second.url)
+    err.url = nil -- which has it in the query that was given
+    assert.is_false(support.mentions({ err, second }, "abcdefgh"))
+  end)
 end)
 
 describe("a redirect of another method", function()

@@ -206,9 +206,18 @@ describe("examples/pdfs_to_markdown.lua", function()
     assert.equal(4, #lines(output))
   end)
 
-  it("says how it is used", function()
-    local output, status = program.run("examples/pdfs_to_markdown.lua", { "out" }, {})
-    assert.equal(1, status)
-    assert.matches("usage: pdfs_to_markdown.lua OUTPUT FILE_OR_FOLDER…", output, 1, true)
+  it("says what is wrong before it sends anything", function()
+    local s <close> = sandbox.start { batches = 1, jobs = 1 }
+    local out, into = folder .. "/out", folder .. "/in"
+    for message, arguments in pairs {
+      ["usage: pdfs_to_markdown.lua OUTPUT FILE_OR_FOLDER…\n"] = { "out" },
+      ["there are no files that end in .pdf\n"] = { out, into },
+      [("the folder for the markdown, '%s/no', cannot be written to: "):format(folder)] = { folder .. "/no", into },
+    } do
+      local output, status = program.run("examples/pdfs_to_markdown.lua", arguments, environment(s))
+      assert.equal(1, status)
+      assert.equal(message, output:sub(1, #message))
+    end
+    assert.equal(0, s:stats().requests)
   end)
 end)

@@ -60,6 +60,8 @@ describe("resources", function()
     refused("missing parameter 'parameters'", client.configurations.create, client.configurations, { name = "n" })
     refused("unknown parameter 'expand'", client.parsing.create, client.parsing, { expand = "markdown" })
     refused("unknown parameter 'project_id'", client.parsing.list_versions, client.parsing, { project_id = "p" })
+    local both = { upload_file = { data = "x", name = "a" }, file_id = "file-1" }
+    refused("give either 'upload_file' or 'file_id', not both", client.parsing.create, client.parsing, both)
     refused("'job_ids' must be an array, not number", client.parsing.list, client.parsing, { job_ids = 1 })
     refused("config_id must not be '..'", client.configurations.retrieve, client.configurations, "..")
     refused("file_id contains a line break", client.files.delete, client.files, "f\n")
@@ -283,6 +285,21 @@ describe("a client", function()
       "no method 'file' (did you mean 'files'?)",
       complaint(function()
         return client.beta.directories.file
+      end)
+    )
+  end)
+
+  it("tells where a resource is that is looked for in another place", function()
+    assert.equal(
+      "no resource 'files': it is client.files",
+      complaint(function()
+        return client.beta.files
+      end)
+    )
+    assert.equal(
+      "no resource or method 'directories': it is client.beta.directories",
+      complaint(function()
+        return client.directories
       end)
     )
   end)

@@ -47,7 +47,7 @@ describe("the sandbox's jobs", function()
   local function batch_of(directory_id, type, more)
     local body = more or {}
     body.source_directory_id = directory_id
-    body.config = { job = { type = type or "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" } }
+    body.config = { job = { type = type or "parse_v2", configuration_id = type and "cfg-1" or "cfg-PARSE_AGENTIC" } }
     return asked:post(BATCHES, body)
   end
 
@@ -292,6 +292,8 @@ describe("the sandbox's jobs", function()
       }).detail
     )
     asked:ask(204, "DELETE", "/api/v1/beta/configurations/" .. extracting)
+    wrong.configuration_id = "cfg-PARSE_AGENTIC"
+    asked:ask(400, "POST", EXTRACT, wrong)
     wrong.configuration_id = extracting
     asked:ask(404, "POST", EXTRACT, wrong)
   end)

@@ -1,5 +1,5 @@
-/* To be preloaded: makes the n-th allocation, or the n-th socket that epoll is to watch, fail. As a Lua
-   module of the same file it is told which. */
+/* To be preloaded: makes the n-th allocation, or the n-th socket that epoll is to watch, fail, or the
+   n-th close say that what was written is lost. As a Lua module of the same file it is told which. */
 
 #define _GNU_SOURCE /* RTLD_NEXT */
 
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -19,6 +20,7 @@ EXPORTED int luaopen_failing(lua_State *L);
 
 static long allocations_left = LONG_MAX;
 static long watches_left = LONG_MAX;
+static long closes_left = LONG_MAX;
 
 /* Whether this one fails. Only the one does. */
 static int fails(long *left) { return *left != LONG_MAX && --*left == 0; }
@@ -69,6 +71,18 @@ EXPORTED int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *eve
   return -1;
 }
 
+EXPORTED int close(int fd) {
+  static int (*original)(int);
+  int result;
+  if (!original)
+    next("close", &original);
+  result = original(fd);
+  if (!fails(&closes_left))
+    return result;
+  errno = EIO;
+  return -1;
+}
+
 /* failing.allocation(n): from now on the n-th one; nil: none. Returns how many the last count had left, or
    nil if it was reached. */
 static int failing_allocation(lua_State *L) {
@@ -89,9 +103,15 @@ static int failing_watch(lua_State *L) {
   return 0;
 }
 
+/* failing.close(n): the n-th one from now on. */
+static int failing_close(lua_State *L) {
+  closes_left = (long)luaL_checkinteger(L, 1);
+  return 0;
+}
+
 int luaopen_failing(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"allocation", failing_allocation}, {"watch", failing_watch}, {NULL, NULL}};
+      {"allocation", failing_allocation}, {"watch", failing_watch}, {"close", failing_close}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

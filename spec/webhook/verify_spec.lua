@@ -107,6 +107,7 @@ describe("llama_cloud.webhook.verify", function()
     for _, case in ipairs {
       { "body must be a string, the bytes as they came, not table", {}, "", "s" },
       { "body must be a string, the bytes as they came, not nil", nil, "", "s" },
+      { "call it with a dot: llama_cloud.webhook.verify(body, signature, secret)", llama_cloud.webhook, "", "", "s" },
       { "signature must be a string, not table", "", {}, "s" },
       { "secret must be a string, or an array of strings, not nil", "", "", nil },
       { "secret must be a string, or an array of strings, not an empty table", "", "", {} },

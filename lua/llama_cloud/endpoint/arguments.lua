@@ -116,6 +116,13 @@ function arguments.problem(declared, params, given)
       return ("missing parameter '%s'"):format(name)
     end
   end
+  for name, rivals in pairs(declared.rivals or {}) do
+    for _, rival in ipairs(params[name] ~= nil and rivals or {}) do
+      if params[rival] ~= nil and params[rival] ~= core.null then
+        return ("give either '%s' or '%s', not both"):format(name, rival)
+      end
+    end
+  end
   for name in pairs(declared.header_names) do
     local value = params[name]
     if type(value) == "string" and text.breaks_line(value) then

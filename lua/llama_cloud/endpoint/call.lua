@@ -75,6 +75,7 @@ local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 
 ---@field form? { name: string, type: string, wire: string, required: boolean? }[] the text parts of a form
 ---@field file? { name: string, wire: string } the part that is a file
 ---@field upload? { path: string[], json: string } how calls with a file are sent, where those without one have a JSON body
+---@field rivals? table<string, string[]> parameters that exclude others
 ---@field idempotency? string the member of the body that is made up where the caller gives none
 ---@field accept? string another Accept header
 ---@field pagination? table
@@ -159,6 +160,7 @@ function call.declare(declaration)
   if upload then
     add_parameter(declared, "form", upload.file)
     declared.upload = { path = take_path(upload[1]:match("^POST (/[^ ]*)$")), json = upload.json }
+    declared.rivals = { [upload.file[1]] = upload.rivals }
   end
   declared.options = declared_options(declared)
   return declared
@@ -189,6 +191,16 @@ local function find_anywhere(state, path)
     return nil, "the URL must not hold a user name or password: use options.headers"
   end
   return target, nil, parts
+end
+
+-- Why one of the ids cannot be sent, or nil.
+local function bad_id(declared, ids)
+  for position, name in ipairs(declared.ids) do
+    local problem = arguments.bad_id(name, ids[position])
+    if problem then
+      return problem
+    end
+  end
 end
 
 -- The URL without the query that the arguments make, and of one that the caller has written its parts. Nil and the problem.
@@ -298,8 +310,8 @@ end
 ---@return table|string values of the query, or the problem
 function call.prepare(declared, state, ids, params, given)
   local problem = arguments.problem(declared, params, given)
-  if problem then
-    return nil, problem
+  if problem then -- where an id was left out, what follows it is in the wrong places
+    return nil, not declared.anywhere and bad_id(declared, ids) or problem
   end
   params, given = options.with_arrays(params, declared.types), options.with_arrays(given, declared.options)
   local target, parts
@@ -334,7 +346,7 @@ function call.prepare(declared, state, ids, params, given)
     made.timeout = given.timeout or math.huge
     made.stall_timeout = given.stall_timeout or state.options.stall_timeout
     made.on_progress = given.on_progress
-    made.kept = declared.form ~= nil -- a file, which costs nothing yet, and which a list can tell of
+    made.kept = declared.form ~= nil -- a lost file costs little, and a list can tell of it
     made.texts = given.reconcile and texts
   end
   local log = state:log_for(list, given, parts and parts.query)

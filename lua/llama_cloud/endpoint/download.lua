@@ -105,10 +105,11 @@ end
 ---@field deadline number
 ---@field total_timeout number
 
--- Fetches an address into an output.
-local function get(state, address, output, course)
+-- Fetches an address, or what is missing of it.
+local function get(state, address, progress, course)
   local given = course.given
   local list = store_headers(state, given.headers)
+  progress:expect(given.size or address.size)
   local call = {
     method = "GET",
     url = address.url,
@@ -116,7 +117,7 @@ local function get(state, address, output, course)
     others_headers = store_headers(state),
     repeatable = true,
     returns = "file",
-    resume = resume.new(output, given.size or address.size),
+    resume = progress,
     signed = true,
     ungated = url.origin(address.parts) ~= state.origin,
     on_progress = given.on_progress,
@@ -152,8 +153,9 @@ local function run(state, find, course)
   if not address then
     return nil, err
   end
+  local progress = resume.new(output)
   local answer
-  answer, err = get(state, address, output, course)
+  answer, err = get(state, address, progress, course)
   if not answer and renewable and EXPIRED[err.status] then
     local refusal = err
     address, err = find(course, true)
@@ -161,7 +163,7 @@ local function run(state, find, course)
       err.cause = err.cause or refusal
       return nil, err
     end
-    answer, err = get(state, address, output, course)
+    answer, err = get(state, address, progress, course)
   end
   if not answer then
     return nil, err

@@ -10,10 +10,10 @@ local text = require("llama_cloud.base.text")
 local form = {}
 
 ---@class LlamaCloud.FileTable a file to send: `path`, or `data` with a `name`
----@field path? string of a file that is read as it goes out
+---@field path? string path of a file, which is read while it is sent
 ---@field data? string the bytes themselves
----@field name? string what the service is to call it, by which it knows the type too; the last segment of the path
----@field content_type? string known by the extension of the name, or application/octet-stream
+---@field name? string what the service calls it; its extension tells the type. By default the last segment of the path
+---@field content_type? string by default that of the extension, or application/octet-stream
 
 ---@alias LlamaCloud.FileArgument string|LlamaCloud.FileTable a path, or a table
 

@@ -79,7 +79,9 @@ local function creating(declared, members, run, state, arguments, made)
   return function()
     local value, err = run()
     if type(value) == "table" and type(value.id) == "string" then
-      made.log:put("info", ("%s created %s"):format(declared.title, value.id), { id = value.id })
+      if made.log:wants("info") then
+        made.log:put("info", ("%s created %s"):format(declared.title, value.id), { id = value.id })
+      end
       if remember then
         remember(state.shared.created, value)
       end

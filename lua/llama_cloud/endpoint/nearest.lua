@@ -24,8 +24,13 @@ local function distance(a, b)
   return above[#b]
 end
 
--- The known name that is nearest to an unknown one, if any is near, quoted; or the one or two that contain it. One that is
--- the unknown name and an ending, such as its plural, comes before the others.
+-- Whether one name contains the other: as a part, or, of a known name in the unknown one, as whole words.
+local function contains(name, candidate)
+  return #name > 2 and candidate:find(name, 1, true) or ("_%s_"):format(name):find(("_%s_"):format(candidate), 1, true)
+end
+
+-- The known name that is nearest to an unknown one, if any is near, quoted; or the one or two that contain it, or that it
+-- contains. One that is the unknown name and an ending, such as its plural, comes before the others.
 local function nearest_to(name, known)
   name = text.lower(name:sub(1, 100)) -- the longest that is known has 30 letters
   local best, least, near = nil, math.huge, math.max(2, #name // 3)
@@ -41,12 +46,22 @@ local function nearest_to(name, known)
   end
   local around = {}
   for candidate in pairs(known) do
-    if #name > 2 and candidate:find(name, 1, true) then
+    if contains(name, candidate) then
       around[#around + 1] = ("'%s'"):format(candidate)
     end
   end
   table.sort(around)
   return #around > 0 and #around < 3 and table.concat(around, " or ") or nil
+end
+
+-- All that are known, to end a complaint with; nothing where none is.
+local function listed(known)
+  local names = {}
+  for candidate in pairs(known) do
+    names[#names + 1] = candidate
+  end
+  table.sort(names)
+  return #names > 0 and ": there are " .. table.concat(names, ", ") or ""
 end
 
 local places = {
@@ -69,25 +84,23 @@ function nearest.unknown(what, name, known, others)
     return ("%s: %s"):format(complaint, places[what])
   end
   local near = nearest_to(name, known)
-  return near and ("%s (did you mean %s?)"):format(complaint, near) or complaint
+  return complaint .. (near and (" (did you mean %s?)"):format(near) or what == "parameter" and listed(known) or "")
 end
 
 --- The complaint about a method, or another member, that does not exist.
 ---@param name string
 ---@param known table<string, any>
 ---@param what? string "method"
+---@param elsewhere? string where there is one of this name
 ---@return string
-function nearest.no_method(name, known, what)
+function nearest.no_method(name, known, what, elsewhere)
   local complaint, near = ("no %s %s"):format(what or "method", text.quote(name)), nearest_to(name, known)
   if near then
     return ("%s (did you mean %s?)"):format(complaint, near)
+  elseif elsewhere then
+    return ("%s: it is %s"):format(complaint, elsewhere)
   end
-  local names = {}
-  for candidate in pairs(known) do
-    names[#names + 1] = candidate
-  end
-  table.sort(names)
-  return ("%s: there are %s"):format(complaint, table.concat(names, ", "))
+  return complaint .. listed(known)
 end
 
 return nearest

@@ -143,6 +143,9 @@ function options.mismatch(what, name, value, type_name)
   end
   -- what is wrong with a number is its value; other values may be secrets in the wrong place
   local got = known.numeric and type(value) == "number" and text.number(value, "%.14g") or type(value)
+  if type_name == "json" and got == "table" then
+    got = "an array"
+  end
   return ("%s '%s' must be %s, not %s"):format(what, name, known[2], got)
 end
 

@@ -67,7 +67,7 @@ local function missing(name, entry, all, status)
   end
   table.sort(names)
   local more = #names - MOST_NAMES
-  local there = #names == 0 and "there is nothing to download"
+  local there = #names == 0 and (entry and "a job's tier and options decide what is" or "there is nothing to download")
     or ("there are %s%s"):format(table.concat(names, ", ", 1, math.min(#names, MOST_NAMES)), more > 0 and " …" or "")
   local message = entry and "the result %s was not produced: %s" or "the job has no result %s: %s"
   message = message:format(text.quote(name), there)
@@ -115,13 +115,15 @@ local function is_refusal(err)
   return err.status == 400 or err.status == 422
 end
 
--- Asks one question after another, until `look` has found an entry in an answer. Nil and the error that ended it, if one did.
+-- Asks one question after another, until `look` has found an entry in an answer. Nil and the error that ended it, if one did,
+-- or the first refusal, where nothing was answered.
 local function search(list, ask, look)
-  local position = 1
+  local position, answered, refusal = 1, false, nil
   while list[position] do
     local question = list[position]
     local answer, err = ask(question.params)
     if answer then
+      answered = true
       local entry = look(answer)
       if entry then
         return entry
@@ -130,11 +132,11 @@ local function search(list, ask, look)
       return nil, err
     elseif question.singles then
       table.move(question.singles, 1, #question.singles, position + 1, list)
-    elseif #list == 1 then
-      return nil, err
     end
+    refusal = refusal or err
     position = position + 1
   end
+  return nil, not answered and refusal or nil
 end
 
 --- Finds a result. Nil and an error: it is not there, was not made, or the service could not be asked.
@@ -155,7 +157,7 @@ function results.find(rule, known, name, ask)
     return all[name]
   end
   local entry, err = known and look(known)
-  if not entry then
+  if not (entry and entry.made) then -- it may have been made meanwhile
     entry, err = search(questions(rule, name), ask, function(answer)
       return look(answer) or name:find("_content_metadata$") and only(entries(rule, answer))
     end)

@@ -35,6 +35,7 @@ local decision = {}
 
 local DONE = { act = "done" }
 local RESTART = { act = "restart" }
+local UNFIT = { [416] = true, decode = true } -- a status, or a kind of attempt: the rest is none of what was begun
 local GONE = { act = "done", gone = true }
 
 --- What follows an attempt.
@@ -54,7 +55,7 @@ function decision.after(call, course, attempt, now)
   local answered = attempt.kind == "response"
   if call.method == "DELETE" and course.doubtful and answered and attempt.status == 404 then
     return GONE -- by the attempt whose answer was lost
-  elseif call.resume and answered and attempt.status == 416 and call.resume:may_restart() then
+  elseif call.resume and UNFIT[answered and attempt.status or attempt.kind] and call.resume:may_restart() then
     return RESTART
   end
   local asked = answered and retry.server_delay(attempt.headers) or nil

@@ -2,6 +2,7 @@
 
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
+local secrets = require("llama_cloud.http.secrets")
 local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
 local url = require("llama_cloud.http.url")
@@ -22,10 +23,10 @@ local MOST_OF_SECRET = 64 << 10 -- and what a secret may take up in it, however 
 
 -- What of a body that is no answer an error keeps. One that is longer is clean already: of a secret that the end cuts in
 -- two, the first part would not be found.
-local function kept_body(call, transfer)
+local function kept_body(log, transfer)
   local body = transfer:body(MOST_OF_BODY + MOST_OF_SECRET)
   local excess = #body - MOST_OF_BODY
-  return excess <= 0 and body or call.log:clean(body):sub(1, -excess - 1)
+  return excess <= 0 and body or log:clean(body):sub(1, -excess - 1)
 end
 
 --- The error for a response of status 2xx that cannot be used.
@@ -44,7 +45,7 @@ function failure.useless(call, transfer, status, message)
       headers = response_headers,
     }
   end
-  local body = call.log:clean(kept_body(call, transfer))
+  local body = call.log:clean(kept_body(call.log, transfer))
   if body == "" then
     message = "the response is empty instead of JSON"
   else
@@ -135,15 +136,19 @@ end
 local ADDRESS = "the address may have expired: ask for a new one"
 local hints_for_address = { bad_request = ADDRESS, authentication = ADDRESS, permission_denied = ADDRESS }
 
--- The error for a response of another status. A service may quote the API key in its complaint about it; and where an address
--- is a credential, so is the one that it redirects to.
+-- The error for a response of another status. A service may quote the API key in its complaint about it; and what it
+-- redirects to may be a credential, which it mostly says in the body, too.
 local function refused(call, transfer, status, headers)
-  local hints
-  if call.signed then
-    hints = hints_for_address
-    headers = tables.merged(headers, { location = headers.location and url.without_query(headers.location) })
+  local log, location = call.log, headers.location
+  if location then
+    log = log:keeping(function()
+      local found = {}
+      secrets.add_signed_query(found, location:match("?([^#]*)"))
+      return found
+    end)
+    headers = tables.merged(headers, { location = url.without_query(location) })
   end
-  return errors.from_response(status, headers, kept_body(call, transfer), call.log, hints)
+  return errors.from_response(status, headers, kept_body(log, transfer), log, call.signed and hints_for_address)
 end
 
 --- What an attempt came to that did not succeed.

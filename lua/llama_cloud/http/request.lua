@@ -30,7 +30,7 @@ local request = {}
 ---@field on_progress? fun(done: integer, total: integer?)
 ---@field total_timeout number
 ---@field max_retries integer
----@field kept? boolean though it is not repeatable, it may go out on a connection that was in use a moment ago: its loss costs nothing
+---@field kept? boolean though it is not repeatable, it may go out on a connection that was in use a moment ago, whose closing costs an error at most
 ---@field deadline? number when total_timeout has passed; that long after the call began, by default
 ---@field resume? LlamaCloud.Resume where the answer goes, and how it goes on when it was cut off
 ---@field signed? boolean the URL is a credential: its query is never shown; there is no other, so redirects may lead anywhere
@@ -103,7 +103,7 @@ local MAYBE_SENT = "; the service may have acted on the request: look before you
 local function fail(state, call, course, err)
   local target = course.target
   err.method = call.method
-  local own = not call.signed and url.origin(assert(core.url(target))) == state.origin
+  local own = target == call.url and not call.signed and url.origin(assert(core.url(target))) == state.origin
   err.url = own and target or url.without_query(target)
   err.url = call.log:clean(err.url)
   err.attempts = course.attempts

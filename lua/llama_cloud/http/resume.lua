@@ -2,6 +2,7 @@
 --- writes the file, and sees to it that what a 206 brings fits what is there.
 
 local date = require("llama_cloud.http.date")
+local text = require("llama_cloud.base.text")
 
 local resume = {}
 
@@ -10,16 +11,23 @@ local resume = {}
 ---@field content_type? string of the whole, for a 206 need not have it
 ---@field private size? integer bytes that the whole must have
 ---@field private validator? string of what there is a part of, for If-Range
+---@field private total? integer its length
 ---@field private asked boolean whether the last attempt asked for the rest
----@field private restarted boolean whether a 416 has been answered by beginning anew
+---@field private strange boolean whether it was answered by a part of something else
+---@field private restarted boolean whether it has begun anew
 local Resume = {}
 Resume.__index = Resume
 
 ---@param output userdata
----@param size? integer
 ---@return LlamaCloud.Resume
-function resume.new(output, size)
-  return setmetatable({ output = output, size = size, asked = false, restarted = false }, Resume)
+function resume.new(output)
+  return setmetatable({ output = output, asked = false, strange = false, restarted = false }, Resume)
+end
+
+--- Tells how many bytes the whole must have.
+---@param size? integer
+function Resume:expect(size)
+  self.size = size
 end
 
 -- What tells whether the whole is still the same (RFC 9110 section 13.1.5): a strong entity tag, or a date of modification
@@ -36,12 +44,28 @@ local function validator_of(headers)
   end
 end
 
+-- The length of the whole by an answer's headers. Nil where they do not tell.
+local function total_of(headers)
+  local range = headers["content-range"]
+  return tonumber(range and range:match("/(%d+)$") or not range and headers["content-length"])
+end
+
+-- Whether a part is one of what has that validator and that length, as far as that is known and its headers tell.
+local function is_part(headers, validator, total)
+  local other = headers["last-modified"]
+  if validator:find('^"') then
+    other = headers.etag and headers.etag:gsub("^W/", "")
+  end
+  return (not other or other == validator) and (total and total_of(headers) or total) == total
+end
+
 --- The headers of the next attempt: with Range, where there is something to go on from.
 ---@param list (string|false)[]
 ---@return (string|false)[]
 function Resume:headers(list)
   local received = self.output:received()
-  self.asked = received > 0 and self.validator ~= nil
+  self.asked = received > 0 and self.validator ~= nil and not self.strange
+  self.strange = false
   if not self.asked then
     self.output:reset()
     return list
@@ -57,15 +81,16 @@ end
 ---@param status integer
 ---@param headers table<string, string>
 function Resume:note(status, headers)
-  if status == 206 then
-    self.validator = validator_of(headers) or self.validator
+  if status == 206 and self.asked then
+    self.strange = not is_part(headers, self.validator, self.total)
     self.content_type = headers["content-type"] or self.content_type
   elseif status >= 200 and status < 300 then
-    self.validator, self.content_type = validator_of(headers), headers["content-type"]
+    self.validator, self.total = validator_of(headers), total_of(headers)
+    self.content_type = headers["content-type"]
   end
 end
 
---- Whether a 416 is about the rest that was asked for: then it begins anew, once.
+--- Whether an answer that is of no use is about the rest that was asked for: then it begins anew, once.
 ---@return boolean
 function Resume:may_restart()
   return self.asked and not self.restarted
@@ -81,10 +106,12 @@ end
 ---@return string?
 function Resume:problem(status)
   local received = self.output:received()
-  if status == 204 or status == 205 then
+  if self.strange then
+    return "the response is a part of another file than the one that was begun"
+  elseif status == 204 or status == 205 then
     return ("the response is %d, which has no content to download"):format(status)
   elseif self.size and received ~= self.size then
-    return ("the download has %d bytes instead of %d"):format(received, self.size)
+    return ("the download has %d bytes instead of %s"):format(received, text.number(self.size))
   end
 end
 

@@ -1,4 +1,4 @@
---- Classify jobs: which of some types a file is of. "Classify" of the API reference.
+--- Classify jobs: which of several types a file has. "Classify" of the API reference.
 
 local endpoint = require("llama_cloud.endpoint")
 
@@ -49,7 +49,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field file_input? string a file's id, that of a directory's file (dfl-…), or a completed parse job's (pjb-…)
 ---@field configuration? LlamaCloud.ClassifyConfiguration either this or configuration_id
 ---@field configuration_id? string
----@field transaction_id? string of the same one there is only one job in a project; made up where it is not given
+---@field transaction_id? string there is only one job for it in a project; generated if it is not given
 ---@field webhook_configuration_ids? string|string[]
 ---@field webhook_configurations? LlamaCloud.WebhookConfiguration[]
 ---@field file_id? string the service prefers file_input
@@ -133,7 +133,7 @@ return endpoint.resource("classify", {
     query = scope,
   },
 
-  --- Deletes a job that has ended. True where that was done by an attempt whose answer was lost.
+  --- Deletes a job that has ended. Returns true if an earlier attempt, whose answer was lost, deleted it.
   delete = {
     "DELETE /api/v2/classify/{job_id}",
     query = scope,

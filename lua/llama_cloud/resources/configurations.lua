@@ -91,7 +91,7 @@ local endpoint = require("llama_cloud.endpoint")
 local scope = { { "organization_id", "string" }, { "project_id", "string" } }
 
 return endpoint.resource("configurations", {
-  --- Saves a configuration; one of the same name and product type is replaced, so it does no harm to say it twice.
+  --- Saves a configuration; it replaces one of the same name and product type, so repeating it is harmless.
   create = {
     "POST /api/v1/beta/configurations",
     repeatable = true,

@@ -18,8 +18,8 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field max_pages? integer
 ---@field target_pages? string such as "1,3,5-8"; the first page is 1
 ---@field system_prompt? string
----@field parse_tier? LlamaCloud.ParseTier of the parse job that comes first
----@field parse_config_id? string a saved configuration of it
+---@field parse_tier? LlamaCloud.ParseTier the tier of the parse job that runs first
+---@field parse_config_id? string a saved configuration for the parse job
 
 ---@class LlamaCloud.ExtractJob
 ---@field id string

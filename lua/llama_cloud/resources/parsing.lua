@@ -27,7 +27,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@overload fun(): LlamaCloud.ParseJob?
 
 ---@class LlamaCloud.ParseJobCreateParams: LlamaCloud.ParseOptions
----@field upload_file? LlamaCloud.FileArgument one of this, file_id and source_url
+---@field upload_file? LlamaCloud.FileArgument give one of upload_file, file_id and source_url
 ---@field file_id? string
 ---@field source_url? string
 ---@field http_proxy? string through which the service fetches source_url
@@ -75,7 +75,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field create fun(self, params: LlamaCloud.ParseJobCreateParams, options?: LlamaCloud.TransferOptions): LlamaCloud.ParseJob?, LlamaCloud.Error?
 ---@field list fun(self, params?: LlamaCloud.ParseJobListParams, options?: LlamaCloud.Options): LlamaCloud.ParseJobList
 ---@field get fun(self, job_id: string, params?: LlamaCloud.ParseJobGetParams, options?: LlamaCloud.Options): LlamaCloud.ParseResult?, LlamaCloud.Error?
----@field download fun(self, job: string|LlamaCloud.ParseJob|LlamaCloud.ParseResult, name: string, path: string, options?: LlamaCloud.DownloadOptions): LlamaCloud.Download?, LlamaCloud.Error? name: a key of result_content_metadata, the filename of an image, or a value of expand that ends in `_content_metadata`
+---@field download fun(self, job: string|LlamaCloud.ParseJob|LlamaCloud.ParseResult, name: string, path: string, options?: LlamaCloud.DownloadOptions): LlamaCloud.Download?, LlamaCloud.Error? Downloads a result of a job to `path`. name: a key of result_content_metadata, the filename of an image, or a value of expand that ends in `_content_metadata`
 ---@field cancel fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): LlamaCloud.ParseJob?, LlamaCloud.Error?
 ---@field delete fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): (LlamaCloud.ParseJobDeleted|true)?, LlamaCloud.Error?
 ---@field list_versions fun(self, params?: LlamaCloud.ParseListVersionsParams, options?: LlamaCloud.Options): LlamaCloud.ParseVersions?, LlamaCloud.Error?
@@ -90,7 +90,12 @@ return endpoint.resource("parsing", {
   --- Starts a job over a file that the service has, over an address, or over a file that is uploaded with it.
   create = {
     "POST /api/v2/parse",
-    upload = { "POST /api/v2/parse/upload", file = { "upload_file", "file", wire = "file" }, json = "configuration" },
+    upload = {
+      "POST /api/v2/parse/upload",
+      file = { "upload_file", "file", wire = "file" },
+      json = "configuration",
+      rivals = { "file_id", "source_url" },
+    },
     query = scope,
     body = {
       { "tier", "string" },
@@ -166,7 +171,7 @@ return endpoint.resource("parsing", {
     query = scope,
   },
 
-  --- Deletes a job that has ended, and its result. True where that was done by an attempt whose answer was lost.
+  --- Deletes a job that has ended, and its result. Returns true if an earlier attempt, whose answer was lost, deleted it.
   delete = {
     "DELETE /api/v2/parse/{job_id}",
     query = scope,

@@ -1,4 +1,4 @@
---- Split jobs: which pages of a file are a document of their own, and of which category. "Split" of the API reference.
+--- Split jobs: which pages of a file form a document of their own, and its category. "Split" of the API reference.
 
 local endpoint = require("llama_cloud.endpoint")
 
@@ -16,8 +16,8 @@ local endpoint = require("llama_cloud.endpoint")
 ---@class LlamaCloud.SplitConfiguration
 ---@field categories LlamaCloud.SplitCategory[]
 ---@field splitting_strategy? LlamaCloud.SplittingStrategy
----@field parse_tier? LlamaCloud.ParseTier of the parse job that comes first
----@field parse_config_id? string a saved configuration of it
+---@field parse_tier? LlamaCloud.ParseTier the tier of the parse job that runs first
+---@field parse_config_id? string a saved configuration for the parse job
 ---@field target_pages? string only where the input is a parse job
 ---@field version? string
 
@@ -61,7 +61,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field file_input string a file's id, that of a directory's file (dfl-…), or a completed parse job's (pjb-…)
 ---@field configuration? LlamaCloud.SplitConfiguration either this or configuration_id
 ---@field configuration_id? string
----@field transaction_id? string of the same one there is only one job in a project; made up where it is not given
+---@field transaction_id? string there is only one job for it in a project; generated if it is not given
 ---@field webhook_configuration_ids? string|string[]
 ---@field webhook_configurations? LlamaCloud.WebhookConfiguration[]
 ---@field organization_id? string

@@ -60,7 +60,7 @@ local endpoint = require("llama_cloud.endpoint")
 local scope = { { "organization_id", "string" }, { "project_id", "string" } }
 
 return endpoint.resource("webhook_configs", {
-  --- Stores a configuration. Each is delivered to, so two of the same make every delivery come twice.
+  --- Stores a configuration. Events go to each of them, so if two are the same every delivery comes twice.
   create = {
     "POST /api/v1/beta/webhook-configs",
     query = scope,

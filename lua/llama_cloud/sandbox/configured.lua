@@ -18,7 +18,7 @@ local configured = {}
 function configured.refusal(sandbox, id, product_type)
   local store = sandbox.configurations
   local was_saved = id and seed.number("cfg", store.scope, id)
-  local saved = was_saved and store:find(id)
+  local saved = id and store:find(id)
   if was_saved and not saved or id and id:find("missing", 1, true) then
     return endpoint.detail(404, "Configuration not found")
   elseif saved and saved.product_type ~= product_type then

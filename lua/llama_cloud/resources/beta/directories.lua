@@ -113,7 +113,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@class LlamaCloud.DirectoryFileUpdateParams what is left out stays as it is
 ---@field display_name? string
 ---@field unique_id? string
----@field metadata? LlamaCloud.Metadata in the place of what the user had set
+---@field metadata? LlamaCloud.Metadata replaces the metadata that the user had set
 ---@field target_directory_id? string moves the file there
 ---@field organization_id? string
 ---@field project_id? string

@@ -3,7 +3,7 @@
 
 ---@class LlamaCloud.ParseOptions
 ---@field tier? LlamaCloud.ParseTier needed where there is no configuration_id
----@field version? string needed likewise: "latest", or one of list_versions
+---@field version? string needed where there is no configuration_id: "latest", or one of list_versions
 ---@field agentic_options? { custom_prompt?: string }
 ---@field client_name? string
 ---@field crop_box? LlamaCloud.ParseCropBox
@@ -25,7 +25,7 @@
 
 ---@class LlamaCloud.ParsePageRanges
 ---@field max_pages? integer
----@field target_pages? string such as "1,3,5-8", each once; the first page is 1. It counts where both are given
+---@field target_pages? string such as "1,3,5-8", each once; the first page is 1. It takes precedence over max_pages
 
 ---@class LlamaCloud.ParseInputOptions
 ---@field html? LlamaCloud.ParseHtmlOptions
