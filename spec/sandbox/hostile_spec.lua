@@ -238,6 +238,15 @@ describe("the sandbox", function()
     assert.equal(first.id, items[1].id)
   end)
 
+  it("parses no files of directories that expired", function()
+    start()
+    local id = asked:ask(201, "POST", DIRECTORIES, { name = "d", type = "ephemeral" }).id
+    local body = { tier = "fast", version = "latest", file_id = upload(201, id, "1").id }
+    asked:post(PARSE, body)
+    asked:advance(25 * 3600)
+    assert.equal("File not found", asked:ask(404, "POST", PARSE, body).detail)
+  end)
+
   it("replaces a file by itself without losing it", function()
     start { duplicates = "replace" }
     local id = directory()
@@ -256,6 +265,26 @@ describe("the sandbox", function()
     assert.equal(1, #page.items)
     local body = string.format('{"page_size":1,"filter":{"other":5},"page_token":"%s"}', page.next_page_token)
     assert.not_equal(page.items[1].id, asked:post(FILES .. "/query", body).items[1].id)
+  end)
+
+  it("creates nothing before what was there already", function()
+    start { batches = 0 }
+    local function request(path, body)
+      local head = "POST %s HTTP/1.1\r\nAuthorization: Bearer k\r\nContent-Length: %d\r\n\r\n%s"
+      return head:format(path, #body, body)
+    end
+    local job = request(PARSE, '{"tier":"fast","version":"latest","file_id":"file-x"}')
+    local configuration = '{"type":"parse_v2","configuration_id":"cfg-x"}'
+    local batch = request("/api/v2/batches", '{"source_directory_id":"dir-x","config":{"job":' .. configuration .. "}}")
+    local connection = plain_http.connect(asked.service.port)
+    connection:send(job:rep(60) .. batch)
+    local last = ""
+    for _ = 1, 61 do
+      local created_at = cjson.decode(connection:receive().body).created_at
+      assert.is_true(last < created_at, created_at)
+      last = created_at
+    end
+    connection:close()
   end)
 
   it("keeps all digits of numbers", function()

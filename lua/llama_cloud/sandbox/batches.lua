@@ -350,7 +350,7 @@ function batches_methods:create(directory_id, directory, job, project_id)
   local previous = number > 1 and self:created_at(number - 1) or 0
   local batch = {
     number = number,
-    created_at = math.max(self.clock:now(), previous + 1), -- strictly ascending: lists are ordered by it
+    created_at = math.max(self.work[job.type]:creation_time(), previous + 1), -- strictly ascending: lists are ordered by it
     directory_id = directory_id,
     project_id = project_id or self.project_id,
     type = job.type,

@@ -121,15 +121,21 @@ function work_methods:of_transaction(project_id, transaction_id)
   return not self.deleted[number or 0] and number or nil
 end
 
+--- When what is created now counts as created: lists are ordered by it, so all entries differ.
+---@return integer
+function work_methods:creation_time()
+  local previous = self.last >= self.first and created_at(self, self.last) or 0
+  return math.max(self.clock:now(), previous + 1)
+end
+
 --- Makes a job of `fields` (`input`, `name`, `key` and what the product needs) and returns its number.
 ---@param fields table
 ---@param project_id? string
 ---@param transaction_id? string
 ---@return integer number
 function work_methods:create(fields, project_id, transaction_id)
-  local previous = self.last >= self.first and created_at(self, self.last) or 0
+  fields.created_at = self:creation_time()
   self.last = self.last + 1
-  fields.created_at = math.max(self.clock:now(), previous + 1)
   fields.project_id = project_id
   fields.transaction_id = transaction_id
   self.entries[self.last] = fields
