@@ -144,7 +144,7 @@ for _, kind in ipairs(KINDS) do
           watched = statuses.cancelled,
           ["id-7"] = statuses.failed,
         },
-        ends = { endless = math.huge, watched = 4 },
+        ends = { watched = 4 },
         hidden = { hidden = true },
         missing = { missing = true },
       }
@@ -189,12 +189,14 @@ for _, kind in ipairs(KINDS) do
     end)
 
     it("says in time what a job was doing", function()
-      local result, err = resource:wait("endless", nil, quick { total_timeout = 0.1 * patience })
+      -- by a service of its own: the last poll, which time ends, may reach it later
+      local service <close>, other = start { ends = { endless = math.huge } }
+      local result, err = other:wait("endless", nil, quick { total_timeout = 0.1 * patience })
       assert.is_nil(result)
       assert.equal("timeout", err.kind)
       assert.equal(("%s endless was still %s after %g s"):format(noun, statuses.running, 0.1 * patience), err.message)
       assert.equal(statuses.running, err.job.status)
-      assert.is_true(s:count() > before + 1)
+      assert.is_true(service:count() >= 2)
     end)
 
     it("runs a job, which the service may not show at once", function()

@@ -96,6 +96,21 @@ function arguments.bad_query(query)
   end
 end
 
+local function is_given(params, name)
+  return params[name] ~= nil and params[name] ~= core.null
+end
+
+-- Which parameters are given that exclude one another, or nil.
+local function bad_rivals(declared, params)
+  for name, rivals in pairs(declared.rivals) do
+    for _, rival in ipairs(is_given(params, name) and rivals or {}) do
+      if is_given(params, rival) then
+        return ("give either '%s' or '%s', not both"):format(name, rival)
+      end
+    end
+  end
+end
+
 --- Why the arguments cannot be sent, as far as they can be looked at one by one; or nil.
 ---@param declared LlamaCloud.Declared
 ---@param params table
@@ -112,16 +127,13 @@ function arguments.problem(declared, params, given)
   end
   for _, name in ipairs(declared.required) do
     local elsewhere = given.body and given.body[name] ~= nil and declared.types[name] ~= "file"
-    if (params[name] == nil or params[name] == core.null) and not elsewhere then
+    if not is_given(params, name) and not elsewhere then
       return ("missing parameter '%s'"):format(name)
     end
   end
-  for name, rivals in pairs(declared.rivals or {}) do
-    for _, rival in ipairs(params[name] ~= nil and rivals or {}) do
-      if params[rival] ~= nil and params[rival] ~= core.null then
-        return ("give either '%s' or '%s', not both"):format(name, rival)
-      end
-    end
+  problem = declared.rivals and bad_rivals(declared, params)
+  if problem then
+    return problem
   end
   for name in pairs(declared.header_names) do
     local value = params[name]
