@@ -7,8 +7,9 @@
 ---   pagination                         { kind = "cursor"|"offset", … }: the method returns a list object
 ---   form                               the parts of a form (multipart/form-data), in the place of `body`: "string", "json" (a
 ---                                      table, sent as JSON) …, and one "file", which goes last; `wire` is its name there
----   upload                             { "POST /path", file = { name, "file" }, json = name }: where calls of an endpoint with a
+---   upload                             { "POST /path", file = { name, "file" }, json = name, rivals = names }: where calls of an endpoint with a
 ---                                      `body` go that have a file; what the body would hold is the text part `json`
+---                                      `rivals` are parameters of the body that exclude the file
 ---   returns                            "array": a JSON array; "nothing": true, whatever a 2xx holds; an object by default
 ---   reconcile                          { list, by, same }: the option `reconcile` looks a lost creation up in that list,
 ---                                      among those with the same `by`, by its `same` if one is named
