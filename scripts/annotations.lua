@@ -232,8 +232,8 @@ local function read_file(found, path)
       current = nil
     end
     if line:find("^%s*%-%-%-") then
-      for name in line:gmatch("LlamaCloud[%w_.]*") do
-        name = name:gsub("%.$", "")
+      for mention in line:gmatch("LlamaCloud[%w_.]*") do
+        local name = mention:gsub("%.$", "")
         found.mentions[name] = found.mentions[name] or {}
         table.insert(found.mentions[name], place)
       end

@@ -92,7 +92,8 @@ describe("a resource's download", function()
       return 200, { url = "ftp://h/?sig=]] .. SIGNATURE .. [[" }
     ]])
     local client = new_client(api)
-    local _, err = client.trial:download("f", directory.path .. "/a")
+    local found, err = client.trial:download("f", directory.path .. "/a")
+    assert.is_nil(found)
     assert.equal("not_found", err.kind)
     assert.matches("no file", err.message, 1, true)
     for _, message in ipairs {
@@ -100,7 +101,8 @@ describe("a resource's download", function()
       'it begins: {"expires_at":"x","url":"https://h/a?***',
       "the service gave no address to download from",
     } do
-      _, err = client.trial:download("f", directory.path .. "/a")
+      found, err = client.trial:download("f", directory.path .. "/a")
+      assert.is_nil(found)
       assert.equal("decode", err.kind)
       assert.matches(message, err.message, 1, true)
       assert.is_false(client_support.mentions(err.message, SIGNATURE))
