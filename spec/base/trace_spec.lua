@@ -132,7 +132,7 @@ describe("what a task raises", function()
       assert.is_false(ok)
       assert.equal(value, message)
     end
-    assert.same({ false }, { pcall(run, error) })
+    assert.same({ pcall(error) }, { pcall(run, error) }) -- nil is a message in Lua 5.5
     ok, message = pcall(run, function()
       error("no place", 0)
     end)
