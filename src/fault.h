@@ -19,7 +19,7 @@ typedef enum outcome {
 /* What was found wrong. Zero-initialised: nothing. */
 typedef struct fault {
   outcome kind;       /* OUTCOME_RESPONSE: nothing is wrong */
-  const char *reason; /* in words; constant, or `text`, where they may be made */
+  const char *reason; /* in words; a constant, or `text` */
   char text[300];
 } fault;
 
@@ -30,8 +30,8 @@ void fault_note(fault *f, outcome kind, const char *reason);
    told. */
 void fault_file(fault *f, const char *what, const char *path, const char *why);
 
-/* Notes that open(2) has failed with errno `error` while an attempt is made. That no descriptor is left is
-   not the file's fault and passes: as libcurl has it when there is none for a connection. */
+/* Notes that open(2) has failed with errno `error` during an attempt. Running out of descriptors is not the
+   file's fault, and passes: it is OUTCOME_CONNECTION, as where there is none for a connection. */
 void fault_open(fault *f, const char *what, const char *path, int error);
 
 #endif

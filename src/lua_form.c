@@ -56,8 +56,8 @@ static void release(void *userdata) {
   h->form = NULL;
 }
 
-/* The string on top of the stack, of which `what` is told if it is none; without `length` there may be no NUL
-   in it. */
+/* The string on top of the stack. Raises if it is none, and without `length` if it contains a NUL; the
+   message calls it `what`. */
 static const char *check_text(lua_State *L, const char *what, size_t *length) {
   size_t size;
   const char *text;

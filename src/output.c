@@ -16,13 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How often a name is made up that is taken already. */
+/* How many names for the temporary file are tried. */
 #define TRIES 16
 
-/* As many symbolic links one upon the other the system follows. */
+/* How many symbolic links in a row are followed: as many as by the kernel (path_resolution(7)). */
 #define MOST_LINKS 40
 
-/* So many bytes are begun to be put on the disk at a time, so that not all of it is left for the end. */
+/* Each time that so many bytes have come, the kernel is told to begin writing them to the disk, so that
+   little is left for the fsync at the end. */
 #define FLUSHED_BYTES ((uint64_t)8 * 1024 * 1024)
 
 struct output {
@@ -35,14 +36,14 @@ struct output {
   ino_t number;
   mode_t mode;        /* of what it becomes */
   uint64_t received;  /* bytes in it */
-  uint64_t flushed;   /* of these the disk was told to take */
+  uint64_t flushed;   /* of these the kernel was told to write */
   char *given;        /* the target as it was given, to be told */
   char *target;       /* the same as it is meant, wherever the process goes */
   char *temporary;    /* beside it */
   const void *writer; /* who has claimed it; NULL: nobody */
 };
 
-/* Notes what a file system call has complained about. */
+/* Notes the errno of a system call that has failed. */
 static bool fail(const char *path, fault *wrong, int error) {
   fault_file(wrong, "write", path, strerror(error));
   return false;
@@ -72,15 +73,16 @@ static bool check_writer(const output *o, const void *writer, fault *wrong) {
   return false;
 }
 
-/* Closes the file until somebody writes. Some file systems say only then that they could not keep it. */
-static void rest(output *o) {
+/* Closes the descriptor until somebody writes again. Some file systems report only then that data were
+   lost. */
+static void close_file(output *o) {
   if (o->descriptor >= 0 && close(o->descriptor) != 0 && errno != EINTR)
     o->lost = errno;
   o->descriptor = -1;
 }
 
-/* Opens the file, where nobody has written lately. False: a fault is noted, such as that it is gone. */
-static bool ready(output *o, fault *wrong) {
+/* Makes sure that the descriptor is open. False: a fault is noted, such as that the file is gone. */
+static bool open_file(output *o, fault *wrong) {
   struct stat about;
   if (!check_usable(o, wrong))
     return false;
@@ -95,8 +97,8 @@ static bool ready(output *o, fault *wrong) {
   }
   if (fstat(o->descriptor, &about) == 0 && about.st_dev == o->device && about.st_ino == o->number)
     return true;
-  rest(o);
-  fault_file(wrong, "write", o->given, "somebody has put another file in the place of the temporary one");
+  close_file(o);
+  fault_file(wrong, "write", o->given, "the temporary file was replaced by another one");
   return false;
 }
 
@@ -163,7 +165,8 @@ static bool find_target(output *o, char *directory, fault *wrong) {
   return true;
 }
 
-/* Makes a new file in the directory, and puts its path, which fits, into *path. -1: errno tells why. */
+/* Makes a new file in the directory, and puts its path into `path`, which must be large enough. -1: errno
+   tells why. */
 static int make_file(const char *directory, char *path, size_t size, mode_t mode) {
   for (int i = 0; i < TRIES; i++) {
     unsigned char bits[8];
@@ -228,7 +231,7 @@ static bool open_output(output *o, const char *path, fault *wrong) {
     return fail(o->given, wrong, errno);
   o->device = about.st_dev;
   o->number = about.st_ino;
-  rest(o); /* many may wait for their turn */
+  close_file(o); /* many may wait for their turn */
   return true;
 }
 
@@ -254,7 +257,7 @@ output *output_share(output *o) {
 }
 
 void output_discard(output *o) {
-  rest(o);
+  close_file(o);
   if (!o->open)
     return;
   o->open = false;
@@ -310,10 +313,10 @@ void output_leave(output *o, const void *writer) {
   if (o->writer != writer)
     return;
   o->writer = NULL;
-  rest(o);
+  close_file(o);
 }
 
-/* Tells the disk to take what has come since it was told so last. */
+/* Tells the kernel to begin writing what has come since the last time. */
 static void begin_flush(output *o) {
 #ifdef SYNC_FILE_RANGE_WRITE
   sync_file_range(o->descriptor, (off_t)o->flushed, (off_t)(o->received - o->flushed), SYNC_FILE_RANGE_WRITE);
@@ -322,7 +325,7 @@ static void begin_flush(output *o) {
 }
 
 bool output_write(output *o, const char *data, size_t length, fault *wrong) {
-  if (!ready(o, wrong))
+  if (!open_file(o, wrong))
     return false;
   while (length > 0) {
     ssize_t written = write_quietly(o->descriptor, data, length, (off_t)o->received);
@@ -345,21 +348,21 @@ bool output_reset(output *o, const void *writer, fault *wrong) {
     return false;
   o->lost = 0;
   if (o->received > 0) {
-    if (!ready(o, wrong))
+    if (!open_file(o, wrong))
       return false;
     emptied = ftruncate(o->descriptor, 0) == 0 || fail(o->given, wrong, errno);
   }
   if (emptied)
     o->received = o->flushed = 0;
   if (o->writer == NULL)
-    rest(o);
+    close_file(o);
   return emptied;
 }
 
 bool output_commit(output *o, fault *wrong) {
   struct stat about;
   bool failed;
-  if (!check_usable(o, wrong) || !check_writer(o, NULL, wrong) || !ready(o, wrong))
+  if (!check_usable(o, wrong) || !check_writer(o, NULL, wrong) || !open_file(o, wrong))
     return false;
   if (stat(o->target, &about) == 0 && !S_ISREG(about.st_mode)) {
     fault_file(wrong, "write", o->given, "it is no regular file any more");
@@ -371,7 +374,7 @@ bool output_commit(output *o, fault *wrong) {
   while (failed && errno == EINTR);
   if (failed)
     return fail(o->given, wrong, errno);
-  rest(o);
+  close_file(o);
   if (o->lost != 0 || rename(o->temporary, o->target) != 0)
     return fail(o->given, wrong, o->lost != 0 ? o->lost : errno);
   o->open = false;

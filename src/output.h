@@ -30,8 +30,8 @@ bool output_is_open(const output *o);
 /* How many bytes it has. */
 uint64_t output_received(const output *o);
 
-/* Makes one the writer of it, until that leaves: what two write would be mixed. False: a fault is noted, for
-   there is another one. No descriptor is held but by a writer. */
+/* Makes `writer` the only one to write it, until output_leave: bytes of two would be mixed. False: a fault is
+   noted, for it has another writer. A descriptor is held only while there is one. */
 bool output_claim(output *o, const void *writer, fault *wrong);
 void output_leave(output *o, const void *writer);
 
@@ -43,9 +43,9 @@ bool output_write(output *o, const char *data, size_t length, fault *wrong);
 bool output_reset(output *o, const void *writer, fault *wrong);
 
 /* Makes sure that the disk has all of it, gives it the mode of the file that it replaces, or that of any new
-   file if there is none, and puts it in that file's place; from then on it is closed. What a crash of the
-   system takes then is its name at most, never a part of it. False: a fault is noted, such as that it has a
-   writer, and the target is as before. */
+   file if there is none, and puts it in that file's place; from then on it is closed. A crash of the system
+   right after that may undo the renaming, but cannot leave a part of the file. False: a fault is noted, such
+   as that it has a writer, and the target is as before. */
 bool output_commit(output *o, fault *wrong);
 
 /* Closes it, and removes what is not committed. Idempotent. */

@@ -1,4 +1,4 @@
-/* Random bytes of the system's. */
+/* Random bytes from the system. */
 #ifndef LLAMA_CLOUD_RANDOM_H
 #define LLAMA_CLOUD_RANDOM_H
 

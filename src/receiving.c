@@ -87,7 +87,7 @@ bool receiving_note(receiving *r, const char *line, size_t length) {
 static bool refuse_range(receiving *r, fault *wrong) {
   if (output_reset(r->output, r, wrong))
     fault_note(wrong, OUTCOME_CONNECTION,
-               "the response is a part of the file that does not fit to what there is");
+               "the response is a part of the file that does not fit what has arrived so far");
   return false;
 }
 

@@ -31,9 +31,9 @@ void sending_free(sending *s);
 
 bool sending_has_body(const sending *s);
 
-/* Begins an attempt: opens the file, and tells a clean easy handle what to send, where `read` and `seek` are
-   for. On failure libcurl's code comes back, and the fault is noted if it is one of the file. In any case
-   sending_close is due. */
+/* Begins an attempt: opens the file, and tells a clean easy handle what to send, with the callbacks `read`
+   and `seek`. On failure libcurl's code comes back, and the fault is noted if it is one of the file. In any
+   case sending_close is due. */
 CURLcode sending_open(sending *s, CURL *easy, curl_read_callback read, curl_seek_callback seek, void *user,
                       fault *wrong);
 
@@ -45,13 +45,13 @@ void sending_close(sending *s, bool mine);
    be read, or does not have the size any more that was told. */
 size_t sending_read(sending *s, char *data, size_t room, fault *wrong);
 
-/* Goes to a position. False: there is none such. */
+/* Goes to a position. False: it is outside. */
 bool sending_seek(sending *s, curl_off_t position);
 
 /* Whether the server may have all of it, once it was asked for any. */
 bool sending_is_out(const sending *s);
 
-/* How many bytes it has: of the file, if it is a form. About how many all of it has as it is sent. */
+/* How many bytes the body has, of a form its file. How many go out in all, of a form about so many. */
 curl_off_t sending_size(const sending *s);
 curl_off_t sending_length(const sending *s);
 

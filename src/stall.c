@@ -4,13 +4,13 @@
 
 #include <math.h>
 
-/* How often it is looked, in parts of the time after which it has stalled: it is found out so much later at
+/* How many looks there are within the time after which it has stalled; that is noticed one interval late at
    most. */
 #define LOOKS 8
 
 #define NANOSECONDS 1e9
 
-/* Seconds in nanoseconds, as far as they can be told. */
+/* Seconds as nanoseconds, bounded. */
 static int64_t nanoseconds(double seconds) {
   double most = (double)(POLLER_NEVER / 2);
   if (!(seconds > 0))

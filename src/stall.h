@@ -1,5 +1,5 @@
-/* Whether something still moves: looked at from time to time, so that nothing has to be done when it does.
-   Time in which nobody has come to look does not count: then nobody has come to move anything either. */
+/* Whether a transfer has stalled. It is looked at from time to time, so that moving bytes costs nothing. Time
+   in which nobody looks does not count, for then nobody steps the transfer either. */
 #ifndef LLAMA_CLOUD_STALL_H
 #define LLAMA_CLOUD_STALL_H
 
@@ -8,15 +8,15 @@
 
 typedef struct stall {
   double seconds; /* after which it has stalled; HUGE_VAL: never */
-  int64_t since;  /* when it was seen last that more had been moved */
-  int64_t due;    /* when it is to be looked again */
-  uint64_t moved; /* so much, then */
+  int64_t since;  /* when bytes were last seen to have moved */
+  int64_t due;    /* when to look next */
+  uint64_t moved; /* how many bytes had moved at the last look */
 } stall;
 
-/* Begins to look. `seconds` is set already. Returns when to look. */
+/* Begins. `seconds` is set already. Returns when to look first. */
 int64_t stall_begin(stall *s);
 
-/* Looks: so much has been moved by now. Returns when to look again; POLLER_NEVER: it has stalled. */
+/* Looks: `moved` bytes have moved by now. Returns when to look again; POLLER_NEVER: it has stalled. */
 int64_t stall_look(stall *s, uint64_t moved);
 
 #endif

@@ -256,7 +256,7 @@ describe("an output", function()
         local output, transfer = go_on(("100000-%d"):format(last), range and range:format(last, #TEXT))
         assert.same({
           "connection",
-          "the response is a part of the file that does not fit to what there is",
+          "the response is a part of the file that does not fit what has arrived so far",
         }, { transfer:outcome() })
         assert.equal(0, output:received())
         output:close()
@@ -366,7 +366,7 @@ describe("an output", function()
       local name = room:list()[1]
       room:write("other", "text")
       assert(os.rename(room:path("other"), room:path(name)))
-      local why = "somebody has put another file in the place of the temporary one"
+      local why = "the temporary file was replaced by another one"
       assert.same({ nil, ("cannot write '%s': %s"):format(room:path("a"), why) }, { output:commit() })
       output:close()
     end)
