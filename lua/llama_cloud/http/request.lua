@@ -8,7 +8,6 @@ local decision = require("llama_cloud.http.decision")
 local errors = later.require("llama_cloud.base.errors")
 local failure = later.require("llama_cloud.http.failure")
 local headers = require("llama_cloud.http.headers")
-local secrets = later.require("llama_cloud.http.secrets")
 local text = require("llama_cloud.base.text")
 local url = require("llama_cloud.http.url")
 local waiting = require("llama_cloud.http.waiting")
@@ -147,11 +146,7 @@ local function redirect(state, call, course, target)
   course.redirects, course.target = course.redirects + 1, target
   course.list = headers_for(state, call, target)
   if call.signed then
-    call.log = call.log:keeping(function()
-      local found = {}
-      secrets.add_signed_query(found, target:match("?([^#]*)"))
-      return found
-    end)
+    call.log = call.log:keeping_address(target)
   end
 end
 
