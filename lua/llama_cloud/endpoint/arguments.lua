@@ -38,6 +38,19 @@ function arguments.bad_id(name, id)
   end
 end
 
+--- Why a path of a local file cannot be one, or nil.
+---@param path any
+---@return string? problem
+function arguments.bad_path(path)
+  if type(path) ~= "string" then
+    return ("the path must be a string, not %s"):format(type(path))
+  elseif path == "" then
+    return "the path is empty"
+  elseif path:find("\0", 1, true) then
+    return "the path contains a NUL"
+  end
+end
+
 -- Whether a value can stand in a query; null can, for it is left out. No parameter of the API has lines: a line break is
 -- a file that was read with its last one, say.
 local function is_scalar(value)

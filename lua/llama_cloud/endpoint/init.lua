@@ -7,8 +7,8 @@
 ---   pagination                         { kind = "cursor"|"offset", … }: the method returns a list object
 ---   form                               the parts of a form (multipart/form-data), in the place of `body`: "string", "json" (a
 ---                                      table, sent as JSON) …, and one "file", which goes last; `wire` is its name there
----   upload                             { "POST /path", file = { name, "file" }, json = name, rivals = names }: where calls of an endpoint with a
----                                      `body` go that have a file; what the body would hold is the text part `json`
+---   upload                             { "POST /path", file = { name, "file" }, json = name, rivals = names }: where calls
+---                                      with a file go, beside a `body`: what that would hold is the text part `json`;
 ---                                      `rivals` are parameters of the body that exclude the file
 ---   returns                            "array": a JSON array; "nothing": true, whatever a 2xx holds; an object by default
 ---   reconcile                          { list, by, same }: the option `reconcile` looks a lost creation up in that list,
@@ -140,11 +140,8 @@ local function prepared(class, member, method, self, ...)
   else
     params, problem = options.shown("parameter", params, method.parameters)
   end
-  if given == nil then
-    given = {}
-  elseif not problem then
-    given, problem = options.shown("option", given, method.options)
-    given = type(given) == "table" and options.without_nulls(given) or given
+  if not problem then
+    given, problem = options.read(given, method.options)
   end
   if problem then
     return nil, problem
@@ -182,9 +179,8 @@ end
 local function look_up(class, declaration, declared)
   return function(methods, member)
     if declaration and WAITING[member] then
-      for name, method in
-        pairs(waiting.methods(declaration, declared, preparation(declared[declaration.create], declared)))
-      do
+      local create = preparation(declared[declaration.create], declared)
+      for name, method in pairs(waiting.methods(declaration, declared, create)) do
         add(class, name, method)
       end
       declaration = nil
