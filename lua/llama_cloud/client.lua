@@ -31,7 +31,7 @@ local client = {}
 ---@field timeout? number seconds for one attempt, from its start to the last byte; 60
 ---@field connect_timeout? number seconds; 10
 ---@field total_timeout? number seconds for a whole call with its queueing, pauses and attempts; none
----@field stall_timeout? number seconds without a byte moved after which an attempt ends that takes a file somewhere; 60
+---@field stall_timeout? number seconds without any progress after which an attempt to upload or download ends; 60
 ---@field max_retries? integer 5
 ---@field max_retry_after? number seconds up to which Retry-After is obeyed; 60
 ---@field max_response_bytes? integer after decompression; 256 MiB
@@ -489,8 +489,8 @@ for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
 end
 
 --- Downloads what a presigned URL leads to into a file: exactly that URL, without the API key and the client's headers and
---- query. What was at the path before stays until all is there; where that is a symbolic link, the file that it leads to is
---- replaced. A download that is cut off goes on where it was; one that fails leaves nothing behind. Raises on a wrong
+--- query. A file that is at the path stays until the new one is complete; if it is a symbolic link, the file that it leads to
+--- is replaced. A download that is cut off goes on where it was; one that fails leaves nothing behind. Raises on a wrong
 --- argument.
 ---@param address string|LlamaCloud.PresignedURL
 ---@param path string

@@ -24,7 +24,7 @@ call.options = {
   body = "table",
 }
 
---- Those of a call that takes a file somewhere, besides.
+--- Those that a call with a file takes besides.
 call.transfer_options = {
   stall_timeout = "seconds",
   on_progress = "function",
@@ -46,7 +46,7 @@ call.download_options.body = nil
 ---@field concurrency? integer of a list by offset: how many pages may be under way at once, where the total is known; 8
 
 ---@class LlamaCloud.TransferOptions: LlamaCloud.Options of a call with a file, which has no `timeout` unless it is given
----@field stall_timeout? number seconds without a byte moved after which an attempt ends; the client's
+---@field stall_timeout? number seconds without any progress after which an attempt ends; the client's
 ---@field on_progress? fun(done: integer, total: integer?) bytes of the file; at most ten times a second while the call waits, and once at its end with done == total; after a failed attempt it begins anew
 
 local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 9110 section 9.2.2
@@ -67,8 +67,8 @@ local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 
 ---@field form? { name: string, type: string, wire: string, required: boolean? }[] the text parts of a form
 ---@field file? { name: string, wire: string } the part that is a file
 ---@field upload? { path: string[], json: string } how calls with a file are sent, where those without one have a JSON body
----@field rivals? table<string, string[]> parameters that exclude others
----@field idempotency? string the member of the body that is made up where the caller gives none
+---@field excludes? table<string, string[]> parameters with which others cannot be given
+---@field idempotency? string the member of the body that is generated where the caller gives none
 ---@field accept? string another Accept header
 ---@field pagination? table
 ---@field reconcile? table
@@ -152,7 +152,7 @@ function call.declare(declaration)
   if upload then
     add_parameter(declared, "form", upload.file)
     declared.upload = { path = take_path(upload[1]:match("^POST (/[^ ]*)$")), json = upload.json }
-    declared.rivals = { [upload.file[1]] = upload.rivals }
+    declared.excludes = { [upload.file[1]] = upload.excludes }
   end
   declared.options = declared_options(declared)
   return declared

@@ -1,5 +1,5 @@
---- Downloads: a presigned URL, which is a credential and fetched exactly as it is, becomes a file. The methods `download` of
---- resources ask for the address first, and once more where the store does not take it any more.
+--- Downloads: what a presigned URL leads to becomes a file. The URL is a credential, and is fetched exactly as it is. The
+--- methods `download` of resources ask for it first, and once more where the store no longer accepts it.
 
 local later = require("llama_cloud.base.later")
 local arguments = require("llama_cloud.endpoint.arguments")
@@ -20,7 +20,7 @@ local download = {}
 ---@class LlamaCloud.DownloadOptions
 ---@field total_timeout? number seconds for all of it
 ---@field timeout? number seconds for one attempt; none
----@field stall_timeout? number seconds without a byte moved after which an attempt ends; the client's
+---@field stall_timeout? number seconds without any progress after which an attempt ends; the client's
 ---@field max_retries? integer
 ---@field headers? table<string, string|false> for the store
 ---@field on_progress? fun(done: integer, total: integer?) bytes of the file; at most ten times a second while the call waits, and once at its end with done == total
@@ -197,7 +197,7 @@ local function given_address(presigned, size)
   return address, nil, true
 end
 
--- What asks an endpoint: a function of its parameters, and of how far the download is. Nil and the problem.
+-- What asks an endpoint: a function of the download and of the endpoint's parameters. Nil and the problem.
 local function asking(declared, state, ids, given)
   local own = { query = given.query, max_retries = given.max_retries }
   local _, problem = calls.build(declared, state, ids, {}, own)

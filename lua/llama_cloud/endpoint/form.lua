@@ -19,7 +19,7 @@ local form = {}
 
 local fields = { path = "string", data = "string", name = "string", content_type = "string" }
 
--- The types of what people send most; of everything else the service looks at the name and the content.
+-- The types of what people send most; for everything else the service goes by name and content.
 local media_types = {
   bmp = "image/bmp",
   csv = "text/csv",

@@ -49,7 +49,7 @@ function headers.merge(...)
   return list
 end
 
---- The type of a form. Its boundary is the form's own to say.
+--- The media type of a form, to which the core adds the boundary.
 headers.form_type = "multipart/form-data"
 
 -- What a form says of itself.

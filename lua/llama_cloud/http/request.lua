@@ -25,7 +25,7 @@ local request = {}
 ---@field decoder? userdata what remembers how such answers look (core.decoder)
 ---@field fields? string[] of the answer only these are decoded
 ---@field timeout number
----@field stall_timeout? number seconds without a byte moved after which an attempt ends
+---@field stall_timeout? number seconds without any progress after which an attempt ends
 ---@field on_progress? fun(done: integer, total: integer?)
 ---@field total_timeout number
 ---@field max_retries integer

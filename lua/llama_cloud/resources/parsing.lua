@@ -95,7 +95,7 @@ return endpoint.resource("parsing", {
       "POST /api/v2/parse/upload",
       file = { "upload_file", "file", wire = "file" },
       json = "configuration",
-      rivals = { "file_id", "source_url" },
+      excludes = { "file_id", "source_url" },
     },
     query = scope,
     body = {

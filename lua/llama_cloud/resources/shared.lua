@@ -2,7 +2,7 @@
 
 local shared = {}
 
---- The query parameters that say whose data it is about.
+--- The query parameters that name the project, and its organization.
 shared.scope = { { "organization_id", "string" }, { "project_id", "string" } }
 
 --- The query parameters of lists of jobs.
