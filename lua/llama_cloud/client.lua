@@ -31,7 +31,7 @@ local client = {}
 ---@field timeout? number seconds for one attempt, from its start to the last byte; 60
 ---@field connect_timeout? number seconds; 10
 ---@field total_timeout? number seconds for a whole call with its queueing, pauses and attempts; none
----@field stall_timeout? number seconds without a byte moved after which an attempt ends that takes a file somewhere; 60
+---@field stall_timeout? number seconds without any progress after which an attempt to upload or download ends; 60
 ---@field max_retries? integer 5
 ---@field max_retry_after? number seconds up to which Retry-After is obeyed; 60
 ---@field max_response_bytes? integer after decompression; 256 MiB
@@ -242,7 +242,7 @@ function State:merged_headers(...)
 end
 
 -- The headers of calls that have none of their own, by the type of their body.
-local common = { none = "without_body", ["application/json"] = "with_body", ["multipart/form-data"] = "with_form" }
+local common = { none = "without_body", ["application/json"] = "with_body", [headers.form_type] = "with_form" }
 
 --- The headers of a call.
 ---@param media? string the type of the body; nil: there is none
@@ -251,11 +251,12 @@ local common = { none = "without_body", ["application/json"] = "with_body", ["mu
 ---@param given? table options.headers
 ---@return (string|false)[]
 function State:headers(media, accept, own, given)
-  if not (accept or own or given) and common[media or "none"] then
-    return self[common[media or "none"]]
+  local ready = common[media or "none"]
+  if ready and not (accept or own or given) then
+    return self[ready]
   end
   local list = self:merged_headers(accept, { ["Content-Type"] = media or false }, own, given)
-  return media == "multipart/form-data" and headers.for_form(list) or list
+  return media == headers.form_type and headers.for_form(list) or list
 end
 
 --- The log of a call: it keeps what is secret of the call's own, too.
@@ -378,6 +379,8 @@ local states = setmetatable({}, { __mode = "k" })
 local function state_of(self, method)
   if getmetatable(self) ~= Client then
     error(("call it with a colon: client:%s(…)"):format(method), 3)
+  elseif states[self].closed and method ~= "close" then
+    error("attempt to use a closed client", 3)
   end
   return states[self]
 end
@@ -415,9 +418,7 @@ end
 ---@return LlamaCloud.Client
 function methods:with_options(changes)
   local state = state_of(self, "with_options")
-  if state.closed then
-    error("attempt to use a closed client", 2)
-  elseif type(changes) ~= "table" then
+  if type(changes) ~= "table" then
     error(("options must be a table, not %s"):format(type(changes)), 2)
   end
   local problem
@@ -462,16 +463,11 @@ end
 
 -- The call to a path or URL. Nil and the problem.
 local function path_call(state, route, path, given)
-  if state.closed then
-    return nil, "attempt to use a closed client"
-  end
-  local problem
-  given, problem = options.shown("option", given, route.options)
+  local call, problem
+  given, problem = options.read(given, route.options)
   if problem then
     return nil, problem
   end
-  given = type(given) == "table" and options.without_nulls(given) or given
-  local call
   call, problem = calls.build(route, state, { path }, {}, given)
   if problem and problem:find("^unknown option '[^']*'$") then
     local place = (route.method == "GET" or route.method == "DELETE") and "query = { … }" or "body = { … }"
@@ -484,7 +480,7 @@ for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
   local name, route = text.lower(method), calls.undeclared(method)
   methods[name] = function(self, path, given)
     local state = state_of(self, name)
-    local call, problem = path_call(state, route, path, given == nil and {} or given)
+    local call, problem = path_call(state, route, path, given)
     if not call then
       error(problem, 2)
     end
@@ -493,8 +489,8 @@ for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
 end
 
 --- Downloads what a presigned URL leads to into a file: exactly that URL, without the API key and the client's headers and
---- query. What was at the path before stays until all is there; where that is a symbolic link, the file that it leads to is
---- replaced. A download that is cut off goes on where it was; one that fails leaves nothing behind. Raises on a wrong
+--- query. A file that is at the path stays until the new one is complete; if it is a symbolic link, the file that it leads to
+--- is replaced. A download that is cut off goes on where it was; one that fails leaves nothing behind. Raises on a wrong
 --- argument.
 ---@param address string|LlamaCloud.PresignedURL
 ---@param path string
@@ -502,11 +498,7 @@ end
 ---@return LlamaCloud.Download? file nil: it failed
 ---@return LlamaCloud.Error? err of kind "file" where the file cannot be written; "decode" where its length is not `size`, or an answer without content (204) came
 function methods:download(address, path, given)
-  local state = state_of(self, "download")
-  if state.closed then
-    error("attempt to use a closed client", 2)
-  end
-  local run, problem = download.prepare(state, address, path, given == nil and {} or given)
+  local run, problem = download.prepare(state_of(self, "download"), address, path, given)
   if not run then
     error(problem, 2)
   end

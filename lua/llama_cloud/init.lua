@@ -65,6 +65,7 @@ local LATER = {
   "resources/init",
   "resources/parsing",
   "resources/projects",
+  "resources/shared",
   "resources/split",
   "resources/v2_projects",
   "resources/webhook_configs",

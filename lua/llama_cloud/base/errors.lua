@@ -155,8 +155,8 @@ local function describe_fault(fault)
   return #path > 0 and table.concat(path, ".") .. ": " .. fault.msg or fault.msg
 end
 
--- The service's own words in a decoded body, or nil: `detail` as text, as a list (422) or as an
--- object, which is shown as JSON where it has no message; `message`, `error`.
+-- The service's own words in a decoded body, or nil: `detail` as text, as a list (422) or as an object, which is shown as JSON
+-- where it has no message; `message`, `error`.
 local function explanation(body)
   if type(body) ~= "table" then
     return type(body) == "string" and body ~= "" and text.excerpt(body, 200) or nil
@@ -214,7 +214,7 @@ end
 ---@param headers table<string, string>
 ---@param given string the body as it came
 ---@param log? LlamaCloud.Log what takes secrets out of all of it, before any of it is cut
----@param own_hints? table<string, string> what to do about it, by kind, where that is not what it is for the service
+---@param own_hints? table<string, string> what to do about it, by kind, in the place of what to do with the service
 ---@return LlamaCloud.Error
 function errors.from_response(status, headers, given, log, own_hints)
   local function clean(value)
@@ -232,7 +232,8 @@ function errors.from_response(status, headers, given, log, own_hints)
   if headers.location and status >= 300 and status < 400 then
     message = ("%s (Location: %s)"):format(message, text.line(headers.location, MOST_OF_LOCATION))
   end
-  local hint = own_hints and own_hints[kind] or not own_hints and (hints[status] or hints[kind])
+  local known = own_hints or hints
+  local hint = known[status] or known[kind]
   if hint then
     message = ("%s (%s)"):format(message, hint)
   end

@@ -38,6 +38,19 @@ function arguments.bad_id(name, id)
   end
 end
 
+--- Why a path of a local file cannot be one, or nil.
+---@param path any
+---@return string? problem
+function arguments.bad_path(path)
+  if type(path) ~= "string" then
+    return ("the path must be a string, not %s"):format(type(path))
+  elseif path == "" then
+    return "the path is empty"
+  elseif path:find("\0", 1, true) then
+    return "the path contains a NUL"
+  end
+end
+
 -- Whether a value can stand in a query; null can, for it is left out. No parameter of the API has lines: a line break is
 -- a file that was read with its last one, say.
 local function is_scalar(value)
@@ -100,12 +113,12 @@ local function is_given(params, name)
   return params[name] ~= nil and params[name] ~= core.null
 end
 
--- Which parameters are given that exclude one another, or nil.
-local function bad_rivals(declared, params)
-  for name, rivals in pairs(declared.rivals) do
-    for _, rival in ipairs(is_given(params, name) and rivals or {}) do
-      if is_given(params, rival) then
-        return ("give either '%s' or '%s', not both"):format(name, rival)
+-- What is wrong with parameters that exclude one another, or nil.
+local function bad_pair(declared, params)
+  for name, excluded in pairs(declared.excludes) do
+    for _, other in ipairs(is_given(params, name) and excluded or {}) do
+      if is_given(params, other) then
+        return ("give either '%s' or '%s', not both"):format(name, other)
       end
     end
   end
@@ -131,7 +144,7 @@ function arguments.problem(declared, params, given)
       return ("missing parameter '%s'"):format(name)
     end
   end
-  problem = declared.rivals and bad_rivals(declared, params)
+  problem = declared.excludes and bad_pair(declared, params)
   if problem then
     return problem
   end

@@ -53,6 +53,7 @@ function body_json.members(declared, params, extra)
   end
   return body
 end
+
 -- Where in a body an id, which is a field that is called one, holds a line break; nil if none does.
 local function broken_id(value, name, place)
   if type(value) == "string" then

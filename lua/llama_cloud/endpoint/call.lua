@@ -24,21 +24,15 @@ call.options = {
   body = "table",
 }
 
---- Those of a call that takes a file somewhere, besides.
+--- Those that a call with a file takes besides.
 call.transfer_options = {
   stall_timeout = "seconds",
   on_progress = "function",
 }
 
 --- Those of a download.
-call.download_options = tables.merged(call.transfer_options, {
-  timeout = "seconds",
-  total_timeout = "seconds",
-  max_retries = "count",
-  headers = "table",
-  query = "table",
-  size = "count",
-})
+call.download_options = tables.merged(call.options, call.transfer_options, { size = "count" })
+call.download_options.body = nil
 
 ---@class LlamaCloud.Options options of one call
 ---@field timeout? number seconds for one attempt
@@ -52,10 +46,8 @@ call.download_options = tables.merged(call.transfer_options, {
 ---@field concurrency? integer of a list by offset: how many pages may be under way at once, where the total is known; 8
 
 ---@class LlamaCloud.TransferOptions: LlamaCloud.Options of a call with a file, which has no `timeout` unless it is given
----@field stall_timeout? number seconds without a byte moved after which an attempt ends; the client's
+---@field stall_timeout? number seconds without any progress after which an attempt ends; the client's
 ---@field on_progress? fun(done: integer, total: integer?) bytes of the file; at most ten times a second while the call waits, and once at its end with done == total; after a failed attempt it begins anew
-
-local FORM = "multipart/form-data"
 
 local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 9110 section 9.2.2
 
@@ -75,8 +67,8 @@ local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 
 ---@field form? { name: string, type: string, wire: string, required: boolean? }[] the text parts of a form
 ---@field file? { name: string, wire: string } the part that is a file
 ---@field upload? { path: string[], json: string } how calls with a file are sent, where those without one have a JSON body
----@field rivals? table<string, string[]> parameters that exclude others
----@field idempotency? string the member of the body that is made up where the caller gives none
+---@field excludes? table<string, string[]> parameters with which others cannot be given
+---@field idempotency? string the member of the body that is generated where the caller gives none
 ---@field accept? string another Accept header
 ---@field pagination? table
 ---@field reconcile? table
@@ -160,7 +152,7 @@ function call.declare(declaration)
   if upload then
     add_parameter(declared, "form", upload.file)
     declared.upload = { path = take_path(upload[1]:match("^POST (/[^ ]*)$")), json = upload.json }
-    declared.rivals = { [upload.file[1]] = upload.rivals }
+    declared.excludes = { [upload.file[1]] = upload.excludes }
   end
   declared.options = declared_options(declared)
   return declared
@@ -184,13 +176,8 @@ local function find_anywhere(state, path)
     return nil, "the path contains white space, a control character or '#': escape it, as %20 or %23"
   end
   local target = path:find("^/") and state.base .. path or path
-  local parts, problem = core.url(target)
-  if not parts then
-    return nil, ("%s is not a URL: %s"):format(url.quote(target), problem)
-  elseif parts.user or parts.password then
-    return nil, "the URL must not hold a user name or password: use options.headers"
-  end
-  return target, nil, parts
+  local parts, problem = url.parse(target)
+  return parts and target, problem, parts
 end
 
 -- Why one of the ids cannot be sent, or nil.
@@ -208,12 +195,12 @@ local function find_target(declared, state, ids, pieces)
   if declared.anywhere then
     return find_anywhere(state, ids[1])
   end
+  local problem = bad_id(declared, ids)
+  if problem then
+    return nil, problem
+  end
   local path = pieces[1]
-  for position, name in ipairs(declared.ids) do
-    local problem = arguments.bad_id(name, ids[position])
-    if problem then
-      return nil, problem
-    end
+  for position = 1, #declared.ids do
     path = path .. url.escape_segment(ids[position]) .. pieces[position + 1]
   end
   return state.base .. path
@@ -330,7 +317,7 @@ function call.prepare(declared, state, ids, params, given)
   local body, media, texts
   if uploads then
     body, texts = form.write(declared, params, given.body)
-    media, problem = FORM, not body and texts --[[@as string]]
+    media, problem = headers.form_type, not body and texts --[[@as string]]
   else
     body, media, problem = write_body(declared, params, given.body)
   end

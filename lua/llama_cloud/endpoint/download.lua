@@ -1,5 +1,5 @@
---- Downloads: a presigned URL, which is a credential and fetched exactly as it is, becomes a file. The methods `download` of
---- resources ask for the address first, and once more where the store does not take it any more.
+--- Downloads: what a presigned URL leads to becomes a file. The URL is a credential, and is fetched exactly as it is. The
+--- methods `download` of resources ask for it first, and once more where the store no longer accepts it.
 
 local later = require("llama_cloud.base.later")
 local arguments = require("llama_cloud.endpoint.arguments")
@@ -11,7 +11,6 @@ local options = require("llama_cloud.endpoint.options")
 local request = require("llama_cloud.http.request")
 local results = later.require("llama_cloud.endpoint.results")
 local resume = require("llama_cloud.http.resume")
-local secrets = require("llama_cloud.http.secrets")
 local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
 local url = require("llama_cloud.http.url")
@@ -21,7 +20,7 @@ local download = {}
 ---@class LlamaCloud.DownloadOptions
 ---@field total_timeout? number seconds for all of it
 ---@field timeout? number seconds for one attempt; none
----@field stall_timeout? number seconds without a byte moved after which an attempt ends; the client's
+---@field stall_timeout? number seconds without any progress after which an attempt ends; the client's
 ---@field max_retries? integer
 ---@field headers? table<string, string|false> for the store
 ---@field on_progress? fun(done: integer, total: integer?) bytes of the file; at most ten times a second while the call waits, and once at its end with done == total
@@ -57,27 +56,11 @@ local function address_of(given)
   elseif text.has_blanks(given) or given:find("#", 1, true) then
     return nil, "the URL contains white space, a control character or '#'"
   end
-  local parts, problem = core.url(given)
-  if not parts then
-    return nil, ("%s is not a URL: %s"):format(url.quote(given), problem)
-  elseif parts.user or parts.password then
-    return nil, "the URL must not hold a user name or password: use options.headers"
-  end
-  return { url = given, parts = parts }
+  local parts, problem = url.parse(given)
+  return parts and { url = given, parts = parts }, problem
 end
 
 local RESERVED = { range = true, ["if-range"] = true }
-
--- What is wrong with a path, or nil.
-local function bad_path(path)
-  if type(path) ~= "string" then
-    return ("the path must be a string, not %s"):format(type(path))
-  elseif path == "" then
-    return "the path is empty"
-  elseif path:find("\0", 1, true) then
-    return "the path contains a NUL"
-  end
-end
 
 -- What is wrong with options, or nil.
 local function bad_options(given, known)
@@ -126,12 +109,7 @@ local function get(state, address, progress, course)
     deadline = course.deadline,
     stall_timeout = given.stall_timeout or state.options.stall_timeout,
     max_retries = given.max_retries or state.options.max_retries,
-    log = state.log:keeping(function()
-      local found = {}
-      secrets.add_headers(found, list)
-      secrets.add_signed_query(found, address.parts.query)
-      return found
-    end),
+    log = state:log_for(list, given):keeping_address(address.url),
   }
   return request.perform(state, call)
 end
@@ -199,12 +177,8 @@ function download.prepare(state, address, path, given)
   if not found then
     return nil, problem
   end
-  given, problem = options.shown("option", given, taken)
-  if problem then
-    return nil, problem
-  end
-  given = type(given) == "table" and options.without_nulls(given) or given
-  problem = bad_path(path) or bad_options(given, taken)
+  given, problem = options.read(given, taken)
+  problem = problem or arguments.bad_path(path) or bad_options(given, taken)
   if problem then
     return nil, problem
   end
@@ -223,7 +197,7 @@ local function given_address(presigned, size)
   return address, nil, true
 end
 
--- What asks an endpoint: a function of its parameters, and of how far the download is. Nil and the problem.
+-- What asks an endpoint: a function of the download and of the endpoint's parameters. Nil and the problem.
 local function asking(declared, state, ids, given)
   local own = { query = given.query, max_retries = given.max_retries }
   local _, problem = calls.build(declared, state, ids, {}, own)
@@ -295,7 +269,7 @@ function download.prepare_method(rule, declared, state, ids, given)
   else
     find, problem = plain_finder(declared, state, ids, given)
   end
-  problem = problem or bad_path(path)
+  problem = problem or arguments.bad_path(path)
   if problem then
     return nil, problem
   end

@@ -19,7 +19,7 @@ local form = {}
 
 local fields = { path = "string", data = "string", name = "string", content_type = "string" }
 
--- The types of what people send most; of everything else the service looks at the name and the content.
+-- The types of what people send most; for everything else the service goes by name and content.
 local media_types = {
   bmp = "image/bmp",
   csv = "text/csv",
@@ -82,10 +82,10 @@ local function misfit(given)
     return "give a path, or a table with 'path', or with 'data' and 'name'"
   elseif given.data and not given.name then
     return "'data' needs a 'name', by which the service knows what it is"
-  elseif given.path == "" then
-    return "the path is empty"
-  elseif (given.path or ""):find("\0", 1, true) then
-    return "the path contains a NUL"
+  end
+  local problem = given.path and arguments.bad_path(given.path)
+  if problem then
+    return problem
   elseif given.content_type and (given.content_type == "" or text.breaks_line(given.content_type)) then
     return "'content_type' is empty, or contains a line break or NUL"
   end

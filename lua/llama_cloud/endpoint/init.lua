@@ -7,14 +7,14 @@
 ---   pagination                         { kind = "cursor"|"offset", … }: the method returns a list object
 ---   form                               the parts of a form (multipart/form-data), in the place of `body`: "string", "json" (a
 ---                                      table, sent as JSON) …, and one "file", which goes last; `wire` is its name there
----   upload                             { "POST /path", file = { name, "file" }, json = name, rivals = names }: where calls of an endpoint with a
----                                      `body` go that have a file; what the body would hold is the text part `json`
----                                      `rivals` are parameters of the body that exclude the file
+---   upload                             { "POST /path", file = { name, "file" }, json = name, excludes = names }: beside
+---                                      `body`, where calls with a file go; what the body would hold is the text part
+---                                      `json`, and `excludes` are parameters that cannot be given with the file
 ---   returns                            "array": a JSON array; "nothing": true, whatever a 2xx holds; an object by default
 ---   reconcile                          { list, by, same }: the option `reconcile` looks a lost creation up in that list,
 ---                                      among those with the same `by`, by its `same` if one is named
 ---   repeatable                         a POST or PATCH that does no harm when it is sent twice
----   idempotency                        the member of the body by which the service knows a repetition; made up if not given
+---   idempotency                        the member of the body by which the service knows a repetition; generated if not given
 ---   accept                             another Accept header
 ---
 --- A member `download` without a path makes a method of that name: { from = "get" } names the method whose answer is the
@@ -140,11 +140,8 @@ local function prepared(class, member, method, self, ...)
   else
     params, problem = options.shown("parameter", params, method.parameters)
   end
-  if given == nil then
-    given = {}
-  elseif not problem then
-    given, problem = options.shown("option", given, method.options)
-    given = type(given) == "table" and options.without_nulls(given) or given
+  if not problem then
+    given, problem = options.read(given, method.options)
   end
   if problem then
     return nil, problem
@@ -182,9 +179,8 @@ end
 local function look_up(class, declaration, declared)
   return function(methods, member)
     if declaration and WAITING[member] then
-      for name, method in
-        pairs(waiting.methods(declaration, declared, preparation(declared[declaration.create], declared)))
-      do
+      local create = preparation(declared[declaration.create], declared)
+      for name, method in pairs(waiting.methods(declaration, declared, create)) do
         add(class, name, method)
       end
       declaration = nil

@@ -226,6 +226,19 @@ function options.shown(what, given, declared)
   return plain
 end
 
+--- The options of a call: a plain copy, without nulls.
+---@param given any nil: there are none; what else is no table is for options.check to refuse
+---@param declared table<string, string> name to type
+---@return any plain
+---@return string? problem
+function options.read(given, declared)
+  if given == nil then
+    return {}
+  end
+  local plain, problem = options.shown("option", given, declared)
+  return type(plain) == "table" and options.without_nulls(plain) or plain, problem
+end
+
 --- Checks a table of arguments against declared types.
 ---@param what string "parameter" or "option"
 ---@param given any the table

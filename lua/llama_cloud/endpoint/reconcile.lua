@@ -1,10 +1,9 @@
 --- The option `reconcile` of creations: after a lost answer, finding out whether it was created, instead of creating a second
 --- one. Where the API has no idempotency key, a list has to tell.
 ---
---- What it cannot know: whether another program that creates the like (a batch with the same configuration over the same
---- directory, a file with the same unique_id) in the same seconds is not this one; then the answer is ambiguous, and nothing
---- is assumed, or, if the other's is the only new one that the list shows, it is taken for ours. What the list shows only
---- after the last look is not found.
+--- What it cannot know is whether something is another program's, which creates the like (a batch with the same configuration
+--- over the same directory, a file with the same unique_id) in the same seconds. If the list shows both, nothing is assumed;
+--- if it shows only the other's, that is taken for ours. What the list shows only after the last look is not found.
 
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")

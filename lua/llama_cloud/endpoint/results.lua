@@ -40,7 +40,7 @@ local function entries(rule, answer)
   return all
 end
 
--- The only entry that there is something of to download; nil where there are several. An only entry at all is it, too.
+-- The only entry that can be downloaded or, where none can, the only entry; nil where there are several.
 local function only(all)
   local found, count
   for _, wanted in ipairs { true, false } do
@@ -93,8 +93,9 @@ function results.id_of(job)
   return job -- and what is no id is refused as one
 end
 
--- What to ask the service for until the result is among what it answers: parameters of the endpoint, one after another. Where
--- it refuses a question, because a job of its kind cannot have one of the results, there are single ones in its place.
+-- What to ask the service for, one after another, until the result is in an answer: each time, parameters of the endpoint.
+-- The last asks for all results; where the service refuses that, because such a job cannot have one of them, `singles` ask
+-- for each by itself.
 local function questions(rule, name)
   local list = {}
   if name:find("_content_metadata$") then

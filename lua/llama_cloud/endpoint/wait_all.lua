@@ -224,7 +224,7 @@ local function go_through(many, entries)
   return rest, pages, err
 end
 
--- Starts a list for each part of these that one can be asked for.
+-- Starts as many lists as it takes to ask for all of these.
 local function start_lists(many, entries)
   local tasks, size = {}, many.rule.ids and many.rule.size or #entries
   for from = 1, #entries, size do

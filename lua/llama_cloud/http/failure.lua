@@ -2,7 +2,6 @@
 
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
-local secrets = require("llama_cloud.http.secrets")
 local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
 local url = require("llama_cloud.http.url")
@@ -29,20 +28,38 @@ local function kept_body(log, transfer)
   return excess <= 0 and body or log:clean(body):sub(1, -excess - 1)
 end
 
---- The error for a response of status 2xx that cannot be used.
+--- The error for a response of status 2xx that is not what was asked for.
+---@param call LlamaCloud.Call
+---@param transfer table
+---@param status integer
+---@param message string
+---@param body? string clean; nil: it went into a file
+---@return LlamaCloud.Error
+function failure.unfit(call, transfer, status, message, body)
+  local headers = call.log:clean(transfer:headers())
+  return errors.new {
+    kind = "decode",
+    message = message,
+    status = status,
+    headers = headers,
+    body = body,
+    request_id = headers["x-request-id"] or headers["x-correlation-id"],
+  }
+end
+
+--- The error for a response of status 2xx whose body cannot be decoded, or holds something else than it must.
 ---@param call LlamaCloud.Call
 ---@param transfer table
 ---@param status integer
 ---@param message? string the decoder's; nil where the value is no object
 ---@return LlamaCloud.Error
 function failure.useless(call, transfer, status, message)
-  local response_headers = call.log:clean(transfer:headers())
   if message == core.overdue then
     return errors.new {
       kind = "timeout",
       message = "the response came, but " .. message,
       status = status,
-      headers = response_headers,
+      headers = call.log:clean(transfer:headers()),
     }
   end
   local body = call.log:clean(kept_body(call.log, transfer))
@@ -53,31 +70,7 @@ function failure.useless(call, transfer, status, message)
       or "the response is JSON, but not an " .. (call.returns == "array" and "array" or "object")
     message = ("%s; it begins: %s"):format(message, url.hide_queries(text.excerpt(body, 200)))
   end
-  return errors.new {
-    kind = "decode",
-    message = message,
-    status = status,
-    headers = response_headers,
-    body = body,
-    request_id = response_headers["x-request-id"] or response_headers["x-correlation-id"],
-  }
-end
-
---- The error for a response of status 2xx that brought something else than was to be downloaded.
----@param call LlamaCloud.Call
----@param transfer table
----@param status integer
----@param message string
----@return LlamaCloud.Error
-function failure.unfit(call, transfer, status, message)
-  local headers = call.log:clean(transfer:headers())
-  return errors.new {
-    kind = "decode",
-    message = message,
-    status = status,
-    headers = headers,
-    request_id = headers["x-request-id"] or headers["x-correlation-id"],
-  }
+  return failure.unfit(call, transfer, status, message, body)
 end
 
 -- What to do about a request that cannot be sent, by what the transport says that is about; %s is the file, or the
@@ -141,11 +134,7 @@ local hints_for_address = { bad_request = ADDRESS, authentication = ADDRESS, per
 local function refused(call, transfer, status, headers)
   local log, location = call.log, headers.location
   if location then
-    log = log:keeping(function()
-      local found = {}
-      secrets.add_signed_query(found, location:match("?([^#]*)"))
-      return found
-    end)
+    log = log:keeping_address(location)
     headers = tables.merged(headers, { location = url.without_query(location) })
   end
   return errors.from_response(status, headers, kept_body(log, transfer), log, call.signed and hints_for_address)

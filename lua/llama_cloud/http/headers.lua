@@ -49,6 +49,9 @@ function headers.merge(...)
   return list
 end
 
+--- The media type of a form, to which the core adds the boundary.
+headers.form_type = "multipart/form-data"
+
 -- What a form says of itself.
 local of_forms = { ["content-length"] = true, ["content-type"] = true, ["transfer-encoding"] = true }
 
@@ -58,13 +61,9 @@ local of_forms = { ["content-length"] = true, ["content-type"] = true, ["transfe
 function headers.for_form(list)
   local rest = {}
   for i = 1, #list, 2 do
-    if
-      not of_forms[
-        text.lower(list[i] --[[@as string]])
-      ]
-    then
-      rest[#rest + 1] = list[i]
-      rest[#rest + 1] = list[i + 1]
+    local name = list[i] --[[@as string]]
+    if not of_forms[text.lower(name)] then
+      table.move(list, i, i + 1, #rest + 1, rest)
     end
   end
   return rest

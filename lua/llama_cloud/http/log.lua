@@ -86,6 +86,17 @@ function Log:keeping(find)
   return setmetatable({ write = self.write, rank = self.rank, base = self, find = find }, Log)
 end
 
+--- The same log, which keeps a presigned URL's secrets, too.
+---@param address string
+---@return LlamaCloud.Log
+function Log:keeping_address(address)
+  return self:keeping(function()
+    local found = {}
+    secrets.add_signed_query(found, address:match("?([^#]*)"))
+    return found
+  end)
+end
+
 -- What text.redact takes.
 local function secrets_of(self)
   if not self.secrets then

@@ -8,7 +8,6 @@ local decision = require("llama_cloud.http.decision")
 local errors = later.require("llama_cloud.base.errors")
 local failure = later.require("llama_cloud.http.failure")
 local headers = require("llama_cloud.http.headers")
-local secrets = later.require("llama_cloud.http.secrets")
 local text = require("llama_cloud.base.text")
 local url = require("llama_cloud.http.url")
 local waiting = require("llama_cloud.http.waiting")
@@ -26,7 +25,7 @@ local request = {}
 ---@field decoder? userdata what remembers how such answers look (core.decoder)
 ---@field fields? string[] of the answer only these are decoded
 ---@field timeout number
----@field stall_timeout? number seconds without a byte moved after which an attempt ends
+---@field stall_timeout? number seconds without any progress after which an attempt ends
 ---@field on_progress? fun(done: integer, total: integer?)
 ---@field total_timeout number
 ---@field max_retries integer
@@ -147,11 +146,7 @@ local function redirect(state, call, course, target)
   course.redirects, course.target = course.redirects + 1, target
   course.list = headers_for(state, call, target)
   if call.signed then
-    call.log = call.log:keeping(function()
-      local found = {}
-      secrets.add_signed_query(found, target:match("?([^#]*)"))
-      return found
-    end)
+    call.log = call.log:keeping_address(target)
   end
 end
 

@@ -107,7 +107,7 @@ end
 ---@param repeatable boolean
 ---@return boolean
 function retry.maybe_sent(attempt, repeatable)
-  return not repeatable and meaning_of(attempt).acted
+  return not repeatable and retry.acted(attempt)
 end
 
 return retry

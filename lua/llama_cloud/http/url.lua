@@ -99,6 +99,20 @@ function url.quote(s)
   return "'" .. text.line((scheme or "") .. rest, MOST_OF_URL, "?") .. "'"
 end
 
+--- The parts of a URL that a caller has given. Nil and the problem.
+---@param s string
+---@return table? parts of core.url
+---@return string? problem
+function url.parse(s)
+  local parts, problem = core.url(s)
+  if not parts then
+    return nil, ("%s is not a URL: %s"):format(url.quote(s), problem)
+  elseif parts.user or parts.password then
+    return nil, "the URL must not hold a user name or password: use options.headers"
+  end
+  return parts
+end
+
 local loopback = { localhost = true, ["[::1]"] = true, ["::1"] = true }
 
 --- Whether a host name means this machine.

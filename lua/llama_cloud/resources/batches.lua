@@ -1,6 +1,7 @@
 --- v2 batches: one product job for each file of a directory. https://developers.llamaindex.ai/, "Batches".
 
 local endpoint = require("llama_cloud.endpoint")
+local shared = require("llama_cloud.resources.shared")
 
 ---@alias LlamaCloud.BatchStatus "PENDING"|"THROTTLED"|"RUNNING"|"COMPLETED"|"FAILED"|"CANCELLED"|string
 ---@alias LlamaCloud.JobType "parse_v2"|"extract_v2"|string
@@ -83,7 +84,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field expand? string|string[] as of get, of the batch in the end
 ---@field reconcile? boolean as of create
 
-local scope = { { "organization_id", "string" }, { "project_id", "string" } }
+local scope = shared.scope
 
 return endpoint.resource("batches", {
   --- Starts a batch over the files of a directory.

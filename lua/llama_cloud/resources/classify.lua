@@ -1,6 +1,7 @@
 --- Classify jobs: which of several types a file has. "Classify" of the API reference.
 
 local endpoint = require("llama_cloud.endpoint")
+local shared = require("llama_cloud.resources.shared")
 
 ---@alias LlamaCloud.JobStatus "PENDING"|"RUNNING"|"COMPLETED"|"FAILED"|"CANCELLED"|string
 ---@alias LlamaCloud.DocumentInputType "file_id"|"parse_job_id"|"url"|string
@@ -83,7 +84,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field watch fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): fun(): LlamaCloud.ClassifyJob?
 ---@field wait_all fun(self, ids: (string|LlamaCloud.ClassifyJob)[], params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): fun(): string?, LlamaCloud.ClassifyJob?, LlamaCloud.Error?
 
-local scope = { { "organization_id", "string" }, { "project_id", "string" } }
+local scope = shared.scope
 
 return endpoint.resource("classify", {
   --- Starts a job. It carries a transaction_id, so that it is sent again after a lost answer without making a second job.
@@ -107,17 +108,7 @@ return endpoint.resource("classify", {
   list = {
     "GET /api/v2/classify",
     pagination = { kind = "cursor" },
-    query = {
-      { "configuration_id", "string" },
-      { "created_at_on_or_after", "date" },
-      { "created_at_on_or_before", "date" },
-      { "job_ids", "strings" },
-      { "organization_id", "string" },
-      { "project_id", "string" },
-      { "status", "string" },
-      { "page_size", "integer" },
-      { "page_token", "string" },
-    },
+    query = { { "configuration_id", "string" }, table.unpack(shared.job_filters) },
   },
 
   --- Gets one job, with its result once there is one.
@@ -139,16 +130,8 @@ return endpoint.resource("classify", {
     query = scope,
   },
 
-  waiting = {
+  waiting = shared.waiting {
     noun = "classify job",
-    nouns = "classify jobs",
-    job = true,
-    get = "get",
-    create = "create",
-    final = {},
     pending = { PENDING = true, RUNNING = true },
-    complete = { COMPLETED = true },
-    failed = { FAILED = "batch_failed", CANCELLED = "batch_cancelled" },
-    sweep = { list = "list", page = "page_size", size = 100, ids = "job_ids", bare = true },
   },
 })

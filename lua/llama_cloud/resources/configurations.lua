@@ -2,6 +2,7 @@
 --- reference.
 
 local endpoint = require("llama_cloud.endpoint")
+local shared = require("llama_cloud.resources.shared")
 
 ---@alias LlamaCloud.ProductType "parse_v2"|"extract_v2"|"classify_v2"|"split_v1"|"spreadsheet_v1"|"unknown"|string
 
@@ -88,7 +89,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field update fun(self, config_id: string, params: LlamaCloud.ConfigurationUpdateParams, options?: LlamaCloud.Options): LlamaCloud.Configuration?, LlamaCloud.Error?
 ---@field delete fun(self, config_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): true?, LlamaCloud.Error?
 
-local scope = { { "organization_id", "string" }, { "project_id", "string" } }
+local scope = shared.scope
 
 return endpoint.resource("configurations", {
   --- Saves a configuration; it replaces one of the same name and product type, so repeating it is harmless.

@@ -1,6 +1,7 @@
 --- Extract jobs: data out of a file, by a JSON schema. "Extract" of the API reference.
 
 local endpoint = require("llama_cloud.endpoint")
+local shared = require("llama_cloud.resources.shared")
 
 ---@alias LlamaCloud.ExtractJobStatus "PENDING"|"THROTTLED"|"RUNNING"|"COMPLETED"|"FAILED"|"CANCELLED"|string
 ---@alias LlamaCloud.ExtractTier "cost_effective"|"agentic"|"agentic_plus"|string
@@ -132,7 +133,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field watch fun(self, job_id: string, params?: LlamaCloud.ExtractJobGetParams, options?: LlamaCloud.WaitOptions): fun(): LlamaCloud.ExtractJob?
 ---@field wait_all fun(self, ids: (string|LlamaCloud.ExtractJob)[], params?: LlamaCloud.ExtractJobGetParams, options?: LlamaCloud.WaitOptions): fun(): string?, LlamaCloud.ExtractJob?, LlamaCloud.Error?
 
-local scope = { { "organization_id", "string" }, { "project_id", "string" } }
+local scope = shared.scope
 
 return endpoint.resource("extract", {
   --- Starts a job.
@@ -203,17 +204,10 @@ return endpoint.resource("extract", {
     body = { { "data_schema", "table" }, { "file_id", "string" }, { "name", "string" }, { "prompt", "string" } },
   },
 
-  waiting = {
+  waiting = shared.waiting {
     noun = "extract job",
-    nouns = "extract jobs",
-    job = true,
-    get = "get",
-    create = "create",
     final = { expand = true },
     run_options = { expand = "strings" },
     pending = { PENDING = true, THROTTLED = true, RUNNING = true },
-    complete = { COMPLETED = true },
-    failed = { FAILED = "batch_failed", CANCELLED = "batch_cancelled" },
-    sweep = { list = "list", page = "page_size", size = 100, ids = "job_ids", bare = true },
   },
 })

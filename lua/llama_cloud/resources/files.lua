@@ -1,6 +1,7 @@
 --- Files that the service keeps. "Files" of the API reference.
 
 local endpoint = require("llama_cloud.endpoint")
+local shared = require("llama_cloud.resources.shared")
 
 ---@alias LlamaCloud.FilePurpose "user_data"|"parse"|"extract"|"classify"|"split"|"sheet"|"agent_app"|string
 
@@ -68,7 +69,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field download fun(self, file_id: string, path: string, options?: LlamaCloud.DownloadOptions): LlamaCloud.Download?, LlamaCloud.Error?
 ---@field delete fun(self, file_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): true?, LlamaCloud.Error?
 
-local scope = { { "organization_id", "string" }, { "project_id", "string" } }
+local scope = shared.scope
 
 return endpoint.resource("files", {
   --- Uploads a file.

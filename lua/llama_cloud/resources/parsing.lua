@@ -2,6 +2,7 @@
 --- comes of it, is typed in types/parsing.lua.
 
 local endpoint = require("llama_cloud.endpoint")
+local shared = require("llama_cloud.resources.shared")
 
 ---@alias LlamaCloud.ParseTier "fast"|"cost_effective"|"agentic"|"agentic_plus"|string
 
@@ -84,7 +85,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field watch fun(self, job_id: string, params?: LlamaCloud.ParseJobGetParams, options?: LlamaCloud.WaitOptions): fun(): LlamaCloud.ParseResult?
 ---@field wait_all fun(self, ids: (string|LlamaCloud.ParseJob)[], params?: LlamaCloud.ParseJobGetParams, options?: LlamaCloud.WaitOptions): fun(): string?, LlamaCloud.ParseResult?, LlamaCloud.Error?
 
-local scope = { { "organization_id", "string" }, { "project_id", "string" } }
+local scope = shared.scope
 
 return endpoint.resource("parsing", {
   --- Starts a job over a file that the service has, over an address, or over a file that is uploaded with it.
@@ -94,7 +95,7 @@ return endpoint.resource("parsing", {
       "POST /api/v2/parse/upload",
       file = { "upload_file", "file", wire = "file" },
       json = "configuration",
-      rivals = { "file_id", "source_url" },
+      excludes = { "file_id", "source_url" },
     },
     query = scope,
     body = {
@@ -124,16 +125,7 @@ return endpoint.resource("parsing", {
   list = {
     "GET /api/v2/parse",
     pagination = { kind = "cursor" },
-    query = {
-      { "created_at_on_or_after", "date" },
-      { "created_at_on_or_before", "date" },
-      { "job_ids", "strings" },
-      { "organization_id", "string" },
-      { "project_id", "string" },
-      { "status", "string" },
-      { "page_size", "integer" },
-      { "page_token", "string" },
-    },
+    query = shared.job_filters,
   },
 
   --- Gets one job, and of its result what `expand` names.
@@ -180,19 +172,13 @@ return endpoint.resource("parsing", {
   --- Gets the versions that each tier has.
   list_versions = { "GET /api/v2/parse/versions" },
 
-  waiting = {
+  waiting = shared.waiting {
     noun = "parse job",
-    nouns = "parse jobs",
-    job = true,
-    get = "get",
     subject = "job",
     whole = true,
-    create = "create",
     final = { expand = true, image_filenames = true },
     run_options = { expand = "strings", image_filenames = "string" },
     pending = { PENDING = true, RUNNING = true },
-    complete = { COMPLETED = true },
-    failed = { FAILED = "batch_failed", CANCELLED = "batch_cancelled" },
     sweep = { list = "list", page = "page_size", size = 100, ids = "job_ids" },
   },
 })

@@ -1,6 +1,7 @@
 --- Split jobs: which pages of a file form a document of their own, and its category. "Split" of the API reference.
 
 local endpoint = require("llama_cloud.endpoint")
+local shared = require("llama_cloud.resources.shared")
 
 ---@alias LlamaCloud.SplitJobStatus "pending"|"processing"|"completed"|"failed"|"cancelled"|string
 
@@ -88,7 +89,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field watch fun(self, split_job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): fun(): LlamaCloud.SplitJob?
 ---@field wait_all fun(self, ids: (string|LlamaCloud.SplitJob)[], params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): fun(): string?, LlamaCloud.SplitJob?, LlamaCloud.Error?
 
-local scope = { { "organization_id", "string" }, { "project_id", "string" } }
+local scope = shared.scope
 
 return endpoint.resource("split", {
   --- Starts a job. It carries a transaction_id, so that it is sent again after a lost answer without making a second job.
@@ -110,16 +111,7 @@ return endpoint.resource("split", {
   list = {
     "GET /api/v1/split/jobs",
     pagination = { kind = "cursor" },
-    query = {
-      { "created_at_on_or_after", "date" },
-      { "created_at_on_or_before", "date" },
-      { "job_ids", "strings" },
-      { "organization_id", "string" },
-      { "project_id", "string" },
-      { "status", "string" },
-      { "page_size", "integer" },
-      { "page_token", "string" },
-    },
+    query = shared.job_filters,
   },
 
   --- Gets one job, with its result once there is one.
@@ -142,16 +134,5 @@ return endpoint.resource("split", {
     query = scope,
   },
 
-  waiting = {
-    noun = "split job",
-    nouns = "split jobs",
-    job = true,
-    get = "get",
-    create = "create",
-    final = {},
-    pending = { pending = true, processing = true },
-    complete = { completed = true },
-    failed = { failed = "batch_failed", cancelled = "batch_cancelled" },
-    sweep = { list = "list", page = "page_size", size = 100, ids = "job_ids", bare = true },
-  },
+  waiting = shared.split_waiting,
 })

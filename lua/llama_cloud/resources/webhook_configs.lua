@@ -2,6 +2,7 @@
 --- reference.
 
 local endpoint = require("llama_cloud.endpoint")
+local shared = require("llama_cloud.resources.shared")
 
 ---@class LlamaCloud.WebhookConfig
 ---@field id string
@@ -57,7 +58,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field update fun(self, config_id: string, params: LlamaCloud.WebhookConfigUpdateParams, options?: LlamaCloud.Options): LlamaCloud.WebhookConfig?, LlamaCloud.Error?
 ---@field delete fun(self, config_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): true?, LlamaCloud.Error?
 
-local scope = { { "organization_id", "string" }, { "project_id", "string" } }
+local scope = shared.scope
 
 return endpoint.resource("webhook_configs", {
   --- Stores a configuration. Events go to each of them, so if two are the same every delivery comes twice.

@@ -1,6 +1,7 @@
 --- v1 batch jobs: parse, extract or classify jobs over a directory or a set of items. "Beta: Batch" of the API reference.
 
 local endpoint = require("llama_cloud.endpoint")
+local shared = require("llama_cloud.resources.shared")
 
 ---@alias LlamaCloud.BatchJobStatus "pending"|"running"|"dispatched"|"completed"|"failed"|"cancelled"|string
 ---@alias LlamaCloud.BatchJobItemStatus "pending"|"processing"|"completed"|"failed"|"skipped"|"cancelled"|string
@@ -131,7 +132,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field watch fun(self, job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): fun(): LlamaCloud.BatchJob?
 ---@field wait_all fun(self, ids: (string|LlamaCloud.BatchJob)[], params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): fun(): string?, LlamaCloud.BatchJob?, LlamaCloud.Error?
 
-local scope = { { "organization_id", "string" }, { "project_id", "string" } }
+local scope = shared.scope
 local namespace = { { "temporal_namespace", "string", wire = "temporal-namespace" } }
 
 local job_items = endpoint.resource("beta.batch.job_items", {

@@ -1,6 +1,7 @@
 --- Directories of files: what a batch is made over. "Beta: Directories" of the API reference.
 
 local endpoint = require("llama_cloud.endpoint")
+local shared = require("llama_cloud.resources.shared")
 
 ---@alias LlamaCloud.DirectoryType "user"|"index"|"ephemeral"|string
 ---@alias LlamaCloud.Metadata table<string, string|number|boolean|string[]|userdata> null is llama_cloud.null
@@ -134,7 +135,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field update fun(self, directory_id: string, params: LlamaCloud.DirectoryUpdateParams, options?: LlamaCloud.Options): LlamaCloud.Directory?, LlamaCloud.Error?
 ---@field delete fun(self, directory_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.Options): true?, LlamaCloud.Error?
 
-local scope = { { "organization_id", "string" }, { "project_id", "string" } }
+local scope = shared.scope
 
 local files = endpoint.resource("beta.directories.files", {
   --- Puts a file that the service has into a directory.

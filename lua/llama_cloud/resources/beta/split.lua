@@ -1,6 +1,7 @@
 --- Split jobs as they were before client.split, which can do more. "Beta: Split" of the API reference.
 
 local endpoint = require("llama_cloud.endpoint")
+local shared = require("llama_cloud.resources.shared")
 
 ---@class LlamaCloud.SplitDocumentInput
 ---@field type "file_id"|string
@@ -35,15 +36,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field organization_id? string
 ---@field project_id? string
 
----@class LlamaCloud.BetaSplitJobListParams
----@field created_at_on_or_after? string|number ISO 8601, or seconds since the epoch
----@field created_at_on_or_before? string|number likewise
----@field job_ids? string|string[]
----@field organization_id? string
----@field project_id? string
----@field status? LlamaCloud.SplitJobStatus
----@field page_size? integer
----@field page_token? string where to go on
+---@class LlamaCloud.BetaSplitJobListParams: LlamaCloud.SplitJobListParams
 
 ---@class LlamaCloud.BetaSplit
 ---@field create fun(self, params: LlamaCloud.BetaSplitJobCreateParams, options?: LlamaCloud.Options): LlamaCloud.BetaSplitJob?, LlamaCloud.Error?
@@ -54,7 +47,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field watch fun(self, split_job_id: string, params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): fun(): LlamaCloud.BetaSplitJob?
 ---@field wait_all fun(self, ids: (string|LlamaCloud.BetaSplitJob)[], params?: LlamaCloud.ScopeParams, options?: LlamaCloud.WaitOptions): fun(): string?, LlamaCloud.BetaSplitJob?, LlamaCloud.Error?
 
-local scope = { { "organization_id", "string" }, { "project_id", "string" } }
+local scope = shared.scope
 
 return endpoint.resource("beta.split", {
   --- Starts a job.
@@ -72,16 +65,7 @@ return endpoint.resource("beta.split", {
   list = {
     "GET /api/v1/beta/split/jobs",
     pagination = { kind = "cursor" },
-    query = {
-      { "created_at_on_or_after", "date" },
-      { "created_at_on_or_before", "date" },
-      { "job_ids", "strings" },
-      { "organization_id", "string" },
-      { "project_id", "string" },
-      { "status", "string" },
-      { "page_size", "integer" },
-      { "page_token", "string" },
-    },
+    query = shared.job_filters,
   },
 
   --- Gets one job, with its result once there is one.
@@ -90,16 +74,5 @@ return endpoint.resource("beta.split", {
     query = scope,
   },
 
-  waiting = {
-    noun = "split job",
-    nouns = "split jobs",
-    job = true,
-    get = "get",
-    create = "create",
-    final = {},
-    pending = { pending = true, processing = true },
-    complete = { completed = true },
-    failed = { failed = "batch_failed", cancelled = "batch_cancelled" },
-    sweep = { list = "list", page = "page_size", size = 100, ids = "job_ids", bare = true },
-  },
+  waiting = shared.split_waiting,
 })
