@@ -267,10 +267,6 @@ end
 local DIRECTORY = '{"id":%s,"name":%s,"project_id":%s,"type":"%s","description":%s,"connector_subscription_id":%s,'
   .. '"system_metadata":%s,"created_at":%s,"updated_at":%s,"deleted_at":%s,"expires_at":%s}'
 
-local function quoted(text)
-  return text and json.quote(text) or "null"
-end
-
 local function time(milliseconds)
   return milliseconds and '"' .. clock_module.format(milliseconds) .. '"' or "null"
 end
@@ -280,12 +276,12 @@ end
 ---@return string
 function directories_methods:encode(directory)
   return DIRECTORY:format(
-    quoted(self:id(directory)),
-    quoted(directory.name),
-    quoted(directory.project_id),
+    json.quote(self:id(directory)),
+    json.quote(directory.name),
+    json.quote(directory.project_id),
     directory.type,
-    quoted(directory.description),
-    quoted(directory.connector_subscription_id),
+    json.quote(directory.description),
+    json.quote(directory.connector_subscription_id),
     directory.system_metadata or "null",
     time(directory.created_at),
     time(directory.updated_at),

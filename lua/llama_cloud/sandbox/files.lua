@@ -165,10 +165,6 @@ end
 local FILE = '{"id":"%s","name":%s,"project_id":%s,"purpose":%s,"external_file_id":%s,"file_type":%s,'
   .. '"expires_at":null,"last_modified_at":"%s","download_url":%s}'
 
-local function quoted(text)
-  return text and json.quote(text) or "null"
-end
-
 --- The JSON text of a file.
 ---@param file llama_cloud.sandbox.file
 ---@param url? string its address as JSON
@@ -177,11 +173,11 @@ function files_methods:encode(file, url)
   local extension = file.name:match("%.([%w]+)$")
   return FILE:format(
     self:id(file),
-    quoted(file.name),
-    quoted(file.project_id),
-    quoted(file.purpose),
-    quoted(file.external_file_id),
-    quoted(extension and ascii.lower(extension)),
+    json.quote(file.name),
+    json.quote(file.project_id),
+    json.quote(file.purpose),
+    json.quote(file.external_file_id),
+    json.quote(extension and ascii.lower(extension)),
     clock.format(file.created_at),
     url or "null"
   )

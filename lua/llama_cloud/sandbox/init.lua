@@ -39,6 +39,9 @@ local MAX_ENVELOPE = 2 << 20
 ---@field duplicate_directories? "conflict"|"add" what a second directory with a name does, default "conflict"
 ---@field rate_limits? "none"|"published"|"free" default "none"
 ---@field no_retry_after? boolean whether the 429 of these limits come without Retry-After
+---@field conflicts? boolean whether what the state of a job does not allow is 409, default false: 400
+---@field deliver_webhooks? boolean whether webhooks are called, at loopback addresses only, default false
+---@field deliver_anywhere? boolean whether they are called at other addresses, too, default false
 ---@field faults? string[] misbehaviours, as docs/sandbox.md describes them
 ---@field log? fun(line: string) called once for each request
 

@@ -19,6 +19,9 @@ local SHARE = batches_module.SHARE
 local ID_OFFSET = 1 << 40
 local NEVER = math.maxinteger // 2
 
+--- The error message of jobs that fail.
+work.FAILURE = "The document could not be read"
+
 work.STATUSES = { "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED" }
 
 local TERMINAL = batches_module.TERMINAL

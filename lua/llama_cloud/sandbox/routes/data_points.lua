@@ -23,7 +23,7 @@ local function encode(store, number)
     custom_tag = "",
     project_id = job.project_id,
     status = status,
-    error_message = status == "FAILED" and "The document could not be read" or json.null,
+    error_message = status == "FAILED" and work.FAILURE or json.null,
     state_transitions = transitions,
   }
 end

@@ -13,7 +13,7 @@ local sources = require("llama_cloud.sandbox.sources")
 local validate = require("llama_cloud.sandbox.validate")
 local work = require("llama_cloud.sandbox.work")
 
-local given, get = product.given, options_module.get
+local given, get = endpoint.given, options_module.get
 local format_time = clock_module.format
 
 local PATH = "/api/v2/extract"
@@ -117,8 +117,8 @@ local function encode(sandbox, number, wanted, alone)
     status,
     format_time(job.created_at),
     format_time(since),
-    product.quoted(job.fields.configuration_id),
-    status == "FAILED" and '"The document could not be read"' or "null",
+    json.quote(job.fields.configuration_id),
+    json.quote(status == "FAILED" and work.FAILURE or nil),
     (alone or next(wanted)) and details(job, status, wanted, alone) or BARE
   )
 end
@@ -282,7 +282,7 @@ return {
         { "configuration_id", "string" },
         { "document_input_type", "string" },
         { "document_input_value", "string" },
-        { "expand", "string", many = true },
+        endpoint.EXPAND,
         { "file_input", "string" },
       }),
       handler = product.list(EXTRACT),
@@ -290,7 +290,7 @@ return {
     {
       method = "GET",
       path = PATH .. "/{job_id}",
-      query = endpoint.query { { "expand", "string", many = true } },
+      query = endpoint.query { endpoint.EXPAND },
       handler = get_job,
     },
     {
