@@ -28,21 +28,7 @@ local SCHEMA = {
 }
 
 describe("the sandbox's jobs", function()
-  local asked
-
-  local function start(options)
-    options = options or {}
-    options.speed = options.speed or 0.001
-    options.batches = options.batches or 0
-    asked = asking.start(options)
-  end
-
-  after_each(function()
-    if asked then
-      asked:stop()
-      asked = nil
-    end
-  end)
+  local asked, start = asking.each_test { speed = 0.001, batches = 0 }
 
   local function batch_of(directory_id, type, more)
     local body = more or {}
@@ -121,7 +107,7 @@ describe("the sandbox's jobs", function()
       local names = {}
       for _, name in ipairs { "a.pdf", "b-fail.pdf", "c-unmapped.pdf", "d-stuck.pdf" } do
         local target = "/api/v1/beta/directories/" .. directory.id .. "/files/upload"
-        local file = asked:upload(201, target, { { "upload_file", "bytes of " .. name, name } })
+        local file = asked:upload(201, target, { { "upload_file", "bytes of " .. name, filename = name } })
         names[file.id] = name
       end
       local batch = batch_of(directory.id)
@@ -137,7 +123,8 @@ describe("the sandbox's jobs", function()
       assert.equal("RUNNING", jobs["d-stuck.pdf"].status)
       assert.matches("%a", jobs["c-unmapped.pdf"].error_message)
       local configuration = { "configuration", '{"tier":"agentic","version":"latest"}' }
-      local same = asked:upload(200, "/api/v2/parse/upload", { configuration, { "file", "bytes of a.pdf", "x.pdf" } })
+      local same =
+        asked:upload(200, "/api/v2/parse/upload", { configuration, { "file", "bytes of a.pdf", filename = "x.pdf" } })
       asked:advance(1e5)
       local function text_of(id)
         return asked:get("/api/v2/parse/" .. id .. "?expand=text_full").text_full
