@@ -3,7 +3,6 @@
    of bodies came. One thread, poll(2). */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>

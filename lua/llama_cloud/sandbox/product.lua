@@ -100,7 +100,8 @@ end
 ---@class llama_cloud.sandbox.product
 ---@field store string the name of its store in the sandbox
 ---@field what string as in "Parse job not found"
----@field encode fun(sandbox: table, number: integer, expand: table<string, boolean>): string a job as JSON
+---@field encode fun(sandbox: table, number: integer, expand: table<string, boolean>, alone?: boolean): string a job as JSON;
+--- `alone` where a request is for this job only
 ---@field expand? table<string, boolean> values that `expand` may have
 ---@field spelled? table<string, string> how it calls its statuses, if not as the store does
 ---@field match? fun(query: table): (fun(job: llama_cloud.sandbox.job): boolean)? what its list's own filters ask for
@@ -169,7 +170,7 @@ function product.handlers(of)
       if not wanted then
         return status, text
       end
-      return 200, of.encode(sandbox, number, wanted)
+      return 200, of.encode(sandbox, number, wanted, true)
     end),
     cancel = product.with_job(of, function(sandbox, _, number)
       if not sandbox[of.store]:cancel(number) then

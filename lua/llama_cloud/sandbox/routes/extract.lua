@@ -176,14 +176,6 @@ local function create_job(sandbox, request)
   return 200, encode(sandbox, number, {})
 end
 
-local get_job = product.with_job(EXTRACT, function(sandbox, request, number)
-  local wanted, status, text = product.expand(request.query.expand, EXTRACT.expand)
-  if not wanted then
-    return status, text
-  end
-  return 200, encode(sandbox, number, wanted, true)
-end)
-
 -- Schemas ------------------------------------------------------------------------------------------------------------------
 
 local function validate_schema(_, request)
@@ -225,31 +217,6 @@ end
 
 local handlers = product.handlers(EXTRACT)
 
-local SCHEMA = {
-  {
-    method = "POST",
-    path = PATH .. "/schema/validation",
-    query = {},
-    body = { { "data_schema", "object", required = true } },
-    check = function(body, problems)
-      check_schema(body.data_schema, { "body", "data_schema" }, problems)
-    end,
-    handler = validate_schema,
-  },
-  {
-    method = "POST",
-    path = PATH .. "/schema/generate",
-    query = endpoint.SCOPE,
-    body = {
-      { "data_schema", "object", nullable = true },
-      { "file_id", "string", nullable = true },
-      { "name", "string", nullable = true },
-      { "prompt", "string", nullable = true },
-    },
-    handler = generate_schema,
-  },
-}
-
 return {
   setup = function(sandbox)
     sandbox.extract = work.new {
@@ -261,8 +228,28 @@ return {
     }
   end,
   list = {
-    SCHEMA[1],
-    SCHEMA[2],
+    {
+      method = "POST",
+      path = PATH .. "/schema/validation",
+      query = {},
+      body = { { "data_schema", "object", required = true } },
+      check = function(body, problems)
+        check_schema(body.data_schema, { "body", "data_schema" }, problems)
+      end,
+      handler = validate_schema,
+    },
+    {
+      method = "POST",
+      path = PATH .. "/schema/generate",
+      query = endpoint.SCOPE,
+      body = {
+        { "data_schema", "object", nullable = true },
+        { "file_id", "string", nullable = true },
+        { "name", "string", nullable = true },
+        { "prompt", "string", nullable = true },
+      },
+      handler = generate_schema,
+    },
     {
       method = "POST",
       path = PATH,
@@ -291,7 +278,7 @@ return {
       method = "GET",
       path = PATH .. "/{job_id}",
       query = endpoint.query { endpoint.EXPAND },
-      handler = get_job,
+      handler = handlers.get,
     },
     {
       method = "DELETE",

@@ -150,7 +150,6 @@ local function upload_job(sandbox, request)
     input = file.name,
     name = file.name,
     key = sources.key(file, file.name .. "\0" .. file.size),
-    kind = "file_id",
   })
 end
 
