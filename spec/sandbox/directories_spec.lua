@@ -316,7 +316,9 @@ describe("the sandbox", function()
       assert.same({}, asked:ask(200, "PATCH", path, '{"metadata":{}}').metadata)
       asked:ask(409, "PATCH", path, '{"unique_id":"b.pdf"}')
       asked:ask(409, "PATCH", path, string.format('{"target_directory_id":"%s","unique_id":"c.pdf"}', target))
-      asked:ask(404, "PATCH", path, '{"target_directory_id":"dir-missing"}')
+      for _, unfit in ipairs { "dir-missing", "dir-files-3" } do
+        asked:ask(404, "PATCH", path, string.format('{"target_directory_id":"%s"}', unfit))
+      end
       asked:ask(200, "PATCH", path, string.format('{"target_directory_id":"%s"}', target))
       asked:ask(404, "GET", path)
       assert.equal("b.pdf", all(files(from), "unique_id"))
@@ -326,6 +328,8 @@ describe("the sandbox", function()
       assert.equal("Directory file not found", asked:ask(404, "DELETE", path).detail)
       assert.equal("File not found", asked:ask(404, "GET", "/api/v1/beta/files/" .. entry.file_id).detail)
       upload(201, target, "a.pdf") -- the id is free again
+      local left = asked.service:uploads().directories.left
+      assert.same({ { 1, from }, { 2, target } }, { { left[1].files, left[1].id }, { left[2].files, left[2].id } })
     end)
 
     it("refusing what is wrong", function()
@@ -442,6 +446,7 @@ describe("the sandbox", function()
         all(asked:get(CONFIGURATIONS .. "?product_type=parse_v2&product_type=split_v1").items, "name")
       )
       assert.equal("b", all(asked:get(CONFIGURATIONS .. "?name=b").items, "name"))
+      assert.equal("", all(asked:get(CONFIGURATIONS .. "?project_id=prj-other").items, "name"))
       local path = CONFIGURATIONS .. "/" .. first.id
       assert.equal("d", asked:ask(200, "PUT", path, '{"name":"d"}').name)
       asked:ask(409, "PUT", path, '{"name":"c"}')
