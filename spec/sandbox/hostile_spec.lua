@@ -72,6 +72,17 @@ describe("the sandbox", function()
       assert.equal(1, kept())
     end)
 
+    it("with so many parts and no more", function()
+      start { duplicates = "add" }
+      local id, parts = directory(), {}
+      for index = 1, 999 do
+        parts[index] = { "part", "" }
+      end
+      upload(201, id, "x", parts)
+      parts[1000] = parts[1]
+      assert.equal("Too many parts.", upload(400, id, "x", parts).detail)
+    end)
+
     it("and says what is wrong with a body that is no form", function()
       start()
       local head = "POST %s/%s/files/upload HTTP/1.1\r\nAuthorization: Bearer k\r\nContent-Type: text/plain\r\n%s\r\n"

@@ -491,7 +491,7 @@ describe("the sandbox's jobs", function()
       listener:close()
     end)
 
-    it("when a batch is cancelled, and never beyond this machine", function()
+    it("when a batch or a job is cancelled, and never beyond this machine", function()
       start { deliver_webhooks = true }
       local listener, url = listen()
       local elsewhere = { webhook_url = "http://192.0.2.1/x", webhook_events = { "batch.pending" } }
@@ -501,6 +501,14 @@ describe("the sandbox's jobs", function()
       local last = cjson.decode(receive(listener, 200).body)
       assert.equal("batch.cancelled", last.event_type)
       assert.equal(batch.id, last.data.batch_id)
+      local job = asked:post("/api/v2/parse", {
+        tier = "fast",
+        version = "latest",
+        file_id = "file-1",
+        webhook_configurations = { { webhook_url = url, webhook_events = { "parse.cancelled" } } },
+      })
+      asked:post("/api/v2/parse/" .. job.id .. "/cancel")
+      assert.equal(job.id, cjson.decode(receive(listener, 200).body).data.job_id)
       local deadline, refused = cqueues.monotime() + 20, nil
       repeat
         for _, delivery in ipairs(asked.service:control("GET", "/webhooks").webhooks) do
