@@ -7,8 +7,8 @@ local webhooks = require("llama_cloud.sandbox.webhooks")
 
 local configured = {}
 
---- The answer that refuses the id of a configuration; nil if it is good for jobs of this product. An id that nobody made is,
---- as that of a directory, unless it contains `missing`.
+--- The answer that refuses the id of a configuration; nil if it is good for jobs of this product. An id that nobody made is
+--- good, too, as with directories, unless it contains `missing`.
 ---@param sandbox table
 ---@param id? string
 ---@param product_type string

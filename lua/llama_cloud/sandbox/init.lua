@@ -49,7 +49,7 @@ local MAX_ENVELOPE = 2 << 20
 local sandbox_methods = {}
 local sandbox_mt = { __name = "llama_cloud.sandbox", __index = sandbox_methods }
 
--- Whether the key is right; if not, the answer that says so.
+-- The answer to a request without the right key; nil if the key is right.
 local function refusal(self, request)
   local given = (request.headers.authorization or ""):match("^[Bb]earer[ \t]+([^ \t].*)$")
   if not given then
@@ -59,7 +59,7 @@ local function refusal(self, request)
   end
 end
 
--- The answer to a request that is one too many, if it is.
+-- The answer to a request over a rate limit; nil if it is within.
 local function limited(self, request, route)
   local query = validate.parse_query(request.query_string)
   local scope = {}
