@@ -194,7 +194,7 @@ function tables.transfer()
     print("\nThe same with 256 MB:\n")
     programs("transfer", "an eighth up", "the core", { "the core", "TypeScript SDK" })
   end
-  print("\n2 GB from a server into a file (the core puts it on the disk before it is in its place):\n")
+  print("\n2 GB from a server into a file (the core flushes it to the disk before it renames it):\n")
   programs("transfer", "down", "curl", { "the core", "curl", "curl, then sync" })
 end
 

@@ -78,6 +78,11 @@ local function snake(name)
   )
 end
 
+-- The shape of nothing yet: fields by name, the declarations that were looked at, values of literals.
+local function new_shape()
+  return { fields = {}, seen = {}, values = {} }
+end
+
 local CONTAINERS = { Array = 1, Record = 2, Partial = 1, Promise = 1, APIPromise = 1, PagePromise = 2, Required = 1 }
 
 local their_shape
@@ -95,7 +100,7 @@ end
 
 -- Adds the fields of a type of theirs to a shape.
 function their_shape(type, scope, shape, seen)
-  shape, seen = shape or { fields = {}, seen = {}, values = {} }, seen or {}
+  shape, seen = shape or new_shape(), seen or {}
   if type.kind == "array" then
     their_shape(type.of, scope, shape, seen)
   elseif type.kind == "union" then
@@ -143,7 +148,7 @@ end
 
 -- Adds the fields of a type of ours to a shape.
 function our_shape(type, shape, seen)
-  shape, seen = shape or { fields = {}, seen = {}, values = {} }, seen or {}
+  shape, seen = shape or new_shape(), seen or {}
   if type.kind == "array" or type.kind == "optional" then
     our_shape(type.of, shape, seen)
   elseif type.kind == "union" then
@@ -186,7 +191,7 @@ local compared = {}
 local compare
 
 local function compare_field(their_types, our_types, place)
-  local theirs, ours = { fields = {}, seen = {}, values = {} }, { fields = {}, seen = {}, values = {} }
+  local theirs, ours = new_shape(), new_shape()
   for _, one in ipairs(their_types) do
     their_shape(one.type, one.scope, theirs, {})
   end
@@ -242,7 +247,7 @@ local HELPERS = { wait_for_completion = "wait", parse = "run", run = "run", spli
 
 -- The parameters of a method of theirs: name -> types.
 local function their_parameters(method, scope)
-  local shape, ids = { fields = {}, seen = {}, values = {} }, {}
+  local shape, ids = new_shape(), {}
   for _, one in ipairs(method.parameters) do
     if one.name == "params" or one.name == "query" or one.name == "body" then
       their_shape(one.type, scope, shape, {})
@@ -255,7 +260,7 @@ end
 
 local function compare_parameters(title, method, scope, declaration, params_type)
   local theirs = their_parameters(method, scope)
-  local ours, ids = params_type and our_shape(params_type) or { fields = {}, seen = {}, values = {} }, {}
+  local ours, ids = params_type and our_shape(params_type) or new_shape(), {}
   for _, id in ipairs(annotations.ids(declaration)) do
     ids[id] = true
   end

@@ -2,7 +2,7 @@
 ---
 ---     lua scripts/reference.lua [--check] [DIRECTORY]     the checkout, by default the working directory
 ---
---- With --check it writes nothing, and fails where the page says something else than they do.
+--- With --check it writes nothing, and fails if the page is out of date.
 
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
 local annotations = require("annotations")
@@ -347,7 +347,7 @@ local text = table.concat(lines, "\n"):gsub("[ \t]+\n", "\n"):gsub("\n+$", "") .
 if checking then
   local file = io.open(PATH)
   if not file or file:read("a") ~= text then
-    io.stderr:write("docs/resources.md does not say what the resources do: lua scripts/reference.lua makes it anew\n")
+    io.stderr:write("docs/resources.md is out of date: run lua scripts/reference.lua\n")
     os.exit(false)
   end
 else

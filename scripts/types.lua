@@ -17,7 +17,7 @@ local function complain(path, line, ...)
   io.stderr:write(("%s:%d: %s\n"):format(path:gsub("^%./", ""), line, string.format(...)))
 end
 
--- Methods that no declaration makes: of the resource, to how many ids come before params.
+-- Methods that a resource has beyond those of its declarations.
 local BEYOND = {
   files = { download = true },
   parsing = { download = true },

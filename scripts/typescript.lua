@@ -12,8 +12,7 @@ local typescript = {}
 ---@field scope? TsScope of a name: where it is looked up
 
 ---@class TsBody
----@field fields table<string, { type: TsType, optional: boolean }>
----@field order string[]
+---@field fields table<string, { type: TsType }>
 ---@field methods table<string, { parameters: { name: string, type: TsType }[], returns: TsType }>
 ---@field index? TsType of all other keys
 
@@ -202,7 +201,7 @@ function Parser:member(body)
   else
     local _ = self:take("#")
     local name = self:take():gsub("^['\"]", ""):gsub("['\"]$", "")
-    local optional = self:take("?") ~= nil
+    self:take("?")
     if self:take("<") then
       self.position = self.position - 1
       self:skip_brackets("<", ">")
@@ -211,15 +210,14 @@ function Parser:member(body)
       local parameters = self:parameters()
       body.methods[name] = { parameters = parameters, returns = self:take(":") and self:type() or { kind = "other" } }
     else
-      body.order[#body.order + 1] = name
-      body.fields[name] = { optional = optional, type = self:take(":") and self:type() or { kind = "other" } }
+      body.fields[name] = { type = self:take(":") and self:type() or { kind = "other" } }
     end
   end
   local _ = self:take(";") or self:take(",")
 end
 
 function Parser:body()
-  local body = { fields = {}, order = {}, methods = {} }
+  local body = { fields = {}, methods = {} }
   self:expect("{")
   while not self:take("}") do
     self:member(body)

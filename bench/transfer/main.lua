@@ -1,5 +1,5 @@
---- Sends a file of 2 GB, and fetches one, beside curl: main.lua ROUNDS SIZE. scripts/bench starts the server and says where it
---- is.
+--- Sends a file of 2 GB, and fetches one, beside curl: main.lua ROUNDS SIZE. scripts/bench starts the server and says
+--- where it is.
 
 local process = require("bench.process")
 local results = require("bench.results")

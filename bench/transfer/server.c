@@ -1,4 +1,4 @@
-/* What a service costs least: takes bodies and throws them away, and sends zeros.
+/* The cheapest possible service: takes bodies and throws them away, and sends zeros.
 
      server [SECONDS]
 

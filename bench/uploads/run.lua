@@ -1,4 +1,5 @@
---- How fast many small files are uploaded, as a share of what `curl --parallel` does with the same requests and the same server, start-up of both included.
+--- How fast many small files are uploaded, as a share of what `curl --parallel` does with the same requests and the same
+--- server. Both include starting the program.
 ---
 ---     scripts/lua bench/uploads/run.lua [ROUNDS]
 

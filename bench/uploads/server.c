@@ -1,9 +1,8 @@
-/* The least that takes uploads: reads requests of HTTP/1.1 with a Content-Length, drops their bodies, and answers each with
+/* A minimal server for uploads: reads requests of HTTP/1.1 with a Content-Length, drops their bodies, and answers each with
    201 and a small JSON object. Prints its port; ends when its standard input does, having printed how many requests and bytes
    of bodies came. One thread, poll(2). */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>

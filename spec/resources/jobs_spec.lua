@@ -5,6 +5,29 @@ local wire = require("spec.support.wire")
 
 local null, array = llama_cloud.null, llama_cloud.array
 
+-- What the jobs of each kind can be listed by, and how it is sent.
+local FILTERS = {
+  page_token = "t",
+  page_size = 5,
+  status = "NEW",
+  project_id = "p",
+  organization_id = "o",
+  job_ids = { "j", "k" },
+  created_at_on_or_before = "b",
+  created_at_on_or_after = "a",
+}
+local FILTERED = "created_at_on_or_after=a&created_at_on_or_before=b&job_ids=j&job_ids=k"
+  .. "&organization_id=o&project_id=p&status=NEW&page_size=5&page_token=t"
+
+-- The filters of all jobs, and one of a kind's own.
+local function filters_and(name, value)
+  local filters = { [name] = value }
+  for filter, given in pairs(FILTERS) do
+    filters[filter] = given
+  end
+  return filters
+end
+
 wire.describe {
   -- parsing
   {
@@ -45,25 +68,7 @@ wire.describe {
       .. '"source_url":"https://example.com/a?b","user_metadata":{},"webhook_configuration_ids":[],'
       .. '"webhook_configurations":[]}',
   },
-  {
-    {
-      "parsing",
-      "list",
-      {
-        page_token = "t",
-        page_size = 5,
-        status = "NEW",
-        project_id = "p",
-        organization_id = "o",
-        job_ids = { "pjb-1", "pjb-2" },
-        created_at_on_or_before = "b",
-        created_at_on_or_after = "a",
-      },
-    },
-    "GET /api/v2/parse?created_at_on_or_after=a&created_at_on_or_before=b&job_ids=pjb-1&job_ids=pjb-2"
-      .. "&organization_id=o&project_id=p&status=NEW&page_size=5&page_token=t",
-    answer = "list",
-  },
+  { { "parsing", "list", FILTERS }, "GET /api/v2/parse?" .. FILTERED, answer = "list" },
   {
     {
       "parsing",
@@ -173,23 +178,8 @@ wire.describe {
       .. '"webhook_configurations":[]}',
   },
   {
-    {
-      "classify",
-      "list",
-      {
-        page_token = "t",
-        page_size = 5,
-        status = "NEW",
-        project_id = "p",
-        organization_id = "o",
-        job_ids = { "j", "k" },
-        created_at_on_or_before = "b",
-        created_at_on_or_after = "a",
-        configuration_id = "c",
-      },
-    },
-    "GET /api/v2/classify?configuration_id=c&created_at_on_or_after=a&created_at_on_or_before=b&job_ids=j&job_ids=k"
-      .. "&organization_id=o&project_id=p&status=NEW&page_size=5&page_token=t",
+    { "classify", "list", filters_and("configuration_id", "c") },
+    "GET /api/v2/classify?configuration_id=c&" .. FILTERED,
     answer = "list",
   },
   { { "classify", "get", "j", { project_id = "p" } }, "GET /api/v2/classify/j?project_id=p" },
@@ -216,25 +206,7 @@ wire.describe {
       .. '"configuration_id":null,"file_input":"f","transaction_id":"t","webhook_configuration_ids":["whc-1"],'
       .. '"webhook_configurations":[{"webhook_url":"u"}]}',
   },
-  {
-    {
-      "split",
-      "list",
-      {
-        page_token = "t",
-        page_size = 5,
-        status = "new",
-        project_id = "p",
-        organization_id = "o",
-        job_ids = { "j", "k" },
-        created_at_on_or_before = "b",
-        created_at_on_or_after = "a",
-      },
-    },
-    "GET /api/v1/split/jobs?created_at_on_or_after=a&created_at_on_or_before=b&job_ids=j&job_ids=k"
-      .. "&organization_id=o&project_id=p&status=new&page_size=5&page_token=t",
-    answer = "list",
-  },
+  { { "split", "list", FILTERS }, "GET /api/v1/split/jobs?" .. FILTERED, answer = "list" },
   { { "split", "get", "j", { project_id = "p" } }, "GET /api/v1/split/jobs/j?project_id=p" },
   { { "split", "cancel", "j" }, "POST /api/v1/split/jobs/j/cancel" },
   { { "split", "delete", "j" }, "DELETE /api/v1/split/jobs/j", answer = "nothing" },
@@ -247,10 +219,6 @@ wire.describe {
     "POST /api/v1/beta/split/jobs",
     body = '{"configuration":null,"configuration_id":"c","document_input":{"type":"file_id","value":"f"}}',
   },
-  {
-    { "beta.split", "list", { page_size = 5, job_ids = { "j", "k" }, status = "new", project_id = "p" } },
-    "GET /api/v1/beta/split/jobs?job_ids=j&job_ids=k&project_id=p&status=new&page_size=5",
-    answer = "list",
-  },
+  { { "beta.split", "list", FILTERS }, "GET /api/v1/beta/split/jobs?" .. FILTERED, answer = "list" },
   { { "beta.split", "get", "j" }, "GET /api/v1/beta/split/jobs/j" },
 }

@@ -2,6 +2,7 @@
 
 local cjson = require("cjson")
 
+local asking = require("spec.support.asking")
 local plain_http = require("spec.support.plain_http")
 local sandbox = require("spec.support.sandbox")
 local server = require("spec.support.server")
@@ -12,21 +13,14 @@ local CREATE = '{"source_directory_id":"dir-new","config":{"job":{"type":"parse_
 local luv_found = pcall(require, "luv")
 
 describe("the sandbox", function()
-  local service
+  local asked, start_with = asking.each_test()
 
   local function start(...)
-    service = sandbox.start { faults = { ... } }
+    start_with { faults = { ... } }
   end
 
-  after_each(function()
-    if service then
-      service:stop()
-      service = nil
-    end
-  end)
-
   local function request(method, target, body, headers)
-    return plain_http.request(service.port, method, target, body, headers)
+    return plain_http.request(asked.service.port, method, target, body, headers)
   end
 
   local function statuses(count, method, target)
@@ -47,7 +41,7 @@ describe("the sandbox", function()
       start("GET /api/v2/batches: 503 x2", "* *: status=429 retry-after=3 x1")
       assert.equal("503 503 429 200 200", (statuses(5)))
       local hits = {}
-      for index, rule in ipairs(service:faults()) do
+      for index, rule in ipairs(asked.service:faults()) do
         hits[index] = string.format("%d/%d", rule.hits, rule.seen)
       end
       assert.same({ "2/5", "1/3" }, hits)
@@ -74,8 +68,8 @@ describe("the sandbox", function()
     it("every so often, after some time", function()
       start("GET *: 500 every=3")
       assert.equal("200 200 500 200 200 500", (statuses(6)))
-      service:clear_faults()
-      service:fault("GET *: 500 after=2 x1")
+      asked.service:clear_faults()
+      asked.service:fault("GET *: 500 after=2 x1")
       assert.equal("200 200 500 200", (statuses(4)))
     end)
 
@@ -84,7 +78,6 @@ describe("the sandbox", function()
       local first = statuses(40)
       local failures = select(2, first:gsub("500", ""))
       assert.is_true(failures > 8 and failures < 32, first)
-      service:stop()
       start("GET *: 500 p=0.5")
       assert.equal(first, statuses(40))
     end)
@@ -100,7 +93,7 @@ describe("the sandbox", function()
 
     it("by delays, of others' requests nothing", function()
       start("GET /api/v2/batches/*: delay=0.6")
-      local slow = plain_http.connect(service.port)
+      local slow = plain_http.connect(asked.service.port)
       local from = plain_http.now()
       slow:send("GET " .. BATCHES .. "/x HTTP/1.1\r\nAuthorization: Bearer k\r\n\r\n")
       assert.equal(200, request("GET", BATCHES).status)
@@ -167,7 +160,7 @@ describe("the sandbox", function()
       assert.equal("ECONNRESET", reason)
       assert.matches("\r\n\r\n{", partial)
       assert.equal(1, created())
-      assert.equal(4, service:stats().statuses.reset)
+      assert.equal(4, asked.service:stats().statuses.reset)
     end)
 
     it("by bytes that are no JSON, and by any bytes", function()
@@ -175,7 +168,7 @@ describe("the sandbox", function()
       local answer = request("GET", BATCHES)
       assert.equal(200, answer.status)
       assert.is_false((pcall(cjson.decode, answer.body)))
-      local connection = plain_http.connect(service.port)
+      local connection = plain_http.connect(asked.service.port)
       connection:send("GET " .. BATCHES .. " HTTP/1.1\r\n\r\n")
       assert.equal("HTTP/1.1 200 OK\r\n\r\nno length", (connection:read_all()))
       connection:close()
@@ -193,7 +186,7 @@ describe("the sandbox", function()
     it("by stalling until the client has had enough", function()
       start("GET *: stall x1", "GET *: stall=body x1")
       for _, expected in ipairs { "^$", "^HTTP/1.1 200 OK.*\r\n\r\n{" } do
-        local connection = plain_http.connect(service.port)
+        local connection = plain_http.connect(asked.service.port)
         connection.socket:settimeout(0.2)
         connection:send("GET " .. BATCHES .. " HTTP/1.1\r\nAuthorization: Bearer k\r\n\r\n")
         local text, reason = connection:read_all()
@@ -217,7 +210,7 @@ describe("the sandbox", function()
       start("GET *: rate=5")
       local from = plain_http.now()
       -- All in one piece, so that they come within the second on any machine.
-      local connection = plain_http.connect(service.port)
+      local connection = plain_http.connect(asked.service.port)
       connection:send(("GET " .. BATCHES .. " HTTP/1.1\r\nAuthorization: Bearer k\r\n\r\n"):rep(8))
       local found, last = {}, nil
       for index = 1, 8 do
@@ -251,6 +244,13 @@ describe("the sandbox", function()
         ["GET /x: close reset"] = "an answer can end only once",
         ["GET /x: header=a"] = "'header' needs",
         ['GET /x: body="abc'] = "cannot read",
+        ["POST *: take=5"] = "it does nothing",
+        ["POST *: 500 take=x"] = "'take' needs a number",
+        ["POST *: 500 take=5 processed"] = "cannot be processed",
+        ["POST *: take-rate=0"] = "'take-rate' needs a number",
+        ["GET *: ignore"] = "'ignore' needs the name of a header",
+        ["GET *: length=x"] = "'length' needs a number",
+        ["GET *: shift-range=1.5"] = "'shift-range' needs a whole number",
       } do
         local ok, text = pcall(sandbox.start, { faults = { rule } })
         assert.is_false(ok, rule)
@@ -374,7 +374,7 @@ describe("the sandbox", function()
 
   describe("speaks HTTP", function()
     local function talk(bytes)
-      local connection = plain_http.connect(service.port)
+      local connection = plain_http.connect(asked.service.port)
       connection:send(bytes)
       local answer = assert(connection:receive())
       return answer, connection
@@ -382,7 +382,7 @@ describe("the sandbox", function()
 
     it("on one connection, however the bytes arrive", function()
       start()
-      local connection = plain_http.connect(service.port)
+      local connection = plain_http.connect(asked.service.port)
       local line = "GET " .. BATCHES .. "?page_size=1 HTTP/1.1\r\nAuthorization: Bearer k\r\n\r\n"
       connection:send(line .. line)
       assert.equal(200, connection:receive().status)
@@ -392,12 +392,12 @@ describe("the sandbox", function()
       end
       assert.equal(200, connection:receive().status)
       connection:close()
-      assert.equal(1, service:stats().connections)
+      assert.equal(1, asked.service:stats().connections)
     end)
 
     it("with a head alone where that is asked for", function()
       start()
-      local connection = plain_http.connect(service.port)
+      local connection = plain_http.connect(asked.service.port)
       connection:send("HEAD /nothing HTTP/1.1\r\nAuthorization: Bearer k\r\nConnection: close\r\n\r\n")
       assert.matches("^HTTP/1.1 404 .*\r\n\r\n$", (connection:read_all()))
       connection:close()
@@ -432,7 +432,7 @@ describe("the sandbox", function()
 
     it("with 100-continue", function()
       start()
-      local connection = plain_http.connect(service.port)
+      local connection = plain_http.connect(asked.service.port)
       connection:send(
         string.format(
           "POST %s HTTP/1.1\r\nAuthorization: Bearer k\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n",
@@ -480,7 +480,7 @@ describe("the sandbox", function()
       local open, answered = 0, 0
       for _ = 1, wanted do
         controller:wrap(function()
-          local connected = socket.connect("127.0.0.1", service.port)
+          local connected = socket.connect("127.0.0.1", asked.service.port)
           connected:setmode("bn", "bn")
           for round = 1, 2 do
             connected:xwrite("GET " .. BATCHES .. "?page_size=1 HTTP/1.1\r\nAuthorization: Bearer k\r\n\r\n", "bn")

@@ -2,8 +2,8 @@
 
 local cjson = require("cjson")
 
+local asking = require("spec.support.asking")
 local plain_http = require("spec.support.plain_http")
-local sandbox = require("spec.support.sandbox")
 
 local FILES = "/api/v1/beta/files"
 local has_digest, digest = pcall(require, "openssl.digest")
@@ -18,33 +18,10 @@ local function made_up_byte(index)
 end
 
 describe("the sandbox's files", function()
-  local service
-
-  local function start(options)
-    service = sandbox.start(options)
-  end
-
-  after_each(function()
-    if service then
-      service:stop()
-      service = nil
-    end
-  end)
-
-  local function ask(status, method, target, body, headers)
-    local answer = assert(plain_http.request(service.port, method, target, body, headers))
-    assert.equal(status, answer.status, answer.body)
-    local is_json = answer.headers["content-type"] == "application/json"
-    return is_json and answer.body ~= "" and cjson.decode(answer.body) or nil, answer
-  end
-
-  local function get(target)
-    return (ask(200, "GET", target))
-  end
+  local asked, start = asking.each_test()
 
   local function post(status, parts, query)
-    local body, headers = plain_http.form(parts)
-    return (ask(status, "POST", FILES .. (query or ""), body, headers))
+    return asked:upload(status, FILES .. (query or ""), parts)
   end
 
   local function upload(name, bytes, external_file_id)
@@ -57,7 +34,7 @@ describe("the sandbox's files", function()
 
   -- Path and query of a presigned address.
   local function address(id, query)
-    local signed = get(FILES .. "/" .. id .. "/content" .. (query or ""))
+    local signed = asked:get(FILES .. "/" .. id .. "/content" .. (query or ""))
     assert.equal(cjson.null, signed.form_fields)
     local target = signed.url:match("^http://127%.0%.0%.1(/.*)$")
     return assert(target, signed.url), signed
@@ -67,7 +44,7 @@ describe("the sandbox's files", function()
   local function fetch(status, target, headers)
     headers = headers or {}
     headers.Authorization = headers.Authorization or false
-    local _, answer = ask(status, "GET", target, nil, headers)
+    local _, answer = asked:ask(status, "GET", target, nil, headers)
     return answer
   end
 
@@ -83,9 +60,9 @@ describe("the sandbox's files", function()
       assert.equal("pdf", file.file_type)
       assert.equal(cjson.null, file.expires_at)
       assert.equal(cjson.null, file.download_url)
-      assert.same(file, get(FILES .. "/" .. file.id))
+      assert.same(file, asked:get(FILES .. "/" .. file.id))
       assert.equal("%PDF-1.7", fetch(200, (address(file.id))).body)
-      assert.equal("File not found", ask(404, "GET", FILES .. "/file-1").detail)
+      assert.equal("File not found", asked:ask(404, "GET", FILES .. "/file-1").detail)
     end)
 
     it("byte for byte, whatever is in them", function()
@@ -138,7 +115,7 @@ describe("the sandbox's files", function()
       local answer = fetch(200, (address(file.id)))
       assert.equal("second", answer.body)
       assert.equal("application/octet-stream", answer.headers["content-type"])
-      assert.equal(#"second", service:uploads().bytes_kept)
+      assert.equal(#"second", asked.service:uploads().bytes_kept)
     end)
 
     it("however their bytes arrive", function()
@@ -148,7 +125,7 @@ describe("the sandbox's files", function()
         .. FILES
         .. " HTTP/1.1\r\nAuthorization: Bearer k\r\nContent-Type: "
         .. headers["Content-Type"]
-      local connection = plain_http.connect(service.port)
+      local connection = plain_http.connect(asked.service.port)
       connection:send(head .. "\r\nTransfer-Encoding: chunked\r\n\r\n")
       for index = 1, #body do
         connection:send("1\r\n" .. body:sub(index, index) .. "\r\n")
@@ -161,7 +138,7 @@ describe("the sandbox's files", function()
       connection:send(body)
       assert.equal(200, connection:receive().status)
       connection:close()
-      assert.equal(2, service:uploads().total)
+      assert.equal(2, asked.service:uploads().total)
     end)
 
     it("as curl makes them", function()
@@ -174,7 +151,7 @@ describe("the sandbox's files", function()
       local pipe = assert(
         io.popen(
           "curl -sS --noproxy '*' -H 'Authorization: Bearer k' -F purpose=parse "
-            .. string.format("-F 'file=@%s;filename=a b.pdf;type=application/pdf' %s", path, service:url(FILES))
+            .. string.format("-F 'file=@%s;filename=a b.pdf;type=application/pdf' %s", path, asked.service:url(FILES))
         )
       )
       local made = cjson.decode(pipe:read("a"))
@@ -189,7 +166,7 @@ describe("the sandbox's files", function()
       local function problems(parts, headers)
         local body, form_headers = plain_http.form(parts)
         local found = {}
-        for index, problem in ipairs(ask(422, "POST", FILES, body, headers or form_headers).detail) do
+        for index, problem in ipairs(asked:ask(422, "POST", FILES, body, headers or form_headers).detail) do
           found[index] = table.concat(problem.loc, ".") .. " " .. problem.type
         end
         return found
@@ -214,9 +191,9 @@ describe("the sandbox's files", function()
         ["--Bx--\r\n"] = "",
       } do
         local headers = { ["Content-Type"] = "multipart/form-data; boundary=" .. boundary }
-        assert.is_string(ask(400, "POST", FILES, body, headers).detail, body)
+        assert.is_string(asked:ask(400, "POST", FILES, body, headers).detail, body)
       end
-      assert.equal(0, service:uploads().files)
+      assert.equal(0, asked.service:uploads().files)
     end)
 
     it("up to a length", function()
@@ -229,7 +206,7 @@ describe("the sandbox's files", function()
           { "purpose", "parse" },
         }).detail
       )
-      local connection = plain_http.connect(service.port)
+      local connection = plain_http.connect(asked.service.port)
       connection:send("POST " .. FILES .. " HTTP/1.1\r\nAuthorization: Bearer k\r\nContent-Length: 99999999\r\n")
       connection:send("Content-Type: multipart/form-data; boundary=B\r\n\r\n")
       assert.equal(413, connection:receive().status)
@@ -242,11 +219,11 @@ describe("the sandbox's files", function()
     local first, second = upload("1", ("a"):rep(700)), upload("2", ("b"):rep(700))
     assert.equal(700, #fetch(200, (address(first.id))).body)
     assert.matches("did not keep", fetch(410, (address(second.id))).body)
-    assert.equal(204, select(2, ask(204, "DELETE", FILES .. "/" .. first.id)).status)
-    assert.equal("File not found", ask(404, "DELETE", FILES .. "/" .. first.id).detail)
+    assert.equal(204, select(2, asked:ask(204, "DELETE", FILES .. "/" .. first.id)).status)
+    assert.equal("File not found", asked:ask(404, "DELETE", FILES .. "/" .. first.id).detail)
     local third = upload("3", ("c"):rep(700))
     assert.equal(700, #fetch(200, (address(third.id))).body)
-    local uploads = service:uploads()
+    local uploads = asked.service:uploads()
     assert.equal(700, uploads.bytes_kept)
     assert.equal(2, uploads.files)
     assert.equal(3, uploads.total)
@@ -254,15 +231,12 @@ describe("the sandbox's files", function()
   end)
 
   describe("are listed", function()
-    local function names(query)
-      local found, token = {}, nil
-      repeat
-        local page = get(FILES .. "?page_size=2" .. query .. (token and "&page_token=" .. token or ""))
-        for _, file in ipairs(page.items) do
-          found[#found + 1] = file.name
-        end
-        token = page.next_page_token ~= cjson.null and page.next_page_token or nil
-      until not token
+    -- The names of all files, or another field of theirs, in pages of two.
+    local function names(query, field)
+      local found = {}
+      for index, file in ipairs((asked:collect(FILES .. "?page_size=2" .. query))) do
+        found[index] = file[field or "name"]
+      end
       return table.concat(found, " ")
     end
 
@@ -275,16 +249,18 @@ describe("the sandbox's files", function()
       assert.equal("a c d a b", names(""))
       assert.equal("a c d a b", names("&order_by=created_at"))
       assert.equal("a a b c d", names("&order_by=name"))
-      assert.equal(9, #names("&order_by=id"))
+      local in_order = table.move(ids, 1, #ids, 1, {})
+      table.sort(in_order)
+      assert.equal(table.concat(in_order, " "), names("&order_by=id", "id"))
       assert.equal("a a", names("&file_name=a"))
       assert.equal("d", names("&external_file_id=ext-d"))
       assert.equal("d b", names("&file_ids=" .. ids[1] .. "&file_ids=" .. ids[3] .. "&file_ids=file-x"))
       assert.equal("", names("&project_id=prj-other"))
-      ask(422, "GET", FILES .. "?order_by=-name")
+      asked:ask(422, "GET", FILES .. "?order_by=-name")
       -- What a page ended with may be gone when the next is asked for.
-      local page = get(FILES .. "?page_size=2&order_by=name")
-      ask(204, "DELETE", FILES .. "/" .. page.items[2].id)
-      page = get(FILES .. "?page_size=9&order_by=name&page_token=" .. page.next_page_token)
+      local page = asked:get(FILES .. "?page_size=2&order_by=name")
+      asked:ask(204, "DELETE", FILES .. "/" .. page.items[2].id)
+      page = asked:get(FILES .. "?page_size=9&order_by=name&page_token=" .. page.next_page_token)
       assert.equal("b", page.items[1].name)
       assert.equal(3, #page.items)
     end)
@@ -294,12 +270,12 @@ describe("the sandbox's files", function()
       upload("b", "1")
       upload("a", "2")
       local body = '{"filter":{"file_name":"a"},"order_by":"name","page_size":1,"page_token":null}'
-      local page = ask(200, "POST", FILES .. "/query?project_id=", body)
+      local page = asked:ask(200, "POST", FILES .. "/query?project_id=", body)
       assert.equal(0, #page.items)
-      page = ask(200, "POST", FILES .. "/query", body)
+      page = asked:ask(200, "POST", FILES .. "/query", body)
       assert.equal("a", page.items[1].name)
-      ask(405, "PUT", FILES .. "/query", "{}")
-      local listed = get(FILES .. "?expand=download_url").items[1]
+      asked:ask(405, "PUT", FILES .. "/query", "{}")
+      local listed = asked:get(FILES .. "?expand=download_url").items[1]
       assert.equal("2", fetch(200, listed.download_url.url:match("//[^/]*(/.*)$")).body)
     end)
   end)
@@ -341,15 +317,15 @@ describe("the sandbox's files", function()
       local target, signed = address(file.id)
       local short = address(file.id, "?expires_at_seconds=60")
       assert.is_true(signed.expires_at > file.last_modified_at)
-      service:advance(61)
+      asked:advance(61)
       assert.matches("expired", fetch(403, short).body)
       fetch(200, target)
-      service:advance(3600)
+      asked:advance(3600)
       fetch(403, target)
       fetch(200, (address(file.id)))
-      ask(422, "GET", FILES .. "/" .. file.id .. "/content?expires_at_seconds=0")
-      ask(204, "DELETE", FILES .. "/" .. file.id)
-      ask(404, "GET", FILES .. "/" .. file.id .. "/content")
+      asked:ask(422, "GET", FILES .. "/" .. file.id .. "/content?expires_at_seconds=0")
+      asked:ask(204, "DELETE", FILES .. "/" .. file.id)
+      asked:ask(404, "GET", FILES .. "/" .. file.id .. "/content")
     end)
 
     it("which serve ranges", function()
@@ -386,7 +362,7 @@ describe("the sandbox's files", function()
     it("of made-up files of any length", function()
       start()
       local size = 3000000001
-      local file = get(FILES .. "/file-bytes-3000000001")
+      local file = asked:get(FILES .. "/file-bytes-3000000001")
       assert.equal("file-bytes-3000000001.bin", file.name)
       local target = address(file.id)
       for _, first in ipairs { 0, 255, 65530, 131071, size - 20 } do
@@ -400,8 +376,8 @@ describe("the sandbox's files", function()
       for _, index in ipairs { 0, 65535, 65536, 199999 } do
         assert.equal(made_up_byte(index), whole:byte(index + 1))
       end
-      ask(400, "DELETE", FILES .. "/" .. file.id)
-      ask(404, "GET", FILES .. "/file-bytes-x")
+      asked:ask(400, "DELETE", FILES .. "/" .. file.id)
+      asked:ask(404, "GET", FILES .. "/file-bytes-x")
     end)
   end)
 end)

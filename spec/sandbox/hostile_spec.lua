@@ -13,18 +13,7 @@ local PARSE = "/api/v2/parse"
 local EXTRACT = "/api/v2/extract"
 
 describe("the sandbox", function()
-  local asked
-
-  local function start(options)
-    asked = asking.start(options)
-  end
-
-  after_each(function()
-    if asked then
-      asked:stop()
-      asked = nil
-    end
-  end)
+  local asked, start = asking.each_test()
 
   local function directory(name)
     return asked:ask(201, "POST", DIRECTORIES, { name = name or "d" }).id
@@ -34,8 +23,7 @@ describe("the sandbox", function()
   local function upload(status, directory_id, bytes, parts)
     local list = table.move(parts or {}, 1, #(parts or {}), 1, {})
     list[#list + 1] = { "upload_file", bytes, filename = "a.pdf" }
-    local body, headers = plain_http.form(list)
-    return (asked:ask(status, "POST", DIRECTORIES .. "/" .. directory_id .. "/files/upload", body, headers))
+    return asked:upload(status, DIRECTORIES .. "/" .. directory_id .. "/files/upload", list)
   end
 
   -- The address of a file, without the host.
@@ -82,6 +70,17 @@ describe("the sandbox", function()
       local answer = upload(400, id, "x", { { "a", text }, { "b", text }, { "c", "x" } })
       assert.equal("Parts exceeded maximum size of 2048KB.", answer.detail)
       assert.equal(1, kept())
+    end)
+
+    it("with so many parts and no more", function()
+      start { duplicates = "add" }
+      local id, parts = directory(), {}
+      for index = 1, 999 do
+        parts[index] = { "part", "" }
+      end
+      upload(201, id, "x", parts)
+      parts[1000] = parts[1]
+      assert.equal("Too many parts.", upload(400, id, "x", parts).detail)
     end)
 
     it("and says what is wrong with a body that is no form", function()
@@ -322,12 +321,12 @@ describe("the sandbox", function()
 
   it("tells problems in one order", function()
     start()
-    local body, headers = plain_http.form {
+    local refused = asked:upload(422, PARSE .. "/upload", {
       { "configuration", '{"tier":"fast","version":"latest","e":1,"d":1,"c":1,"b":1,"a":1}' },
       { "file", "x", filename = "a.pdf" },
-    }
+    })
     local names = {}
-    for index, problem in ipairs(asked:ask(422, "POST", PARSE .. "/upload", body, headers).detail) do
+    for index, problem in ipairs(refused.detail) do
       names[index] = problem.loc[3]
     end
     assert.same({ "a", "b", "c", "d", "e" }, names)

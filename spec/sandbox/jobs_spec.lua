@@ -28,21 +28,7 @@ local SCHEMA = {
 }
 
 describe("the sandbox's jobs", function()
-  local asked
-
-  local function start(options)
-    options = options or {}
-    options.speed = options.speed or 0.001
-    options.batches = options.batches or 0
-    asked = asking.start(options)
-  end
-
-  after_each(function()
-    if asked then
-      asked:stop()
-      asked = nil
-    end
-  end)
+  local asked, start = asking.each_test { speed = 0.001, batches = 0 }
 
   local function batch_of(directory_id, type, more)
     local body = more or {}
@@ -121,7 +107,7 @@ describe("the sandbox's jobs", function()
       local names = {}
       for _, name in ipairs { "a.pdf", "b-fail.pdf", "c-unmapped.pdf", "d-stuck.pdf" } do
         local target = "/api/v1/beta/directories/" .. directory.id .. "/files/upload"
-        local file = asked:upload(201, target, { { "upload_file", "bytes of " .. name, name } })
+        local file = asked:upload(201, target, { { "upload_file", "bytes of " .. name, filename = name } })
         names[file.id] = name
       end
       local batch = batch_of(directory.id)
@@ -137,7 +123,8 @@ describe("the sandbox's jobs", function()
       assert.equal("RUNNING", jobs["d-stuck.pdf"].status)
       assert.matches("%a", jobs["c-unmapped.pdf"].error_message)
       local configuration = { "configuration", '{"tier":"agentic","version":"latest"}' }
-      local same = asked:upload(200, "/api/v2/parse/upload", { configuration, { "file", "bytes of a.pdf", "x.pdf" } })
+      local same =
+        asked:upload(200, "/api/v2/parse/upload", { configuration, { "file", "bytes of a.pdf", filename = "x.pdf" } })
       asked:advance(1e5)
       local function text_of(id)
         return asked:get("/api/v2/parse/" .. id .. "?expand=text_full").text_full
@@ -375,6 +362,7 @@ describe("the sandbox's jobs", function()
     local times = point.state_transitions
     assert.is_true(times.pending_at < times.running_at and times.running_at < times.completed_at)
     assert.equal(null, times.failed_at)
+    assert.same({}, asked:get(points .. "?job_type=parse&status=FAILED").items)
     assert.same({}, asked:get(points .. "?job_type=parse&hours=1").items)
     assert.equal("missing Field required", asked:problem("GET", points))
   end)
@@ -385,6 +373,7 @@ describe("the sandbox's jobs", function()
     assert.is_true(#projects > 1 and projects[1].is_default)
     assert.same({ projects[2] }, asked:get("/api/v1/projects?project_name=" .. projects[2].name))
     assert.same(projects, (asked:collect("/api/v2/projects?page_size=2")))
+    assert.same({}, asked:get("/api/v2/projects?organization_id=org-other").items)
     assert.same(projects[2], asked:get("/api/v2/projects/" .. projects[2].id))
     assert.same(projects[1], asked:get("/api/v1/projects/" .. projects[1].id))
     local job = asked:post("/api/v2/parse", { tier = "fast", version = "latest", file_id = "file-1" })
@@ -502,7 +491,7 @@ describe("the sandbox's jobs", function()
       listener:close()
     end)
 
-    it("when a batch is cancelled, and never beyond this machine", function()
+    it("when a batch or a job is cancelled, and never beyond this machine", function()
       start { deliver_webhooks = true }
       local listener, url = listen()
       local elsewhere = { webhook_url = "http://192.0.2.1/x", webhook_events = { "batch.pending" } }
@@ -512,6 +501,14 @@ describe("the sandbox's jobs", function()
       local last = cjson.decode(receive(listener, 200).body)
       assert.equal("batch.cancelled", last.event_type)
       assert.equal(batch.id, last.data.batch_id)
+      local job = asked:post("/api/v2/parse", {
+        tier = "fast",
+        version = "latest",
+        file_id = "file-1",
+        webhook_configurations = { { webhook_url = url, webhook_events = { "parse.cancelled" } } },
+      })
+      asked:post("/api/v2/parse/" .. job.id .. "/cancel")
+      assert.equal(job.id, cjson.decode(receive(listener, 200).body).data.job_id)
       local deadline, refused = cqueues.monotime() + 20, nil
       repeat
         for _, delivery in ipairs(asked.service:control("GET", "/webhooks").webhooks) do

@@ -8,21 +8,7 @@ local PARSE = "/api/v2/parse"
 local null = cjson.null
 
 describe("the sandbox's parse jobs", function()
-  local asked
-
-  local function start(options)
-    options = options or {}
-    options.speed = options.speed or 0.001
-    options.batches = options.batches or 0
-    asked = asking.start(options)
-  end
-
-  after_each(function()
-    if asked then
-      asked:stop()
-      asked = nil
-    end
-  end)
+  local asked, start = asking.each_test { speed = 0.001, batches = 0 }
 
   -- Creates a job for a file that is made up by its id.
   local function create(file_id, members)
@@ -42,7 +28,11 @@ describe("the sandbox's parse jobs", function()
 
   local function upload(name, bytes, configuration)
     configuration = configuration or '{"tier":"agentic","version":"latest"}'
-    return asked:upload(200, PARSE .. "/upload", { { "configuration", configuration }, { "file", bytes, name } })
+    return asked:upload(
+      200,
+      PARSE .. "/upload",
+      { { "configuration", configuration }, { "file", bytes, filename = name } }
+    )
   end
 
   describe("go from PENDING over RUNNING", function()
@@ -138,7 +128,7 @@ describe("the sandbox's parse jobs", function()
 
     it("of a form that holds nothing unknown", function()
       start()
-      local target, file = PARSE .. "/upload", { "file", "bytes", "a.pdf" }
+      local target, file = PARSE .. "/upload", { "file", "bytes", filename = "a.pdf" }
       local with_more = { "configuration", '{"tier":"fast","version":"latest","expand":["text"]}' }
       local refused = asked:upload(422, target, { with_more, file })
       assert.equal("extra_forbidden", refused.detail[1].type)

@@ -2,8 +2,8 @@
 
 local cjson = require("cjson")
 
+local asking = require("spec.support.asking")
 local plain_http = require("spec.support.plain_http")
-local sandbox = require("spec.support.sandbox")
 
 local BATCHES = "/api/v2/batches"
 local JOBS = "/api/v1/beta/batch-processing"
@@ -11,78 +11,45 @@ local PARSE = '{"source_directory_id":"%s","config":{"job":{"type":"parse_v2","c
 local ID = "%-%x%x%x%x%x%x%x%x%-%x%x%x%x%-4%x%x%x%-[89ab]%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 
 describe("the sandbox", function()
-  local service
-
-  local function start(options)
-    service = sandbox.start(options)
-  end
-
-  after_each(function()
-    if service then
-      service:stop()
-      service = nil
-    end
-  end)
-
-  -- Asks, checks the status, and returns the decoded body and the answer.
-  local function ask(status, method, target, body, headers)
-    local answer = assert(plain_http.request(service.port, method, target, body, headers))
-    assert.equal(status, answer.status, answer.body)
-    return answer.body ~= "" and cjson.decode(answer.body) or nil, answer
-  end
-
-  local function get(target)
-    return (ask(200, "GET", target))
-  end
+  local asked, start = asking.each_test()
 
   local function create(directory_id)
-    return (ask(200, "POST", BATCHES, PARSE:format(directory_id or "dir-mine")))
+    return (asked:ask(200, "POST", BATCHES, PARSE:format(directory_id or "dir-mine")))
   end
 
   -- The first problem of a 422 as "query.page_size type message".
   local function problem(method, target, body)
-    local first = ask(422, method, target, body).detail[1]
+    local first = asked:ask(422, method, target, body).detail[1]
     for index, step in ipairs(first.loc) do
       first.loc[index] = math.type(step) == "float" and string.format("%d", step) or step
     end
     return table.concat(first.loc, ".") .. " " .. first.type .. " " .. first.msg
   end
 
-  -- All items of a cursor list, and how many pages they came in.
-  local function collect(target)
-    local items, pages, token = {}, 0, nil
-    repeat
-      local page = get(target .. (token and "&page_token=" .. token or ""))
-      pages = pages + 1
-      for _, item in ipairs(page.items) do
-        items[#items + 1] = item
-      end
-      token = page.next_page_token ~= cjson.null and page.next_page_token or nil
-    until not token
-    return items, pages
-  end
-
   describe("asks for a key", function()
     it("and takes any one by default", function()
       start()
-      local body, answer = ask(401, "GET", BATCHES, nil, { Authorization = false })
+      local body, answer = asked:ask(401, "GET", BATCHES, nil, { Authorization = false })
       assert.equal("Not authenticated", body.detail)
       assert.equal("Bearer", answer.headers["www-authenticate"])
-      ask(401, "GET", BATCHES, nil, { Authorization = "Basic abc" })
-      ask(401, "GET", BATCHES, nil, { Authorization = "Bearer " })
-      ask(200, "GET", BATCHES, nil, { Authorization = "Bearer anything" })
+      asked:ask(401, "GET", BATCHES, nil, { Authorization = "Basic abc" })
+      asked:ask(401, "GET", BATCHES, nil, { Authorization = "Bearer " })
+      asked:ask(200, "GET", BATCHES, nil, { Authorization = "Bearer anything" })
     end)
 
     it("or only the one it was given", function()
       start { api_key = "llx-right" }
-      assert.equal("Invalid API key", ask(401, "GET", BATCHES, nil, { Authorization = "Bearer llx-wrong" }).detail)
-      ask(200, "GET", BATCHES, nil, { Authorization = "Bearer llx-right" })
+      assert.equal(
+        "Invalid API key",
+        asked:ask(401, "GET", BATCHES, nil, { Authorization = "Bearer llx-wrong" }).detail
+      )
+      asked:ask(200, "GET", BATCHES, nil, { Authorization = "Bearer llx-right" })
     end)
   end)
 
   it("puts a different request id on each answer", function()
     start()
-    local connection = plain_http.connect(service.port)
+    local connection = plain_http.connect(asked.service.port)
     local first = connection:request("GET", BATCHES)
     local second = connection:request("GET", "/nothing")
     connection:close()
@@ -94,18 +61,18 @@ describe("the sandbox", function()
 
   it("says what is not there and what is not allowed", function()
     start()
-    assert.equal("Not Found", ask(404, "GET", "/api/v3/batches").detail)
-    local body, refused = ask(405, "DELETE", BATCHES)
+    assert.equal("Not Found", asked:ask(404, "GET", "/api/v3/batches").detail)
+    local body, refused = asked:ask(405, "DELETE", BATCHES)
     assert.equal("Method Not Allowed", body.detail)
     assert.equal("POST, GET", refused.headers.allow)
-    local _, redirected = ask(307, "GET", BATCHES .. "/?page_size=1")
+    local _, redirected = asked:ask(307, "GET", BATCHES .. "/?page_size=1")
     assert.equal(BATCHES .. "?page_size=1", redirected.headers.location)
   end)
 
   describe("lists v2 batches", function()
     it("in pages, newest first, each once", function()
       start { batches = 250 }
-      local items, pages = collect(BATCHES .. "?page_size=100")
+      local items, pages = asked:collect(BATCHES .. "?page_size=100")
       assert.equal(250, #items)
       assert.equal(3, pages)
       local seen = {}
@@ -114,14 +81,14 @@ describe("the sandbox", function()
         seen[batch.id] = true
         assert.is_true(index == 1 or batch.created_at < items[index - 1].created_at)
       end
-      items, pages = collect(BATCHES .. "?")
+      items, pages = asked:collect(BATCHES .. "?")
       assert.equal(250, #items)
       assert.equal(5, pages)
     end)
 
     it("with every field of the reference", function()
       start()
-      local batch = get(BATCHES .. "?page_size=1").items[1]
+      local batch = asked:get(BATCHES .. "?page_size=1").items[1]
       assert.matches("^bat" .. ID, batch.id)
       assert.matches("^prj" .. ID, batch.project_id)
       assert.matches("^dir" .. ID, batch.source_directory_id)
@@ -137,10 +104,9 @@ describe("the sandbox", function()
       local function ids(seed)
         start { seed = seed, batches = 20 }
         local found = {}
-        for index, batch in ipairs(get(BATCHES).items) do
+        for index, batch in ipairs(asked:get(BATCHES).items) do
           found[index] = batch.id
         end
-        service:stop()
         return table.concat(found, " ")
       end
       local first = ids(7)
@@ -150,7 +116,7 @@ describe("the sandbox", function()
 
     it("empty when there are none", function()
       start { batches = 0 }
-      local _, answer = ask(200, "GET", BATCHES)
+      local _, answer = asked:ask(200, "GET", BATCHES)
       assert.equal('{"items":[],"next_page_token":null,"total_size":null}', answer.body)
     end)
 
@@ -158,7 +124,7 @@ describe("the sandbox", function()
       start { batches = 500 }
       local counts, total = {}, 0
       for _, status in ipairs { "PENDING", "THROTTLED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED" } do
-        local items = collect(BATCHES .. "?page_size=50&status=" .. status)
+        local items = asked:collect(BATCHES .. "?page_size=50&status=" .. status)
         counts[status] = #items
         total = total + #items
         for _, batch in ipairs(items) do
@@ -171,24 +137,24 @@ describe("the sandbox", function()
 
     it("by directory", function()
       start { batches = 300 }
-      local all = collect(BATCHES .. "?page_size=100")
+      local all = asked:collect(BATCHES .. "?page_size=100")
       local wanted, expected = all[1].source_directory_id, 0
       for _, batch in ipairs(all) do
         expected = expected + (batch.source_directory_id == wanted and 1 or 0)
       end
-      local found = collect(BATCHES .. "?page_size=5&source_directory_id=" .. wanted)
+      local found = asked:collect(BATCHES .. "?page_size=5&source_directory_id=" .. wanted)
       assert.equal(expected, #found)
-      assert.same({}, get(BATCHES .. "?source_directory_id=dir-mine").items)
+      assert.same({}, asked:get(BATCHES .. "?source_directory_id=dir-mine").items)
       local made = create("dir-mine")
-      assert.equal(made.id, get(BATCHES .. "?source_directory_id=dir-mine").items[1].id)
+      assert.equal(made.id, asked:get(BATCHES .. "?source_directory_id=dir-mine").items[1].id)
     end)
 
     it("by time, bounds included", function()
       start { batches = 100 }
-      local all = get(BATCHES .. "?page_size=100").items
+      local all = asked:get(BATCHES .. "?page_size=100").items
       local older, newer = all[60], all[40]
       local function between(after, before)
-        return get(
+        return asked:get(
           string.format("%s?page_size=100&created_at_on_or_after=%s&created_at_on_or_before=%s", BATCHES, after, before)
         ).items
       end
@@ -202,39 +168,39 @@ describe("the sandbox", function()
         local elsewhere = older.created_at:gsub("T%d%d", string.format("T%02d", hour + 2)):gsub("Z", "%%2B02:00")
         assert.equal(21, #between(elsewhere, newer.created_at))
       end
-      assert.equal(100, #get(BATCHES .. "?page_size=100&created_at_on_or_after=2020-02-29").items)
-      assert.equal(0, #get(BATCHES .. "?created_at_on_or_before=1500000000").items)
+      assert.equal(100, #asked:get(BATCHES .. "?page_size=100&created_at_on_or_after=2020-02-29").items)
+      assert.equal(0, #asked:get(BATCHES .. "?created_at_on_or_before=1500000000").items)
     end)
 
     it("going on where a page ended, whatever was made since", function()
       start { batches = 20 }
-      local first = get(BATCHES .. "?page_size=5")
+      local first = asked:get(BATCHES .. "?page_size=5")
       create()
-      local second = get(BATCHES .. "?page_size=50&page_token=" .. first.next_page_token)
+      local second = asked:get(BATCHES .. "?page_size=50&page_token=" .. first.next_page_token)
       assert.equal(15, #second.items)
       assert.is_true(second.items[1].created_at < first.items[5].created_at)
     end)
 
     it("taking only tokens that belong to the list", function()
       start()
-      local token = get(BATCHES .. "?page_size=5").next_page_token
-      ask(200, "GET", BATCHES .. "?page_token=" .. token)
+      local token = asked:get(BATCHES .. "?page_size=5").next_page_token
+      asked:ask(200, "GET", BATCHES .. "?page_token=" .. token)
       for _, wrong in ipairs { "x", "", token .. "x", token:sub(1, -2) .. "%21", "AAAAAAAAAAAAAAAAAAAAAA" } do
-        assert.equal("Invalid page token", ask(400, "GET", BATCHES .. "?page_token=" .. wrong).detail)
+        assert.equal("Invalid page token", asked:ask(400, "GET", BATCHES .. "?page_token=" .. wrong).detail)
       end
-      assert.equal("Invalid page token", ask(400, "GET", BATCHES .. "?status=FAILED&page_token=" .. token).detail)
+      assert.equal("Invalid page token", asked:ask(400, "GET", BATCHES .. "?status=FAILED&page_token=" .. token).detail)
     end)
 
     it("with a total where that is asked of the sandbox", function()
       start { batches = 30, total_size = true }
-      local page = get(BATCHES .. "?page_size=5")
+      local page = asked:get(BATCHES .. "?page_size=5")
       assert.equal(30, page.total_size)
-      assert.equal(30, get(BATCHES .. "?page_size=5&page_token=" .. page.next_page_token).total_size)
+      assert.equal(30, asked:get(BATCHES .. "?page_size=5&page_token=" .. page.next_page_token).total_size)
     end)
 
     it("in pages of at most 1,000", function()
       start { batches = 1200 }
-      assert.equal(1000, #get(BATCHES .. "?page_size=5000").items)
+      assert.equal(1000, #asked:get(BATCHES .. "?page_size=5000").items)
     end)
 
     it("refusing bad parameters as FastAPI does", function()
@@ -258,9 +224,9 @@ describe("the sandbox", function()
           problem("GET", BATCHES .. "?created_at_on_or_after=" .. date)
         )
       end
-      local detail = ask(422, "GET", BATCHES .. "?page_size=-1&status=x").detail
+      local detail = asked:ask(422, "GET", BATCHES .. "?page_size=-1&status=x").detail
       assert.equal(2, #detail)
-      ask(200, "GET", BATCHES .. "?no_such_parameter=1&organization_id=o&project_id=p")
+      asked:ask(200, "GET", BATCHES .. "?no_such_parameter=1&organization_id=o&project_id=p")
     end)
   end)
 
@@ -269,16 +235,16 @@ describe("the sandbox", function()
       start { speed = 0.001 }
       local made = create("dir-files-3")
       assert.equal("PENDING", made.status)
-      assert.equal(made.id, get(BATCHES .. "?page_size=1").items[1].id)
-      service:advance(3500)
-      local batch = get(BATCHES .. "/" .. made.id .. "?expand=results")
+      assert.equal(made.id, asked:get(BATCHES .. "?page_size=1").items[1].id)
+      asked:advance(3500)
+      local batch = asked:get(BATCHES .. "/" .. made.id .. "?expand=results")
       assert.equal("RUNNING", batch.status)
       assert.equal(cjson.null, batch.results)
       assert.is_true(batch.updated_at > batch.created_at)
-      service:advance(20000)
-      assert.equal("COMPLETED", get(BATCHES .. "/" .. made.id).status)
-      assert.equal(cjson.null, get(BATCHES .. "/" .. made.id).results)
-      assert.equal(3, #get(BATCHES .. "/" .. made.id .. "?expand=results").results)
+      asked:advance(20000)
+      assert.equal("COMPLETED", asked:get(BATCHES .. "/" .. made.id).status)
+      assert.equal(cjson.null, asked:get(BATCHES .. "/" .. made.id).results)
+      assert.equal(3, #asked:get(BATCHES .. "/" .. made.id .. "?expand=results").results)
     end)
 
     it("as fast as asked for", function()
@@ -287,7 +253,7 @@ describe("the sandbox", function()
       local deadline = plain_http.now() + 5
       local status
       repeat
-        status = get(BATCHES .. "/" .. made.id).status
+        status = asked:get(BATCHES .. "/" .. made.id).status
       until status == "COMPLETED" or plain_http.now() > deadline
       assert.equal("COMPLETED", status)
     end)
@@ -295,22 +261,22 @@ describe("the sandbox", function()
     it("whose directory says how they go", function()
       start { speed = 0.001 }
       local failing, throttled, stuck = create("dir-fail"), create("dir-throttle"), create("dir-stuck")
-      service:advance(4000)
-      assert.equal("THROTTLED", get(BATCHES .. "/" .. throttled.id).status)
-      service:advance(1000000)
-      local batch = get(BATCHES .. "/" .. failing.id .. "?expand=results")
+      asked:advance(4000)
+      assert.equal("THROTTLED", asked:get(BATCHES .. "/" .. throttled.id).status)
+      asked:advance(1000000)
+      local batch = asked:get(BATCHES .. "/" .. failing.id .. "?expand=results")
       assert.equal("FAILED", batch.status)
       assert.equal(cjson.null, batch.results)
-      assert.equal("COMPLETED", get(BATCHES .. "/" .. throttled.id).status)
-      assert.equal("RUNNING", get(BATCHES .. "/" .. stuck.id).status)
+      assert.equal("COMPLETED", asked:get(BATCHES .. "/" .. throttled.id).status)
+      assert.equal("RUNNING", asked:get(BATCHES .. "/" .. stuck.id).status)
     end)
 
     it("with results of which some are errors", function()
       start()
       local made = create("dir-files-500")
-      service:advance(1000)
+      asked:advance(1000)
       local references, errors = 0, 0
-      for _, result in ipairs(get(BATCHES .. "/" .. made.id .. "?expand=results").results) do
+      for _, result in ipairs(asked:get(BATCHES .. "/" .. made.id .. "?expand=results").results) do
         assert.matches("^dfl" .. ID, result.source_directory_file_id)
         if result.job_reference == cjson.null then
           errors = errors + 1
@@ -335,19 +301,19 @@ describe("the sandbox", function()
         webhook_configurations = cjson.null,
         unknown = { 1 },
       }
-      local made = ask(200, "POST", BATCHES .. "?project_id=prj-mine", body)
+      local made = asked:ask(200, "POST", BATCHES .. "?project_id=prj-mine", body)
       assert.equal('dir-"x" €', made.source_directory_id)
       assert.equal("prj-mine", made.project_id)
       assert.same({ job = { type = "extract_v2", configuration_id = "cfg-1" } }, made.config)
-      assert.equal('dir-"x" €', get(BATCHES .. "/" .. made.id).source_directory_id)
+      assert.equal('dir-"x" €', asked:get(BATCHES .. "/" .. made.id).source_directory_id)
     end)
 
     it("only of directories that are there, of 1,000 files at most", function()
       start()
-      assert.equal("Directory not found", ask(404, "POST", BATCHES, PARSE:format("abc")).detail)
-      assert.equal("Directory not found", ask(404, "POST", BATCHES, PARSE:format("dir-missing")).detail)
-      ask(200, "POST", BATCHES, PARSE:format("dir-files-1000"))
-      assert.matches("at most 1000", ask(400, "POST", BATCHES, PARSE:format("dir-files-1001")).detail)
+      assert.equal("Directory not found", asked:ask(404, "POST", BATCHES, PARSE:format("abc")).detail)
+      assert.equal("Directory not found", asked:ask(404, "POST", BATCHES, PARSE:format("dir-missing")).detail)
+      asked:ask(200, "POST", BATCHES, PARSE:format("dir-files-1000"))
+      assert.matches("at most 1000", asked:ask(400, "POST", BATCHES, PARSE:format("dir-files-1001")).detail)
     end)
 
     it("refusing bad bodies as FastAPI does", function()
@@ -379,25 +345,25 @@ describe("the sandbox", function()
         "body.webhook_configuration_ids.0 string_type Input should be a valid string",
         problem("POST", BATCHES, with_hooks)
       )
-      assert.equal(0, service:stats().statuses["200"] or 0)
+      assert.equal(0, asked.service:stats().statuses["200"] or 0)
     end)
   end)
 
   describe("gets and cancels v2 batches", function()
     it("of any age", function()
       start { batches = 120 }
-      for _, batch in ipairs(get(BATCHES .. "?page_size=120").items) do
-        assert.equal(batch.created_at, get(BATCHES .. "/" .. batch.id).created_at)
+      for _, batch in ipairs(asked:get(BATCHES .. "?page_size=120").items) do
+        assert.equal(batch.created_at, asked:get(BATCHES .. "/" .. batch.id).created_at)
       end
     end)
 
     it("that exist", function()
       start()
-      local id = get(BATCHES .. "?page_size=1").items[1].id
+      local id = asked:get(BATCHES .. "?page_size=1").items[1].id
       local last = id:sub(-1)
       for _, unknown in ipairs { "bat-1", "x", id .. "0", id:sub(1, -2) .. (last == "0" and "1" or "0"), "%2e%2e" } do
-        assert.equal("Batch not found", ask(404, "GET", BATCHES .. "/" .. unknown).detail)
-        assert.equal("Batch not found", ask(404, "POST", BATCHES .. "/" .. unknown .. "/cancel").detail)
+        assert.equal("Batch not found", asked:ask(404, "GET", BATCHES .. "/" .. unknown).detail)
+        assert.equal("Batch not found", asked:ask(404, "POST", BATCHES .. "/" .. unknown .. "/cancel").detail)
       end
       assert.equal(
         "query.expand.0 literal_error Input should be 'results'",
@@ -408,12 +374,12 @@ describe("the sandbox", function()
     it("CANCELLED at once while they wait, a little later while they run", function()
       start { speed = 0.001 }
       local waiting, running = create(), create("dir-files-100")
-      assert.equal("CANCELLED", ask(200, "POST", BATCHES .. "/" .. waiting.id .. "/cancel").status)
-      service:advance(8000)
-      assert.equal("RUNNING", ask(200, "POST", BATCHES .. "/" .. running.id .. "/cancel").status)
-      assert.equal("RUNNING", ask(200, "POST", BATCHES .. "/" .. running.id .. "/cancel").status)
-      service:advance(1001)
-      local batch = get(BATCHES .. "/" .. running.id .. "?expand=results")
+      assert.equal("CANCELLED", asked:ask(200, "POST", BATCHES .. "/" .. waiting.id .. "/cancel").status)
+      asked:advance(8000)
+      assert.equal("RUNNING", asked:ask(200, "POST", BATCHES .. "/" .. running.id .. "/cancel").status)
+      assert.equal("RUNNING", asked:ask(200, "POST", BATCHES .. "/" .. running.id .. "/cancel").status)
+      asked:advance(1001)
+      local batch = asked:get(BATCHES .. "/" .. running.id .. "?expand=results")
       assert.equal("CANCELLED", batch.status)
       assert.is_true(#batch.results > 0 and #batch.results < 100)
     end)
@@ -421,32 +387,37 @@ describe("the sandbox", function()
     it("but not when they are over", function()
       start { speed = 0.001 }
       local made = create()
-      service:advance(100000)
+      asked:advance(100000)
       local path = BATCHES .. "/" .. made.id .. "/cancel"
-      assert.equal("Batch is already COMPLETED and cannot be cancelled", ask(400, "POST", path).detail)
+      assert.equal("Batch is already COMPLETED and cannot be cancelled", asked:ask(400, "POST", path).detail)
       local second = create()
       path = BATCHES .. "/" .. second.id .. "/cancel"
-      ask(200, "POST", path)
-      assert.equal("Batch is already CANCELLED and cannot be cancelled", ask(400, "POST", path).detail)
+      asked:ask(200, "POST", path)
+      assert.equal("Batch is already CANCELLED and cannot be cancelled", asked:ask(400, "POST", path).detail)
     end)
   end)
 
   describe("has v1 batch jobs", function()
     local function create_job(body)
       return (
-        ask(201, "POST", JOBS, body or '{"job_config":{"job_name":"parse_raw_file_job"},"directory_id":"dir-files-10"}')
+        asked:ask(
+          201,
+          "POST",
+          JOBS,
+          body or '{"job_config":{"job_name":"parse_raw_file_job"},"directory_id":"dir-files-10"}'
+        )
       )
     end
 
     it("listed by offset", function()
       start { jobs = 120 }
-      local page = get(JOBS)
+      local page = asked:get(JOBS)
       assert.equal(50, #page.items)
       assert.equal(120, page.total_size)
       assert.equal(cjson.null, page.next_page_token)
       local seen, offset = {}, 0
       repeat
-        page = get(string.format("%s?limit=50&offset=%d", JOBS, offset))
+        page = asked:get(string.format("%s?limit=50&offset=%d", JOBS, offset))
         for _, job in ipairs(page.items) do
           assert.is_nil(seen[job.id])
           seen[job.id] = true
@@ -458,7 +429,7 @@ describe("the sandbox", function()
 
     it("with every field of the reference", function()
       start()
-      local job = get(JOBS .. "?limit=1&status=completed").items[1]
+      local job = asked:get(JOBS .. "?limit=1&status=completed").items[1]
       assert.matches("^bjb" .. ID, job.id)
       assert.equal(job.total_items, job.processed_items + job.failed_items + job.skipped_items)
       for _, name in ipairs { "created_at", "updated_at", "started_at", "completed_at", "effective_at" } do
@@ -473,7 +444,7 @@ describe("the sandbox", function()
     it("filtered", function()
       start { jobs = 300 }
       for _, filter in ipairs { "status=failed", "job_type=classify", "status=cancelled&job_type=parse" } do
-        local page = get(JOBS .. "?limit=1000&" .. filter)
+        local page = asked:get(JOBS .. "?limit=1000&" .. filter)
         assert.is_true(page.total_size > 0 and page.total_size < 300, filter)
         assert.equal(page.total_size, #page.items)
         for _, job in ipairs(page.items) do
@@ -481,8 +452,8 @@ describe("the sandbox", function()
           assert.equal(filter:match("job_type=(%l+)") or job.job_type, job.job_type)
         end
       end
-      local directory = get(JOBS .. "?limit=1").items[1].directory_id
-      local page = get(JOBS .. "?limit=3&offset=1&directory_id=" .. directory)
+      local directory = asked:get(JOBS .. "?limit=1").items[1].directory_id
+      local page = asked:get(JOBS .. "?limit=3&offset=1&directory_id=" .. directory)
       assert.is_true(page.total_size > 4)
       assert.equal(3, #page.items)
     end)
@@ -501,8 +472,8 @@ describe("the sandbox", function()
       )
       assert.matches("^query.job_type literal_error ", problem("GET", JOBS .. "?job_type=PARSE"))
       assert.matches("^query.status literal_error ", problem("GET", JOBS .. "?status=RUNNING"))
-      assert.equal("Batch job not found", ask(404, "GET", JOBS .. "/bjb-1").detail)
-      assert.equal("Batch job not found", ask(404, "GET", JOBS .. "/bjb-1/items").detail)
+      assert.equal("Batch job not found", asked:ask(404, "GET", JOBS .. "/bjb-1").detail)
+      assert.equal("Batch job not found", asked:ask(404, "GET", JOBS .. "/bjb-1/items").detail)
     end)
 
     it("created from a directory or from items", function()
@@ -518,8 +489,8 @@ describe("the sandbox", function()
       assert.equal("classify", job.job_type)
       assert.equal(2, job.total_items)
       assert.equal(cjson.null, job.directory_id)
-      assert.equal("f2", get(JOBS .. "/" .. job.id .. "/items").items[2].item_id)
-      assert.equal("f2", get(JOBS .. "/items/f2/processing-results").item_id)
+      assert.equal("f2", asked:get(JOBS .. "/" .. job.id .. "/items").items[2].item_id)
+      assert.equal("f2", asked:get(JOBS .. "/items/f2/processing-results").item_id)
       for _, body in ipairs { '{"job_config":{}}', '{"job_config":{},"directory_id":"dir-1","item_ids":["a"]}' } do
         assert.matches("^body value_error ", problem("POST", JOBS, body))
       end
@@ -533,28 +504,28 @@ describe("the sandbox", function()
       )
       assert.equal(
         "Directory not found",
-        ask(404, "POST", JOBS, '{"job_config":{},"directory_id":"dir-missing"}').detail
+        asked:ask(404, "POST", JOBS, '{"job_config":{},"directory_id":"dir-missing"}').detail
       )
     end)
 
     it("that run to their end, item by item", function()
       start { speed = 0.001 }
       local id = create_job().id
-      local status = get(JOBS .. "/" .. id)
+      local status = asked:get(JOBS .. "/" .. id)
       assert.equal("pending", status.job.status)
       assert.equal(0, status.progress_percentage)
-      service:advance(5000)
-      status = get(JOBS .. "/" .. id)
+      asked:advance(5000)
+      status = asked:get(JOBS .. "/" .. id)
       assert.equal("running", status.job.status)
       assert.is_true(status.progress_percentage > 0 and status.progress_percentage < 100)
       local counts = {}
-      for _, item in ipairs(get(JOBS .. "/" .. id .. "/items").items) do
+      for _, item in ipairs(asked:get(JOBS .. "/" .. id .. "/items").items) do
         counts[item.status] = (counts[item.status] or 0) + 1
       end
       assert.equal(1, counts.processing)
       assert.is_true(counts.pending > 0)
-      service:advance(20000)
-      status = get(JOBS .. "/" .. id)
+      asked:advance(20000)
+      status = asked:get(JOBS .. "/" .. id)
       assert.equal("completed", status.job.status)
       assert.equal(100, status.progress_percentage)
     end)
@@ -562,18 +533,21 @@ describe("the sandbox", function()
     it("whose items are listed and have results", function()
       start()
       local id = create_job('{"job_config":{},"directory_id":"dir-files-230"}').id
-      service:advance(10000)
-      local page = get(JOBS .. "/" .. id .. "/items")
+      asked:advance(10000)
+      local page = asked:get(JOBS .. "/" .. id .. "/items")
       assert.equal(100, #page.items)
       assert.equal(230, page.total_size)
-      assert.equal(30, #get(JOBS .. "/" .. id .. "/items?offset=200").items)
-      local skipped = get(JOBS .. "/" .. id .. "/items?limit=1000&status=skipped")
+      assert.equal(30, #asked:get(JOBS .. "/" .. id .. "/items?offset=200").items)
+      local skipped = asked:get(JOBS .. "/" .. id .. "/items?limit=1000&status=skipped")
       assert.is_true(skipped.total_size > 0 and skipped.total_size < 50)
       assert.equal("already_processed", skipped.items[1].skip_reason)
-      assert.equal(0, #get(JOBS .. "/items/" .. skipped.items[1].item_id .. "/processing-results").processing_results)
-      local done = get(JOBS .. "/" .. id .. "/items?limit=1&status=completed").items[1]
+      assert.equal(
+        0,
+        #asked:get(JOBS .. "/items/" .. skipped.items[1].item_id .. "/processing-results").processing_results
+      )
+      local done = asked:get(JOBS .. "/" .. id .. "/items?limit=1&status=completed").items[1]
       assert.matches("^dfl" .. ID, done.item_id)
-      local results = get(JOBS .. "/items/" .. done.item_id .. "/processing-results")
+      local results = asked:get(JOBS .. "/items/" .. done.item_id .. "/processing-results")
       assert.equal(done.item_name, results.item_name)
       assert.equal(1, #results.processing_results)
       local result = results.processing_results[1]
@@ -584,8 +558,8 @@ describe("the sandbox", function()
         assert.is_string(result[name], name)
       end
       local of_type = JOBS .. "/items/" .. done.item_id .. "/processing-results?job_type="
-      assert.equal(0, #get(of_type .. "classify").processing_results)
-      assert.equal("Item not found", ask(404, "GET", JOBS .. "/items/dfl-1/processing-results").detail)
+      assert.equal(0, #asked:get(of_type .. "classify").processing_results)
+      assert.equal("Item not found", asked:ask(404, "GET", JOBS .. "/items/dfl-1/processing-results").detail)
       assert.matches("^query.status literal_error ", problem("GET", JOBS .. "/" .. id .. "/items?status=running"))
     end)
 
@@ -595,11 +569,11 @@ describe("the sandbox", function()
       local path = JOBS .. "/" .. id .. "/cancel"
       assert.equal("body missing Field required", problem("POST", path))
       assert.equal("body.reason string_type Input should be a valid string", problem("POST", path, '{"reason":1}'))
-      local answer = ask(200, "POST", path, '{"reason":"too late"}')
+      local answer = asked:ask(200, "POST", path, '{"reason":"too late"}')
       assert.same({ job_id = id, status = "cancelled", processed_items = 0, message = "Batch job cancelled" }, answer)
-      assert.equal("cancelled", get(JOBS .. "/" .. id).job.status)
-      assert.equal("cancelled", get(JOBS .. "/" .. id .. "/items").items[1].status)
-      assert.equal("Batch job is already cancelled and cannot be cancelled", ask(400, "POST", path, "{}").detail)
+      assert.equal("cancelled", asked:get(JOBS .. "/" .. id).job.status)
+      assert.equal("cancelled", asked:get(JOBS .. "/" .. id .. "/items").items[1].status)
+      assert.equal("Batch job is already cancelled and cannot be cancelled", asked:ask(400, "POST", path, "{}").detail)
     end)
   end)
 end)

@@ -1,9 +1,12 @@
--- A sandbox, and questions to it over plain sockets: for specs of the sandbox, of which the client is no part.
+-- A sandbox for each test, and questions to it over plain sockets: for specs of the sandbox, of which the client is no part.
 --
---   local asked = require("spec.support.asking").start({ speed = 0.001 })
+--   local asked, start = require("spec.support.asking").each_test()
+--   start { speed = 0.001 }
 --   asked:ask(404, "GET", "/api/v2/parse/pjb-x").detail
---   asked:get("/api/v2/parse"), asked:post("/api/v2/parse", { … }), asked:advance(seconds), asked:stop()
+--   asked:get("/api/v2/parse"), asked:post("/api/v2/parse", { … }), asked:advance(seconds)
+--   asked.service is what spec/support/sandbox.lua starts
 
+local busted = require("busted")
 local cjson = require("cjson")
 
 local plain_http = require("spec.support.plain_http")
@@ -14,13 +17,34 @@ local asking = {}
 local methods = {}
 local mt = { __index = methods }
 
----@param options? llama_cloud.sandbox.options
-function asking.start(options)
-  return setmetatable({ service = sandbox.start(options) }, mt)
+--- What the tests of a `describe` ask, and a function that starts the sandbox, which is stopped after each test and before
+--- it is started again.
+---@param defaults? llama_cloud.sandbox.options those of every start, where it does not say otherwise
+---@return table asked
+---@return fun(options?: llama_cloud.sandbox.options) start
+function asking.each_test(defaults)
+  local asked = setmetatable({}, mt)
+  busted.after_each(function()
+    asked:stop()
+  end)
+  return asked,
+    function(options)
+      local all = {}
+      for _, some in ipairs { defaults or {}, options or {} } do
+        for name, value in pairs(some) do
+          all[name] = value
+        end
+      end
+      asked:stop()
+      asked.service = sandbox.start(all)
+    end
 end
 
 function methods:stop()
-  self.service:stop()
+  if self.service then
+    self.service:stop()
+    self.service = nil
+  end
 end
 
 function methods:advance(seconds)
@@ -34,8 +58,8 @@ function methods:ask(status, method, target, body, headers)
   if answer.status ~= status then
     error(string.format("%s %s: %d instead of %d: %s", method, target, answer.status, status, answer.body), 2)
   end
-  local decoded, value = pcall(cjson.decode, answer.body)
-  return decoded and value or answer.body, answer
+  local is_json = answer.body ~= "" and answer.headers["content-type"] == "application/json"
+  return is_json and cjson.decode(answer.body) or answer.body, answer
 end
 
 function methods:get(target)
@@ -52,27 +76,10 @@ function methods:problem(method, target, body)
   return first.type .. " " .. first.msg
 end
 
---- Sends a form: `{ { name, text }, { name, bytes, filename }, … }`.
+--- Sends a form, of parts as `plain_http.form` takes them.
 function methods:upload(status, target, parts)
-  local pieces = {}
-  for index, part in ipairs(parts) do
-    local file = part[3] and string.format('; filename="%s"\r\nContent-Type: application/pdf', part[3]) or ""
-    pieces[index] =
-      string.format('--boundary\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n', part[1], file, part[2])
-  end
-  local body = table.concat(pieces) .. "--boundary--\r\n"
-  local connection = plain_http.connect(self.service.port)
-  connection:send(
-    string.format("POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer llx-test\r\n", target)
-      .. "Content-Type: multipart/form-data; boundary=boundary\r\n"
-      .. string.format("Content-Length: %d\r\n\r\n%s", #body, body)
-  )
-  local answer = assert(connection:receive())
-  connection:close()
-  if answer.status ~= status then
-    error(string.format("POST %s: %d instead of %d: %s", target, answer.status, status, answer.body), 2)
-  end
-  return cjson.decode(answer.body)
+  local body, headers = plain_http.form(parts)
+  return (self:ask(status, "POST", target, body, headers))
 end
 
 --- Gets a presigned address, without a key.

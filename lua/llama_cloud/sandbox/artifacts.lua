@@ -119,11 +119,8 @@ end
 function artifacts.xlsx(tables, text_of)
   local types, sheets, links, files = {}, {}, {}, {}
   for index, one in ipairs(tables) do
-    types[index] = string.format(
-      '<Override PartName="/xl/worksheets/sheet%d.xml" ' .. 'ContentType="%sworksheet+xml"/>',
-      index,
-      TYPE
-    )
+    types[index] =
+      string.format('<Override PartName="/xl/worksheets/sheet%d.xml" ContentType="%sworksheet+xml"/>', index, TYPE)
     sheets[index] = string.format('<sheet name="%s" sheetId="%d" r:id="rId%d"/>', escape(one.name), index, index)
     links[index] = string.format(
       '<Relationship Id="rId%d" Type="%s/worksheet" Target="worksheets/sheet%d.xml"/>',

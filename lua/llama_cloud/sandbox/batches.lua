@@ -6,6 +6,7 @@
 local clock_module = require("llama_cloud.sandbox.clock")
 local directories = require("llama_cloud.sandbox.directories")
 local json = require("llama_cloud.sandbox.json")
+local lists = require("llama_cloud.sandbox.lists")
 local seed = require("llama_cloud.sandbox.seed")
 
 local format_time = clock_module.format
@@ -15,7 +16,9 @@ local batches = {}
 
 batches.STATUSES = { "PENDING", "THROTTLED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED" }
 
-local TERMINAL = { COMPLETED = true, FAILED = true, CANCELLED = true }
+--- The final states, of batches and of their jobs.
+batches.TERMINAL = { COMPLETED = true, FAILED = true, CANCELLED = true }
+local TERMINAL = batches.TERMINAL
 
 -- One minute between the seeded batches, which end an hour before the start; but the newest are only seconds old, and
 -- still at work when the sandbox starts.
@@ -384,16 +387,9 @@ end
 
 -- The lowest number whose batch was created at `time` or later.
 local function first_since(self, time)
-  local low, high = 1, self.count + 1
-  while low < high do
-    local middle = (low + high) // 2
-    if self:created_at(middle) < time then
-      low = middle + 1
-    else
-      high = middle
-    end
-  end
-  return low
+  return lists.lowest(1, self.count + 1, function(number)
+    return self:created_at(number) >= time
+  end)
 end
 
 ---@class llama_cloud.sandbox.batch_filters
@@ -417,28 +413,16 @@ function batches_methods:list(filters, before, limit)
   end
   local directory_id, status = filters.source_directory_id, filters.status
   local seeded_directory = directory_id and directories.seeded_number(self.world, directory_id)
-  local found = {}
-  for number = last, first, -1 do
-    local made = self.created[number]
-    local matches
-    if not directory_id then
-      matches = true
-    elseif made then
-      matches = made.directory_id == directory_id
-    elseif not seeded_directory then
-      -- Only created batches are of this directory; below them there is nothing to look at.
-      break
-    else
-      matches = directory_number(self, number) == seeded_directory
-    end
-    if matches and (not status or self:status(number) == status) then
-      if #found == limit then
-        return found, true
-      end
-      found[#found + 1] = number
-    end
+  if directory_id and not seeded_directory then
+    first = math.max(first, self.seeded + 1) -- the batches that were there at the start are of seeded directories
   end
-  return found, false
+  return lists.take(limit, last, first, -1, function(number)
+    local made = self.created[number]
+    local matches = not directory_id
+      or made and made.directory_id == directory_id
+      or not made and directory_number(self, number) == seeded_directory
+    return matches and (not status or self:status(number) == status) and number
+  end)
 end
 
 return batches

@@ -20,7 +20,7 @@ local SLACK = 64 << 10
 
 ---@class llama_cloud.sandbox.blobs
 ---@field bound integer bytes that may be kept
----@field room integer bytes that may be kept still
+---@field room integer bytes that may still be kept
 local blobs_methods = {}
 local blobs_mt = { __name = "llama_cloud.sandbox.blobs", __index = blobs_methods }
 
@@ -34,8 +34,8 @@ end
 local writer_methods = {}
 local writer_mt = { __name = "llama_cloud.sandbox.blob_writer", __index = writer_methods }
 
---- What takes the bytes of one upload as they come, at most `most` of them. What is expected to be too long for the room that
---- there is, is not kept from the start.
+--- What takes the bytes of one upload as they come, at most `most` of them. An upload that is expected not to fit into the
+--- room that is left is not kept at all.
 ---@param most integer
 ---@param expected integer how many will come, or a few more
 ---@return table writer

@@ -3,6 +3,7 @@
 local ascii = require("llama_cloud.sandbox.ascii")
 local clock_module = require("llama_cloud.sandbox.clock")
 local json = require("llama_cloud.sandbox.json")
+local lists = require("llama_cloud.sandbox.lists")
 local seed = require("llama_cloud.sandbox.seed")
 
 local configurations = {}
@@ -144,21 +145,10 @@ end
 ---@return integer[]
 ---@return boolean more
 function store_methods:list(filters, before, limit)
-  local types
-  for _, name in ipairs(filters.product_type or {}) do
-    types = types or {}
-    types[name] = true
-  end
-  local found = {}
-  for number = (before or self.count + 1) - 1, 1, -1 do
-    if matches(self, self.records[number], filters, types) then
-      if #found == limit then
-        return found, true
-      end
-      found[#found + 1] = number
-    end
-  end
-  return found, false
+  local types = lists.set(filters.product_type)
+  return lists.newest(self.count, before, limit, function(number)
+    return matches(self, self.records[number], filters, types)
+  end)
 end
 
 --- The JSON text of a configuration.

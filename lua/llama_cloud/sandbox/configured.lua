@@ -1,15 +1,14 @@
 -- Jobs that are created with a configuration of their own or a stored one: how that is found.
 
 local endpoint = require("llama_cloud.sandbox.endpoint")
-local product = require("llama_cloud.sandbox.product")
 local seed = require("llama_cloud.sandbox.seed")
 local sources = require("llama_cloud.sandbox.sources")
 local webhooks = require("llama_cloud.sandbox.webhooks")
 
 local configured = {}
 
---- The answer that refuses the id of a configuration; nil if it is good for jobs of this product. An id that nobody made is,
---- as that of a directory, unless it contains `missing`.
+--- The answer that refuses the id of a configuration; nil if it is good for jobs of this product. An id that nobody made is
+--- good, too, as with directories, unless it contains `missing`.
 ---@param sandbox table
 ---@param id? string
 ---@param product_type string
@@ -36,7 +35,7 @@ end
 ---@return string? text
 function configured.create(sandbox, request, of)
   local body, store, project_id = request.body, sandbox[of.store], request.query.project_id
-  local transaction_id = product.given(body, "transaction_id")
+  local transaction_id = endpoint.given(body, "transaction_id")
   local earlier = transaction_id and store:of_transaction(project_id, transaction_id)
   if earlier then
     return earlier
@@ -48,7 +47,7 @@ function configured.create(sandbox, request, of)
   if not source then
     return nil, status, text
   end
-  local configuration_id = product.given(body, "configuration_id")
+  local configuration_id = endpoint.given(body, "configuration_id")
   status, text = configured.refusal(sandbox, configuration_id, of.product_type)
   if status then
     return nil, status, text
@@ -58,7 +57,7 @@ function configured.create(sandbox, request, of)
   if not hooks then
     return nil, status, text
   end
-  local options = product.given(body, "configuration")
+  local options = endpoint.given(body, "configuration")
     or sandbox.configurations:parameters(configuration_id)
     or of.made_up
   local number = store:create({

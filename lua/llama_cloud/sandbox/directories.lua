@@ -3,6 +3,7 @@
 
 local clock_module = require("llama_cloud.sandbox.clock")
 local json = require("llama_cloud.sandbox.json")
+local lists = require("llama_cloud.sandbox.lists")
 local seed = require("llama_cloud.sandbox.seed")
 
 local directories = {}
@@ -242,12 +243,11 @@ end
 ---@field include_deleted? boolean
 ---@field project_id? string
 
-local function matches(self, directory, filters)
-  local types = filters.types and #filters.types > 0 and table.concat(filters.types, " ")
+local function matches(self, directory, filters, types)
   return directory.project_id == (filters.project_id or self.project_id)
     and (not filters.name or directory.name == filters.name)
     and (not filters.type or directory.type == filters.type)
-    and (not types or (" " .. types .. " "):find(" " .. directory.type .. " ", 1, true) ~= nil)
+    and (not types or types[directory.type])
     and (filters.include_deleted or not gone_at(self, directory))
 end
 
@@ -258,24 +258,14 @@ end
 ---@return integer[]
 ---@return boolean more
 function directories_methods:list(filters, before, limit)
-  local found = {}
-  for number = (before or self.count + 1) - 1, 1, -1 do
-    if matches(self, self.records[number], filters) then
-      if #found == limit then
-        return found, true
-      end
-      found[#found + 1] = number
-    end
-  end
-  return found, false
+  local types = lists.set(filters.types)
+  return lists.newest(self.count, before, limit, function(number)
+    return matches(self, self.records[number], filters, types)
+  end)
 end
 
 local DIRECTORY = '{"id":%s,"name":%s,"project_id":%s,"type":"%s","description":%s,"connector_subscription_id":%s,'
   .. '"system_metadata":%s,"created_at":%s,"updated_at":%s,"deleted_at":%s,"expires_at":%s}'
-
-local function quoted(text)
-  return text and json.quote(text) or "null"
-end
 
 local function time(milliseconds)
   return milliseconds and '"' .. clock_module.format(milliseconds) .. '"' or "null"
@@ -286,12 +276,12 @@ end
 ---@return string
 function directories_methods:encode(directory)
   return DIRECTORY:format(
-    quoted(self:id(directory)),
-    quoted(directory.name),
-    quoted(directory.project_id),
+    json.quote(self:id(directory)),
+    json.quote(directory.name),
+    json.quote(directory.project_id),
     directory.type,
-    quoted(directory.description),
-    quoted(directory.connector_subscription_id),
+    json.quote(directory.description),
+    json.quote(directory.connector_subscription_id),
     directory.system_metadata or "null",
     time(directory.created_at),
     time(directory.updated_at),

@@ -3,6 +3,7 @@
 local clock_module = require("llama_cloud.sandbox.clock")
 local directories = require("llama_cloud.sandbox.directories")
 local json = require("llama_cloud.sandbox.json")
+local lists = require("llama_cloud.sandbox.lists")
 local seed = require("llama_cloud.sandbox.seed")
 
 local directory_files = {}
@@ -126,16 +127,9 @@ end
 
 -- Where the entry of a number is in a directory, or would be.
 local function position(directory, number)
-  local low, high = 1, #directory.entries + 1
-  while low < high do
-    local middle = (low + high) // 2
-    if directory.entries[middle].number < number then
-      low = middle + 1
-    else
-      high = middle
-    end
-  end
-  return low
+  return lists.lowest(1, #directory.entries + 1, function(index)
+    return directory.entries[index].number >= number
+  end)
 end
 
 --- Changes a file's row; `target` is a directory that it goes to.
@@ -200,21 +194,14 @@ function store_methods:list(directory, filters, before, limit)
     local only = directory.by_unique_id[filters.unique_id]
     return only and matches(self, only, filters) and { only.number } or {}, false
   end
-  local found = {}
   local count, at = entries_of(directory)
   if before then
     count = (directory.id and before or position(directory, before)) - 1
   end
-  for index = count, 1, -1 do
+  return lists.take(limit, count, 1, -1, function(index)
     local entry = at(index)
-    if matches(self, entry, filters) then
-      if #found == limit then
-        return found, true
-      end
-      found[#found + 1] = entry.number
-    end
-  end
-  return found, false
+    return matches(self, entry, filters) and entry.number
+  end)
 end
 
 --- The entry of a number of such a list.

@@ -236,7 +236,7 @@ function makers.image(roll, place)
 end
 
 function makers.code(roll)
-  local value = string.format("local %s = %d\nprint(%q)", "value", roll(1000), words(roll, 2, 2))
+  local value = string.format("local value = %d\nprint(%q)", roll(1000), words(roll, 2, 2))
   return { type = "code", value = value, language = "lua", md = "```lua\n" .. value .. "\n```" }
 end
 

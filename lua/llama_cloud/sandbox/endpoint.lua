@@ -7,6 +7,7 @@ local seed = require("llama_cloud.sandbox.seed")
 local endpoint = {}
 
 endpoint.SCOPE = { { "organization_id", "string" }, { "project_id", "string" } }
+endpoint.EXPAND = { "expand", "string", many = true }
 endpoint.PAGE_SIZE = { "page_size", "integer", above = 0, cap = 1000, default = 50 }
 endpoint.PAGE_TOKEN = { "page_token", "string" }
 
@@ -15,6 +16,15 @@ endpoint.PAGE_TOKEN = { "page_token", "string" }
 ---@return table[]
 function endpoint.query(declarations)
   return table.move(endpoint.SCOPE, 1, #endpoint.SCOPE, #declarations + 1, declarations)
+end
+
+--- A member of a body; nil where it is missing or null.
+---@param body table
+---@param name string
+---@return any
+function endpoint.given(body, name)
+  local value = body[name]
+  return value ~= json.null and value or nil
 end
 
 --- An error with one sentence, or with an object.
@@ -140,6 +150,21 @@ function endpoint.page(sandbox, list, filters, find, encode)
   end
   return 200,
     string.format('{"items":[%s],"next_page_token":%s,"total_size":%s}', table.concat(items, ","), token, total)
+end
+
+--- A handler that answers the cursor list of a store in the sandbox.
+---@param name string of the store, and of the list
+---@param encode fun(store: table, number: integer): string an item as JSON
+---@return llama_cloud.sandbox.handler
+function endpoint.list(name, encode)
+  return function(sandbox, request)
+    local store, filters = sandbox[name], request.query
+    return endpoint.page(sandbox, name, filters, function(before, limit)
+      return store:list(filters, before, limit)
+    end, function(number)
+      return encode(store, number)
+    end)
+  end
 end
 
 return endpoint

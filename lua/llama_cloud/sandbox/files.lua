@@ -4,6 +4,7 @@ local ascii = require("llama_cloud.sandbox.ascii")
 local blobs = require("llama_cloud.sandbox.blobs")
 local clock = require("llama_cloud.sandbox.clock")
 local json = require("llama_cloud.sandbox.json")
+local lists = require("llama_cloud.sandbox.lists")
 local presigned = require("llama_cloud.sandbox.presigned")
 local seed = require("llama_cloud.sandbox.seed")
 
@@ -164,10 +165,6 @@ end
 local FILE = '{"id":"%s","name":%s,"project_id":%s,"purpose":%s,"external_file_id":%s,"file_type":%s,'
   .. '"expires_at":null,"last_modified_at":"%s","download_url":%s}'
 
-local function quoted(text)
-  return text and json.quote(text) or "null"
-end
-
 --- The JSON text of a file.
 ---@param file llama_cloud.sandbox.file
 ---@param url? string its address as JSON
@@ -176,11 +173,11 @@ function files_methods:encode(file, url)
   local extension = file.name:match("%.([%w]+)$")
   return FILE:format(
     self:id(file),
-    quoted(file.name),
-    quoted(file.project_id),
-    quoted(file.purpose),
-    quoted(file.external_file_id),
-    quoted(extension and ascii.lower(extension)),
+    json.quote(file.name),
+    json.quote(file.project_id),
+    json.quote(file.purpose),
+    json.quote(file.external_file_id),
+    json.quote(extension and ascii.lower(extension)),
     clock.format(file.created_at),
     url or "null"
   )
@@ -230,19 +227,15 @@ function files_methods:list(filters, after, limit)
     ids[seed.number("file", self.scope, id) or 0] = true
   end
   local order = filters.order_by ~= "created_at" and filters.order_by and sorted(self, filters.order_by)
-  local found = {}
-  for step = order and (after and order.places[after] or 0) + 1 or 1, self.count do
-    local number = order and order.numbers[step] or (after or self.count + 1) - step
-    if number < 1 then
-      break
-    elseif matches(self, self.records[number], filters, ids) then
-      if #found == limit then
-        return found, true
-      end
-      found[#found + 1] = number
-    end
+  if not order then
+    return lists.newest(self.count, after, limit, function(number)
+      return matches(self, self.records[number], filters, ids)
+    end)
   end
-  return found, false
+  return lists.take(limit, (after and order.places[after] or 0) + 1, self.count, 1, function(place)
+    local number = order.numbers[place]
+    return matches(self, self.records[number], filters, ids) and number
+  end)
 end
 
 return files

@@ -98,7 +98,7 @@ function form.read(sandbox, request, declarations, problems)
   end)
   request.parts = noted(parts)
   local values = message and {} or checked(parts, declarations, problems)
-  -- What was sent and is no declared file is of no use to anybody.
+  -- Nobody needs a file that no declaration asks for.
   for _, part in ipairs(parts) do
     if part.blob and values[part.name] ~= part.blob then
       sandbox.blobs:release(part.blob)

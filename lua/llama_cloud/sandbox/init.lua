@@ -39,6 +39,9 @@ local MAX_ENVELOPE = 2 << 20
 ---@field duplicate_directories? "conflict"|"add" what a second directory with a name does, default "conflict"
 ---@field rate_limits? "none"|"published"|"free" default "none"
 ---@field no_retry_after? boolean whether the 429 of these limits come without Retry-After
+---@field conflicts? boolean whether what the state of a job does not allow is 409, default false: 400
+---@field deliver_webhooks? boolean whether webhooks are called, at loopback addresses only, default false
+---@field deliver_anywhere? boolean whether they are called at other addresses, too, default false
 ---@field faults? string[] misbehaviours, as docs/sandbox.md describes them
 ---@field log? fun(line: string) called once for each request
 
@@ -46,7 +49,7 @@ local MAX_ENVELOPE = 2 << 20
 local sandbox_methods = {}
 local sandbox_mt = { __name = "llama_cloud.sandbox", __index = sandbox_methods }
 
--- Whether the key is right; if not, the answer that says so.
+-- The answer to a request without the right key; nil if the key is right.
 local function refusal(self, request)
   local given = (request.headers.authorization or ""):match("^[Bb]earer[ \t]+([^ \t].*)$")
   if not given then
@@ -56,7 +59,7 @@ local function refusal(self, request)
   end
 end
 
--- The answer to a request that is one too many, if it is.
+-- The answer to a request over a rate limit; nil if it is within.
 local function limited(self, request, route)
   local query = validate.parse_query(request.query_string)
   local scope = {}

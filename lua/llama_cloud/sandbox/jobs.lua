@@ -188,7 +188,7 @@ function jobs_methods:show(number)
     job.total,
     ended and quoted_time(since) or "null",
     format_time(job.created_at),
-    job.directory_id and json.quote(job.directory_id) or "null",
+    json.quote(job.directory_id),
     format_time(since),
     status == "failed" and '"The workflow was terminated"' or "null",
     counts.failed,

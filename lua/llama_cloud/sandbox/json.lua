@@ -17,8 +17,8 @@ function json.array(values)
   return setmetatable(values, array_mt)
 end
 
---- A string as JSON, quotes included.
----@param text string
+--- A string as JSON, quotes included; `null` where there is none.
+---@param text? string
 ---@return string
 function json.quote(text)
   -- lua-cjson escapes slashes; each has its own backslash, so these can go.

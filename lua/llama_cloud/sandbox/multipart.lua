@@ -1,5 +1,5 @@
--- Reads multipart/form-data as it comes. What it holds is one piece and the text parts, whose length is bounded; files go
--- to their writer piece by piece.
+-- Reads multipart/form-data as it comes. It holds one piece at a time and the text parts, whose length is bounded; files
+-- go to their writer piece by piece.
 
 local ascii = require("llama_cloud.sandbox.ascii")
 

@@ -70,6 +70,13 @@ local function joined(parsed, member, separator)
   return table.concat(texts, separator)
 end
 
+-- A function that makes one text of all pages.
+local function all_pages(member, separator)
+  return function(parsed)
+    return joined(parsed, member, separator)
+  end
+end
+
 local function text_of(parsed)
   local pages = json.array {}
   for index, page in ipairs(parsed.pages) do
@@ -198,10 +205,8 @@ local function images_of_page(page, wanted, add)
   end
 end
 
---- The names of the images that a job keeps, each with what is told of it.
----@param parsed llama_cloud.sandbox.parsed
----@return table[]
-function results.images(parsed)
+-- The images that a job keeps.
+local function images_of(parsed)
   local given = get(parsed.options, "output_options", "images_to_save")
   local wanted = { layout = given == nil or has(given, "layout") }
   wanted.screenshot, wanted.embedded = has(given, "screenshot"), has(given, "embedded")
@@ -224,7 +229,7 @@ function results.images(parsed)
 end
 
 local function images_metadata_of(parsed, address, filenames)
-  local all = results.images(parsed)
+  local all = images_of(parsed)
   local images = json.array {}
   for _, image in ipairs(all) do
     if not filenames or filenames[image.filename] then
@@ -294,29 +299,9 @@ local JSON, TEXT, MARKDOWN = "application/json", "text/plain; charset=utf-8", "t
 -- expand value without `_content_metadata` -> name in the answer, media type, bytes, whether it is produced (nil: always).
 local FILES = {
   text = { "text", JSON, encoded(text_of) },
-  text_full = {
-    "fullText",
-    TEXT,
-    function(parsed)
-      return joined(parsed, "text", "\n\n")
-    end,
-  },
-  markdown = {
-    "md",
-    MARKDOWN,
-    function(parsed)
-      return joined(parsed, "markdown", PAGE_BREAK)
-    end,
-    not_fast,
-  },
-  markdown_full = {
-    "fullMd",
-    MARKDOWN,
-    function(parsed)
-      return joined(parsed, "markdown", "\n\n")
-    end,
-    not_fast,
-  },
+  text_full = { "fullText", TEXT, all_pages("text", "\n\n") },
+  markdown = { "md", MARKDOWN, all_pages("markdown", PAGE_BREAK), not_fast },
+  markdown_full = { "fullMd", MARKDOWN, all_pages("markdown", "\n\n"), not_fast },
   items = { "json", JSON, encoded(items_of), not_fast },
   metadata = { "metadata", JSON, encoded(metadata_of) },
   forms = {
@@ -429,12 +414,8 @@ local PLAIN = {
   metadata = metadata_of,
   forms = forms_of,
   job_metadata = job_metadata_of,
-  text_full = function(parsed)
-    return joined(parsed, "text", "\n\n")
-  end,
-  markdown_full = function(parsed)
-    return joined(parsed, "markdown", "\n\n")
-  end,
+  text_full = all_pages("text", "\n\n"),
+  markdown_full = all_pages("markdown", "\n\n"),
 }
 
 --- What jobs of the fast tier refuse: expand value and its name in the error.

@@ -1,5 +1,5 @@
--- Addresses that need no key, for some time: the signature is in the query. It has all that breaks when somebody encodes it
--- anew: a plus and an encoded plus, encoded blanks, digits of both cases, a name that comes twice.
+-- Addresses that need no key, and expire: the signature is in the query. The query has everything that breaks when it is
+-- encoded again: a plus and an encoded plus, encoded blanks, digits of both cases, a name that comes twice.
 
 local clock = require("llama_cloud.sandbox.clock")
 local json = require("llama_cloud.sandbox.json")

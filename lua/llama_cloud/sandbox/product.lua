@@ -1,7 +1,6 @@
 -- What the routes of all products (parse, extract, classify, split) have in common: their jobs are listed, shown, cancelled
 -- and deleted in the same way.
 
-local clock_module = require("llama_cloud.sandbox.clock")
 local endpoint = require("llama_cloud.sandbox.endpoint")
 local json = require("llama_cloud.sandbox.json")
 local parse_options = require("llama_cloud.sandbox.parse_options")
@@ -9,24 +8,6 @@ local validate = require("llama_cloud.sandbox.validate")
 local work = require("llama_cloud.sandbox.work")
 
 local product = {}
-
-product.format_time = clock_module.format
-
---- A string as JSON, or null.
----@param text? string
----@return string
-function product.quoted(text)
-  return text and json.quote(text) or "null"
-end
-
---- A member of a body; nil where it is missing or null.
----@param body table
----@param name string
----@return any
-function product.given(body, name)
-  local value = body[name]
-  return value ~= json.null and value or nil
-end
 
 --- Declarations of the members that every creation takes.
 ---@param declarations table[]
@@ -51,7 +32,7 @@ end
 ---@param second string
 ---@param problems table
 function product.check_one_of(body, first, second, problems)
-  if (product.given(body, first) == nil) == (product.given(body, second) == nil) then
+  if (endpoint.given(body, first) == nil) == (endpoint.given(body, second) == nil) then
     local message = string.format("Value error, Exactly one of %s and %s must be given", first, second)
     validate.add(problems, "value_error", { "body" }, message, body)
   end
@@ -119,7 +100,8 @@ end
 ---@class llama_cloud.sandbox.product
 ---@field store string the name of its store in the sandbox
 ---@field what string as in "Parse job not found"
----@field encode fun(sandbox: table, number: integer, expand: table<string, boolean>): string a job as JSON
+---@field encode fun(sandbox: table, number: integer, expand: table<string, boolean>, alone?: boolean): string a job as JSON;
+--- `alone` where a request is for this job only
 ---@field expand? table<string, boolean> values that `expand` may have
 ---@field spelled? table<string, string> how it calls its statuses, if not as the store does
 ---@field match? fun(query: table): (fun(job: llama_cloud.sandbox.job): boolean)? what its list's own filters ask for
@@ -188,7 +170,7 @@ function product.handlers(of)
       if not wanted then
         return status, text
       end
-      return 200, of.encode(sandbox, number, wanted)
+      return 200, of.encode(sandbox, number, wanted, true)
     end),
     cancel = product.with_job(of, function(sandbox, _, number)
       if not sandbox[of.store]:cancel(number) then

@@ -110,7 +110,7 @@ local function send_body(connection, body, stop, per_second)
   return true
 end
 
--- Keeps the connection open without a word until the peer closes it. What a request still has to say is not read then.
+-- Keeps the connection open without a word until the peer closes it. The rest of a request that is `unread` stays unread.
 local function stall(connection, unread)
   local deadline = cqueues.monotime() + MAX_STALL
   if unread then

@@ -1,4 +1,4 @@
--- How often what was uploaded: what a test of a client that must not upload anything twice asks for.
+-- Counts uploads, for tests of clients that must not upload anything twice.
 
 local blobs = require("llama_cloud.sandbox.blobs")
 

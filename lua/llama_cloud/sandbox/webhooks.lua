@@ -65,13 +65,10 @@ end
 ---@return string? text
 function webhooks.of(sandbox, body)
   local hooks = {}
-  local function list(name)
-    return body[name] ~= json.null and body[name] or {}
-  end
-  for _, described in ipairs(list("webhook_configurations")) do
+  for _, described in ipairs(endpoint.given(body, "webhook_configurations") or {}) do
     hooks[#hooks + 1] = hook_of(described)
   end
-  for _, id in ipairs(list("webhook_configuration_ids")) do
+  for _, id in ipairs(endpoint.given(body, "webhook_configuration_ids") or {}) do
     local stored = sandbox.webhook_configs:find(id)
     if id:find("missing", 1, true) then
       return nil, endpoint.detail(404, "Webhook configuration not found")

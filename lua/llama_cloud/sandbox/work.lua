@@ -6,6 +6,7 @@
 local batches_module = require("llama_cloud.sandbox.batches")
 local document = require("llama_cloud.sandbox.document")
 local json = require("llama_cloud.sandbox.json")
+local lists = require("llama_cloud.sandbox.lists")
 local seed = require("llama_cloud.sandbox.seed")
 
 local hash, below = seed.hash, seed.below
@@ -18,10 +19,12 @@ local SHARE = batches_module.SHARE
 local ID_OFFSET = 1 << 40
 local NEVER = math.maxinteger // 2
 
+--- The error message of jobs that fail.
+work.FAILURE = "The document could not be read"
+
 work.STATUSES = { "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED" }
 
-local TERMINAL = { COMPLETED = true, FAILED = true, CANCELLED = true }
-work.TERMINAL = TERMINAL
+local TERMINAL = batches_module.TERMINAL
 
 ---@class llama_cloud.sandbox.work
 ---@field last integer the newest entry
@@ -314,16 +317,9 @@ end
 
 -- The lowest entry that was created at `time` or later.
 local function first_since(self, time)
-  local low, high = self.first, self.last + 1
-  while low < high do
-    local middle = (low + high) // 2
-    if created_at(self, middle) < time then
-      low = middle + 1
-    else
-      high = middle
-    end
-  end
-  return low
+  return lists.lowest(self.first, self.last + 1, function(index)
+    return created_at(self, index) >= time
+  end)
 end
 
 ---@class llama_cloud.sandbox.work_filters

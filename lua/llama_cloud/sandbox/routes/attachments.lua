@@ -4,6 +4,7 @@ local artifacts = require("llama_cloud.sandbox.artifacts")
 local clock_module = require("llama_cloud.sandbox.clock")
 local document = require("llama_cloud.sandbox.document")
 local endpoint = require("llama_cloud.sandbox.endpoint")
+local lists = require("llama_cloud.sandbox.lists")
 local presigned = require("llama_cloud.sandbox.presigned")
 local seed = require("llama_cloud.sandbox.seed")
 local sources = require("llama_cloud.sandbox.sources")
@@ -28,11 +29,9 @@ local function list(sandbox, request)
   end
   local pages, size = document.pages(source.key, source.name), #picture(source.key, 1)
   return endpoint.page(sandbox, "attachments", request.query, function(after, limit)
-    local numbers = {}
-    for number = (after or 0) + 1, math.min(pages, (after or 0) + math.min(limit, pages)) do
-      numbers[#numbers + 1] = number
-    end
-    return numbers, (after or 0) + #numbers < pages
+    return lists.take(limit, (after or 0) + 1, pages, 1, function(number)
+      return number
+    end)
   end, function(number)
     return string.format(
       '{"name":"screenshots/page_%d.png","size":%d,"last_modified":"%s"}',

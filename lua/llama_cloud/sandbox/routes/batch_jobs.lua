@@ -32,18 +32,13 @@ local function check_job(body, problems)
   if json.is_object(config) and config.rules ~= nil then
     validate.members(config, CLASSIFY_JOB, { "body", "job_config", "ClassifyJob" }, problems)
   end
-  local directory_id = body.directory_id ~= json.null and body.directory_id or nil
-  local item_ids = body.item_ids ~= json.null and body.item_ids or nil
-  if (directory_id == nil) == (item_ids == nil) then
-    local message = "Value error, Exactly one of directory_id and item_ids must be given"
-    validate.add(problems, "value_error", { "body" }, message, body)
-  end
+  product.check_one_of(body, "directory_id", "item_ids", problems)
 end
 
 local function create_job(sandbox, request)
   local body = request.body
   local directory
-  local directory_id = body.directory_id ~= json.null and body.directory_id or nil
+  local directory_id = endpoint.given(body, "directory_id")
   if directory_id then
     directory = sandbox.directories:find(directory_id)
     if not directory then

@@ -55,14 +55,9 @@ local function create_batch(sandbox, request)
   return 200, store:encode(number)
 end
 
-local function list_batches(sandbox, request)
-  local filters, store = request.query, sandbox.batches
-  return endpoint.page(sandbox, "batches", filters, function(before, limit)
-    return store:list(filters, before, limit)
-  end, function(number)
-    return store:encode(number)
-  end)
-end
+local list_batches = endpoint.list("batches", function(store, number)
+  return store:encode(number)
+end)
 
 local function find(sandbox, id)
   return sandbox.batches:find(id)

@@ -10,7 +10,7 @@ local product_parameters = require("llama_cloud.sandbox.product_parameters")
 local seed = require("llama_cloud.sandbox.seed")
 local work = require("llama_cloud.sandbox.work")
 
-local given = product.given
+local given = endpoint.given
 local format_time = clock_module.format
 
 local PATH = "/api/v2/classify"
@@ -58,7 +58,7 @@ local function encode(sandbox, number, wanted)
     status = status,
     created_at = format_time(job.created_at),
     updated_at = format_time(since),
-    error_message = status == "FAILED" and "The document could not be read" or json.null,
+    error_message = status == "FAILED" and work.FAILURE or json.null,
     parse_job_id = fields.kind == "parse_job_id" and job.input or json.null,
     result = status == "COMPLETED" and result_of(job, fields.options.rules) or json.null,
     transaction_id = fields.transaction_id or json.null,
@@ -104,8 +104,6 @@ local function create_job(sandbox, request)
   return 200, encode(sandbox, number, {})
 end
 
-local EXPAND = { "expand", "string", many = true }
-
 local handlers = product.handlers(CLASSIFY)
 
 return {
@@ -132,10 +130,10 @@ return {
     {
       method = "GET",
       path = PATH,
-      query = product.list_query(work.STATUSES, { { "configuration_id", "string" }, EXPAND }),
+      query = product.list_query(work.STATUSES, { { "configuration_id", "string" }, endpoint.EXPAND }),
       handler = product.list(CLASSIFY),
     },
-    { method = "GET", path = PATH .. "/{job_id}", query = endpoint.query { EXPAND }, handler = handlers.get },
+    { method = "GET", path = PATH .. "/{job_id}", query = endpoint.query { endpoint.EXPAND }, handler = handlers.get },
     { method = "POST", path = PATH .. "/{job_id}/cancel", query = endpoint.SCOPE, handler = handlers.cancel },
     { method = "DELETE", path = PATH .. "/{job_id}", query = endpoint.SCOPE, handler = handlers.delete },
   },

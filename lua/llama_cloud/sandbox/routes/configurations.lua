@@ -28,14 +28,9 @@ local function create(sandbox, request)
   return 201, store:encode(store:create(body.name, body.parameters, project_id))
 end
 
-local function list(sandbox, request)
-  local store = sandbox.configurations
-  return endpoint.page(sandbox, "configurations", request.query, function(before, limit)
-    return store:list(request.query, before, limit)
-  end, function(number)
-    return store:encode(store.records[number])
-  end)
-end
+local list = endpoint.list("configurations", function(store, number)
+  return store:encode(store.records[number])
+end)
 
 local function get(sandbox, _, record)
   return 200, sandbox.configurations:encode(record)
@@ -53,8 +48,7 @@ end
 
 local update = changing(function(sandbox, request, record)
   local body, store = request.body, sandbox.configurations
-  local name = body.name ~= json.null and body.name or nil
-  local parameters = body.parameters ~= json.null and body.parameters or nil
+  local name, parameters = endpoint.given(body, "name"), endpoint.given(body, "parameters")
   if parameters and parameters.product_type ~= record.product_type then
     return detail(400, "The product type of a configuration cannot be changed")
   end

@@ -4,6 +4,7 @@ local ascii = require("llama_cloud.sandbox.ascii")
 local clock_module = require("llama_cloud.sandbox.clock")
 local endpoint = require("llama_cloud.sandbox.endpoint")
 local json = require("llama_cloud.sandbox.json")
+local lists = require("llama_cloud.sandbox.lists")
 local work = require("llama_cloud.sandbox.work")
 
 local STATES = { "PENDING", "RUNNING", "THROTTLED", "COMPLETED", "FAILED", "CANCELLED" }
@@ -22,7 +23,7 @@ local function encode(store, number)
     custom_tag = "",
     project_id = job.project_id,
     status = status,
-    error_message = status == "FAILED" and "The document could not be read" or json.null,
+    error_message = status == "FAILED" and work.FAILURE or json.null,
     state_transitions = transitions,
   }
 end
@@ -30,11 +31,6 @@ end
 local function list(sandbox, request)
   local query = request.query
   local store = sandbox[query.job_type]
-  local statuses
-  for _, status in ipairs(query.status or {}) do
-    statuses = statuses or {}
-    statuses[status] = true
-  end
   local since = query.created_at_on_or_after
   if query.hours then
     since = math.max(since or 0, sandbox.clock:now() - query.hours * 3600000)
@@ -42,7 +38,7 @@ local function list(sandbox, request)
   local filters = {
     created_at_on_or_after = since,
     created_at_on_or_before = query.created_at_on_or_before,
-    status = statuses,
+    status = lists.set(query.status),
   }
   return endpoint.page(sandbox, "job_data_points", query, function(before, limit)
     return store:list(filters, before, limit)

@@ -25,8 +25,8 @@ end
 local function create(sandbox, request)
   local body, store = request.body, sandbox.directories
   local fields = {}
-  for name, value in pairs(body) do
-    fields[name] = value ~= json.null and value or nil
+  for name in pairs(body) do
+    fields[name] = endpoint.given(body, name)
   end
   local subscription = fields.connector_subscription_id
   local other = subscription and store:subscribed(subscription)
@@ -40,14 +40,9 @@ local function create(sandbox, request)
   return 201, store:encode(store:create(fields, request.query.project_id))
 end
 
-local function list(sandbox, request)
-  local store = sandbox.directories
-  return endpoint.page(sandbox, "directories", request.query, function(before, limit)
-    return store:list(request.query, before, limit)
-  end, function(number)
-    return store:encode(store.records[number])
-  end)
-end
+local list = endpoint.list("directories", function(store, number)
+  return store:encode(store.records[number])
+end)
 
 local function get(sandbox, _, directory)
   return 200, sandbox.directories:encode(directory)
@@ -65,7 +60,7 @@ end
 
 local update = changing(function(sandbox, request, directory)
   local body, store = request.body, sandbox.directories
-  local name = body.name ~= json.null and body.name
+  local name = endpoint.given(body, "name")
   if name and taken(sandbox, directory.project_id, name, directory) then
     return conflict(name)
   elseif name then

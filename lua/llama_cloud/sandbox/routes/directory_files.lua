@@ -44,10 +44,10 @@ local function check_metadata(body, problems)
   end
 end
 
-local function given(body)
+local function fields_of(body)
   local fields = {}
   for _, name in ipairs { "display_name", "unique_id", "metadata" } do
-    fields[name] = body[name] ~= json.null and body[name] or nil
+    fields[name] = endpoint.given(body, name)
   end
   return fields
 end
@@ -55,7 +55,7 @@ end
 -- What becomes of a file whose unique_id may be there already, as the option `duplicates` says.
 local function put(sandbox, request, directory, file_of, unique_id)
   local store = sandbox.directory_files
-  local fields = given(request.form or request.body)
+  local fields = fields_of(request.form or request.body)
   fields.unique_id = fields.unique_id or unique_id
   fields.added = not request.form or nil
   local there = directory.by_unique_id[fields.unique_id]
@@ -117,9 +117,9 @@ local get = endpoint.with(find, "Directory file", function(sandbox, request, ent
 end)
 
 local update = changing(find, "Directory file", function(sandbox, request, entry)
-  local fields, target = given(request.body), entry.directory
-  local target_id = request.body.target_directory_id
-  if target_id and target_id ~= json.null then
+  local fields, target = fields_of(request.body), entry.directory
+  local target_id = endpoint.given(request.body, "target_directory_id")
+  if target_id then
     target = sandbox.directories:get(target_id)
     if not target or target.id then
       return detail(404, "Directory not found")
@@ -140,7 +140,6 @@ local delete = changing(find, "Directory file", function(sandbox, _, entry)
 end)
 
 local PATH = "/api/v1/beta/directories/{directory_id}/files"
-local EXPAND = { "expand", "string", many = true }
 local METADATA = { "metadata", "object", nullable = true }
 
 return {
@@ -182,7 +181,7 @@ return {
       query = endpoint.query {
         { "display_name", "string" },
         { "display_name_contains", "string" },
-        EXPAND,
+        endpoint.EXPAND,
         { "file_id", "string" },
         { "include_deleted", "boolean" },
         { "unique_id", "string" },
@@ -193,7 +192,12 @@ return {
       },
       handler = list,
     },
-    { method = "GET", path = PATH .. "/{directory_file_id}", query = endpoint.query { EXPAND }, handler = get },
+    {
+      method = "GET",
+      path = PATH .. "/{directory_file_id}",
+      query = endpoint.query { endpoint.EXPAND },
+      handler = get,
+    },
     {
       method = "PATCH",
       path = PATH .. "/{directory_file_id}",

@@ -13,7 +13,7 @@ local sources = require("llama_cloud.sandbox.sources")
 local validate = require("llama_cloud.sandbox.validate")
 local work = require("llama_cloud.sandbox.work")
 
-local given, get = product.given, options_module.get
+local given, get = endpoint.given, options_module.get
 local format_time = clock_module.format
 
 local PATH = "/api/v2/extract"
@@ -117,8 +117,8 @@ local function encode(sandbox, number, wanted, alone)
     status,
     format_time(job.created_at),
     format_time(since),
-    product.quoted(job.fields.configuration_id),
-    status == "FAILED" and '"The document could not be read"' or "null",
+    json.quote(job.fields.configuration_id),
+    json.quote(status == "FAILED" and work.FAILURE or nil),
     (alone or next(wanted)) and details(job, status, wanted, alone) or BARE
   )
 end
@@ -176,14 +176,6 @@ local function create_job(sandbox, request)
   return 200, encode(sandbox, number, {})
 end
 
-local get_job = product.with_job(EXTRACT, function(sandbox, request, number)
-  local wanted, status, text = product.expand(request.query.expand, EXTRACT.expand)
-  if not wanted then
-    return status, text
-  end
-  return 200, encode(sandbox, number, wanted, true)
-end)
-
 -- Schemas ------------------------------------------------------------------------------------------------------------------
 
 local function validate_schema(_, request)
@@ -225,31 +217,6 @@ end
 
 local handlers = product.handlers(EXTRACT)
 
-local SCHEMA = {
-  {
-    method = "POST",
-    path = PATH .. "/schema/validation",
-    query = {},
-    body = { { "data_schema", "object", required = true } },
-    check = function(body, problems)
-      check_schema(body.data_schema, { "body", "data_schema" }, problems)
-    end,
-    handler = validate_schema,
-  },
-  {
-    method = "POST",
-    path = PATH .. "/schema/generate",
-    query = endpoint.SCOPE,
-    body = {
-      { "data_schema", "object", nullable = true },
-      { "file_id", "string", nullable = true },
-      { "name", "string", nullable = true },
-      { "prompt", "string", nullable = true },
-    },
-    handler = generate_schema,
-  },
-}
-
 return {
   setup = function(sandbox)
     sandbox.extract = work.new {
@@ -261,8 +228,28 @@ return {
     }
   end,
   list = {
-    SCHEMA[1],
-    SCHEMA[2],
+    {
+      method = "POST",
+      path = PATH .. "/schema/validation",
+      query = {},
+      body = { { "data_schema", "object", required = true } },
+      check = function(body, problems)
+        check_schema(body.data_schema, { "body", "data_schema" }, problems)
+      end,
+      handler = validate_schema,
+    },
+    {
+      method = "POST",
+      path = PATH .. "/schema/generate",
+      query = endpoint.SCOPE,
+      body = {
+        { "data_schema", "object", nullable = true },
+        { "file_id", "string", nullable = true },
+        { "name", "string", nullable = true },
+        { "prompt", "string", nullable = true },
+      },
+      handler = generate_schema,
+    },
     {
       method = "POST",
       path = PATH,
@@ -282,7 +269,7 @@ return {
         { "configuration_id", "string" },
         { "document_input_type", "string" },
         { "document_input_value", "string" },
-        { "expand", "string", many = true },
+        endpoint.EXPAND,
         { "file_input", "string" },
       }),
       handler = product.list(EXTRACT),
@@ -290,8 +277,8 @@ return {
     {
       method = "GET",
       path = PATH .. "/{job_id}",
-      query = endpoint.query { { "expand", "string", many = true } },
-      handler = get_job,
+      query = endpoint.query { endpoint.EXPAND },
+      handler = handlers.get,
     },
     {
       method = "DELETE",

@@ -66,7 +66,6 @@ local function query(sandbox, request)
 end
 
 local PATH = "/api/v1/beta/files"
-local EXPAND = { "expand", "string", many = true }
 
 return {
   setup = function(sandbox)
@@ -89,7 +88,7 @@ return {
       method = "GET",
       path = PATH,
       query = endpoint.query {
-        EXPAND,
+        endpoint.EXPAND,
         { "external_file_id", "string" },
         { "file_ids", "string", many = true },
         { "file_name", "string" },
@@ -102,7 +101,7 @@ return {
     {
       method = "GET",
       path = PATH .. "/{file_id}",
-      query = endpoint.query { EXPAND },
+      query = endpoint.query { endpoint.EXPAND },
       handler = endpoint.with(find, "File", retrieve),
     },
     {

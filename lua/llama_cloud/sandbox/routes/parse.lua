@@ -14,7 +14,7 @@ local validate = require("llama_cloud.sandbox.validate")
 local webhooks = require("llama_cloud.sandbox.webhooks")
 local work = require("llama_cloud.sandbox.work")
 
-local given = product.given
+local given = endpoint.given
 local format_time = clock_module.format
 
 local PATH = "/api/v2/parse"
@@ -39,8 +39,8 @@ local function encode(sandbox, number, wanted)
     json.quote(job.project_id),
     status,
     json.quote(job.name),
-    product.quoted(options.tier),
-    status == "FAILED" and '"The document could not be read"' or "null",
+    json.quote(options.tier),
+    json.quote(status == "FAILED" and work.FAILURE or nil),
     format_time(job.created_at),
     format_time(since),
     usage,
@@ -150,7 +150,6 @@ local function upload_job(sandbox, request)
     input = file.name,
     name = file.name,
     key = sources.key(file, file.name .. "\0" .. file.size),
-    kind = "file_id",
   })
 end
 
@@ -242,7 +241,7 @@ return {
     {
       method = "GET",
       path = PATH .. "/{job_id}",
-      query = endpoint.query { { "expand", "string", many = true }, { "image_filenames", "string" } },
+      query = endpoint.query { endpoint.EXPAND, { "image_filenames", "string" } },
       handler = get_job,
     },
     { method = "POST", path = PATH .. "/{job_id}/cancel", query = endpoint.SCOPE, handler = handlers.cancel },

@@ -31,7 +31,7 @@ local function refuse(status, code, message, headers)
   return status, body, headers, "application/xml"
 end
 
--- Why an address is no good, if it is not.
+-- The answer that refuses an address; nil if it is good.
 local function refusal(sandbox, request, kind, key)
   local given = request.query_string or ""
   local expires_at = math.tointeger(tonumber(given:match("&X%-Expires=(%d+)&")))
@@ -44,7 +44,7 @@ local function refusal(sandbox, request, kind, key)
   end
 end
 
--- A number in a range; nil if there is none. What no file can have is as good as any other such number.
+-- A number in a range; nil if there is none. One that no integer can hold becomes the largest: no file is that long.
 local function position(digits)
   return digits ~= "" and (math.tointeger(tonumber(digits)) or math.maxinteger) or nil
 end

@@ -3,6 +3,7 @@
 local clock_module = require("llama_cloud.sandbox.clock")
 local endpoint = require("llama_cloud.sandbox.endpoint")
 local json = require("llama_cloud.sandbox.json")
+local lists = require("llama_cloud.sandbox.lists")
 local seed = require("llama_cloud.sandbox.seed")
 
 local NAMES = { "Default", "Invoices", "Research" }
@@ -27,17 +28,11 @@ end
 
 -- The numbers of the projects of an organization with a name, after number `after`.
 local function numbers_of(sandbox, organization_id, name, after, limit)
-  local numbers = {}
-  for number = (after or 0) + 1, #NAMES do
-    local matches = (not organization_id or organization_id == organization_of(sandbox))
+  return lists.take(limit, (after or 0) + 1, #NAMES, 1, function(number)
+    return (not organization_id or organization_id == organization_of(sandbox))
       and (not name or name == NAMES[number])
-    if matches and #numbers == limit then
-      return numbers, true
-    elseif matches then
-      numbers[#numbers + 1] = number
-    end
-  end
-  return numbers, false
+      and number
+  end)
 end
 
 local function list(sandbox, request)

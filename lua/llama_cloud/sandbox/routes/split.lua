@@ -79,7 +79,7 @@ local function shown(sandbox, number)
       status = SPELLED[status],
       created_at = format_time(job.created_at),
       updated_at = format_time(since),
-      error_message = status == "FAILED" and "The document could not be read" or json.null,
+      error_message = status == "FAILED" and work.FAILURE or json.null,
       result = status == "COMPLETED" and { segments = segments_of(job, fields.options) } or json.null,
     }
 end

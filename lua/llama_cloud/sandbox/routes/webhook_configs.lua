@@ -3,6 +3,7 @@
 local clock_module = require("llama_cloud.sandbox.clock")
 local endpoint = require("llama_cloud.sandbox.endpoint")
 local json = require("llama_cloud.sandbox.json")
+local lists = require("llama_cloud.sandbox.lists")
 local seed = require("llama_cloud.sandbox.seed")
 local webhooks = require("llama_cloud.sandbox.webhooks")
 
@@ -32,16 +33,9 @@ end
 ---@return integer[]
 ---@return boolean more
 function store_methods:list(before, limit)
-  local found = {}
-  for number = (before or self.count + 1) - 1, 1, -1 do
-    if self.stored[number] then
-      if #found == limit then
-        return found, true
-      end
-      found[#found + 1] = number
-    end
-  end
-  return found, false
+  return lists.newest(self.count, before, limit, function(number)
+    return self.stored[number]
+  end)
 end
 
 local SHOWN = { "webhook_url", "webhook_events", "webhook_headers", "webhook_output_format" }
