@@ -157,6 +157,24 @@ describe("the sandbox", function()
       end
     end)
 
+    it("schemas and ranges of pages that are too large", function()
+      start()
+      local members = {}
+      for index = 1, 5001 do
+        members["m" .. index] = { type = "string" }
+      end
+      local deep = { type = "string" }
+      for _ = 1, 8 do
+        deep = { type = "array", items = deep }
+      end
+      local target = EXTRACT .. "/schema/validation"
+      assert.matches("5000 properties", asked:problem("POST", target, { data_schema = { properties = members } }))
+      assert.matches("7 levels deep", asked:problem("POST", target, { data_schema = { properties = { a = deep } } }))
+      local pages =
+        { tier = "fast", version = "latest", file_id = "file-x", page_ranges = { target_pages = "1-200000" } }
+      assert.matches("Invalid page range", asked:problem("POST", PARSE, pages))
+    end)
+
     it("to set the clock to where there are no dates", function()
       start()
       for _, seconds in ipairs { "1e300", "-1e300", "1e999", "NaN" } do
