@@ -23,11 +23,13 @@
 
 #include "malloc_shim.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -63,9 +65,11 @@ typedef struct program {
   char **argv;
 } program;
 
-/* The pool of the run that goes on, for the shim to find, and how many blocks each holds. */
-static pool *current;
-static long blocks[ALLOCATORS];
+/* The pool of the run that goes on, for the shim to find, and how many blocks each holds. libcurl resolves
+ * names in threads of its own, and an address, too, when the memory to read it has failed. Nothing fails in
+ * those, for a pool is one thread's; but what they hold is counted. */
+static _Thread_local pool *current;
+static atomic_long blocks[ALLOCATORS];
 
 typedef enum outcome { RAN_WELL, RAN_OUT_OF_MEMORY, RAN_WRONG } outcome;
 
@@ -191,9 +195,13 @@ static bool goes_on(lua_State *L, const pool *p) {
   return false;
 }
 
-/* Whether the core has given all back, and libcurl no more is out than after the first run. */
+/* Whether the core has given all back, and no more of libcurl's is out than after the first run. A thread
+ * that libcurl has left behind may have to end first. */
 static bool is_balanced(const pool *p) {
   static long curl_blocks = -1;
+  const struct timespec millisecond = {.tv_nsec = 1000000};
+  for (int waited = 0; curl_blocks >= 0 && blocks[ALLOCATOR_CURL] > curl_blocks && waited < 10000; waited++)
+    nanosleep(&millisecond, NULL);
   if (curl_blocks < 0 || blocks[ALLOCATOR_CURL] < curl_blocks)
     curl_blocks = blocks[ALLOCATOR_CURL];
   if (blocks[ALLOCATOR_CORE] == 0 && blocks[ALLOCATOR_CURL] == curl_blocks)
