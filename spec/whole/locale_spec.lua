@@ -56,7 +56,7 @@ local function service()
       if path:find("error") then
         connection:json(400, '{"detail":"Größe à İstanbul (\u{85}) \u{A0}x"}')
       elseif path:find("slow") then
-        connection:sleep(2)
+        connection:sleep(60)
       elseif path:find("later") then
         connection:json(503, "{}", { ["Retry-After"] = "90.5" })
       elseif path:find("soon") then
