@@ -133,6 +133,7 @@ int luaopen_llama_cloud_core(lua_State *L) {
   lua_headers_open(L);
   lua_loop_open(L);
   lua_machine_open(L);
+  lua_terminal_open(L);
   lua_output_open(L);
   lua_page_open(L);
   lua_redact_open(L);

@@ -52,6 +52,7 @@ void lua_output_open(lua_State *L);
 void lua_page_open(lua_State *L);
 void lua_redact_open(lua_State *L);
 void lua_request_open(lua_State *L);
+void lua_terminal_open(lua_State *L);
 void lua_transport_open(lua_State *L);
 void lua_url_open(lua_State *L);
 

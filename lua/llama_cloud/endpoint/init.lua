@@ -195,9 +195,9 @@ end
 --- what wait.lua and wait_all.lua need to know.
 ---@param name string as it is reached from the client: "beta.batch"
 ---@param members table<string, table>
----@return table resource for endpoint.bind; its `bind` does that, for whoever has the module only
+---@return table resource for endpoint.bind; its `bind` does that, for whoever has the module only; `members` is what was declared
 function endpoint.resource(name, members)
-  local class = { __name = "llama_cloud." .. name, __index = {}, place = name, children = {} }
+  local class = { __name = "llama_cloud." .. name, __index = {}, place = name, children = {}, members = members }
   function class.__tostring()
     return class.__name
   end
