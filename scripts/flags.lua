@@ -12,6 +12,12 @@ local checking = arg[1] == "--check"
 local root = arg[checking and 2 or 1] or "."
 local PATH = root .. "/lua/llama_cloud/cli/texts.lua"
 
+-- What resources inside others are about: their file's comment is about all of it.
+local INNER = {
+  ["beta.batch.job_items"] = "The items of v1 batch jobs, and what came of each.",
+  ["beta.directories.files"] = "The files of a directory.",
+}
+
 local found = annotations.read(root)
 local lines = {}
 
@@ -138,9 +144,10 @@ end
 
 local groups = {}
 
-local function put_resource(place, resource, class)
+local function put_resource(place, resource, class, inside)
   local comments, head = comments_of(resource)
-  groups[#groups + 1] = { place, (head:gsub(' "[^"]*" of the API reference.*$', ""):gsub(" https:.*$", "")) }
+  head = head:gsub(' "[^"]*" of the API reference.*$', ""):gsub(" https:.*$", "")
+  groups[#groups + 1] = { place, inside and assert(INNER[place], place) or head }
   local names = {}
   for name, member in pairs(resource.members) do
     if annotations.is_method(member) then
@@ -175,13 +182,15 @@ local function walk(place, node, class)
     local inner, path = (node.members or node)[name], place .. name
     local inner_class = found.classes[class.fields[name].type.name]
     if inner.members then
-      put_resource(path, inner, inner_class)
+      put_resource(path, inner, inner_class, node.members ~= nil)
     end
     walk(path .. ".", inner, inner_class)
   end
 end
 
-put("--- What the command line says of each command and flag, and which fields answers have. Made by scripts/flags.lua of")
+put(
+  "--- What the command line says of each command and flag, and which fields answers have. Made by scripts/flags.lua of"
+)
 put("--- the annotations of the resources: change those.")
 put("")
 put("return {")

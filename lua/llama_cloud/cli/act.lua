@@ -1,7 +1,6 @@
 --- Does what a command says, by the public face of the library, and writes what comes of it.
 
 local core = require("llama_cloud.core")
-local errors = require("llama_cloud.base.errors")
 local nearest = require("llama_cloud.endpoint.nearest")
 local output = require("llama_cloud.cli.output")
 local progress = require("llama_cloud.cli.progress")

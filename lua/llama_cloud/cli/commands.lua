@@ -16,6 +16,7 @@ local commands = {}
 ---@field ids string[] the names of its arguments
 ---@field parameters { name: string, type: string, required: boolean?, text: string? }[]
 ---@field options table<string, string> name to type
+---@field has_body boolean whether there is a JSON body
 ---@field order string[] the fields of its answers
 ---@field failed? table<string, string> statuses that are failures
 ---@field noun? string what is waited for
@@ -93,6 +94,7 @@ local function command_of(place, method, kind, declaration, known)
     ids = declared.ids,
     parameters = required_first(parameters_of(declaration, known.flags)),
     options = declared.options,
+    has_body = declared.has_body,
     order = words_of(texts.answers[known.answer]),
   }
 end

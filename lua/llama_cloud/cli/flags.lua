@@ -79,8 +79,13 @@ local function add_options(parser, command)
       add_value(parser, { name = one[1], type = type_name, text = one[2] }, true)
     end
   end
-  for name, type_name in pairs(command.run_options or {}) do
-    add_value(parser, { name = name, type = type_name, text = "as of get, of what has ended" }, true)
+  local shown = {}
+  for name in pairs(command.run_options or {}) do
+    shown[#shown + 1] = name
+  end
+  table.sort(shown)
+  for _, name in ipairs(shown) do
+    add_value(parser, { name = name, type = command.run_options[name], text = "as of get, of what has ended" }, true)
   end
   if command.options.reconcile then
     parser:flag("--reconcile", "if the answer is lost, look for what was created"):target("o:reconcile")

@@ -7,9 +7,11 @@ local llama_cloud = require("llama_cloud")
 
 local act = require("llama_cloud.cli.act")
 local commands = require("llama_cloud.cli.commands")
+local completion = require("llama_cloud.cli.completion")
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
 local flags = require("llama_cloud.cli.flags")
+local nearest = require("llama_cloud.endpoint.nearest")
 local output = require("llama_cloud.cli.output")
 local progress = require("llama_cloud.cli.progress")
 local text = require("llama_cloud.base.text")
@@ -26,7 +28,12 @@ local WRONG_USE, INTERRUPTED, CLOSED = 2, 130, 141
 local BY_HAND = { "completion", "sandbox" }
 
 local GLOBAL = {
-  { "key_file", "string", "FILE", "a file that holds the API key and that nobody else can read; else LLAMA_CLOUD_API_KEY" },
+  {
+    "key_file",
+    "string",
+    "FILE",
+    "a file that holds the API key and that nobody else can read; else LLAMA_CLOUD_API_KEY",
+  },
   { "base_url", "string", "URL", "the service; else LLAMA_CLOUD_BASE_URL" },
   { "region", "string", "REGION", "us or eu: a shorthand for --base-url" },
   { "timeout", "seconds", "SECONDS", "for one attempt (60)" },
@@ -135,12 +142,30 @@ function cli.parser(only)
   return root
 end
 
--- Where the wrong use was, for the advice after it.
+-- A complaint of the parser's; about a name that it does not know, with the nearest that it does.
+local function complaint(parser, message)
+  local flag, command = message:match("^unknown option '(%-%-[^']*)'"), message:match("^unknown command '([^']*)'")
+  local known = {}
+  for _, one in ipairs(command and parser._commands or {}) do
+    known[one._name] = true
+  end
+  while flag and parser do
+    for _, option in ipairs(parser._options) do
+      known[option._aliases[#option._aliases]] = true
+    end
+    parser = parser._parent
+  end
+  return flag and nearest.unknown("flag", flag, known)
+    or command and nearest.no_method(command, known, "command")
+    or message
+end
+
+-- Reads the arguments. Raises wrong use, with where to read about it.
 local function parse(arguments, only)
   local root, current = cli.parser(only), "llama-cloud"
   function root.error(parser, message)
     current = parser:_get_fullname() or current
-    error(usage_error(message), 0)
+    error(usage_error(complaint(parser, message)), 0)
   end
   local ok, result = pcall(root.parse, root, arguments)
   if ok then
@@ -265,6 +290,9 @@ function cli.main(arguments)
   end
   local state = {}
   local ok, code = pcall(function()
+    if arguments[1] == completion.QUESTION then
+      return completion.answer(cli.parser(), table.move(arguments, 2, #arguments, 1, {}))
+    end
     local result, root = parse(arguments, only_group(arguments))
     return run(result, root, state)
   end)

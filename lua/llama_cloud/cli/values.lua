@@ -24,7 +24,7 @@ end
 
 -- JSON, as it stands or in the file behind an @.
 local function json(given)
-  local source, problem = given, nil
+  local source, problem = given
   if given:sub(1, 1) == "@" then
     source, problem = values.read(given:sub(2))
     if not source then
@@ -35,7 +35,8 @@ local function json(given)
   if value == nil then
     return nil, ("%s is not JSON: %s"):format(text.quote(given), message)
   elseif type(value) ~= "table" then
-    return nil, ("%s must be a JSON object or array, or @ and the name of a file that holds one"):format(text.quote(given))
+    return nil,
+      ("%s must be a JSON object or array, or @ and the name of a file that holds one"):format(text.quote(given))
   end
   return value
 end
