@@ -186,7 +186,7 @@ describe("llama-cloud", function()
     end)
 
     it("creates a batch and waits for it", function()
-      local command = ("batches run --source-directory-id %s %s --expand results --polling-interval 0.05"):format(
+      local command = ("batches run --source-directory-id %s %s --expand results --polling-interval 0.05 --backoff constant"):format(
         directory,
         CONFIG
       )
@@ -201,7 +201,8 @@ describe("llama-cloud", function()
 
     it("prints each status that it sees, the last one at the end", function()
       local id = cjson.decode((cli.run(s, ("batches create --source-directory-id %s %s"):format(directory, CONFIG)))).id
-      local out, _, status = cli.run(s, ("batches watch %s --polling-interval 0.02 --fields status"):format(id))
+      local out, _, status =
+        cli.run(s, ("batches watch %s --polling-interval 0.02 --backoff constant --fields status"):format(id))
       assert.equal(0, status)
       local found = lines(out)
       assert.equal('{"status":"COMPLETED"}', found[#found])
