@@ -124,7 +124,17 @@ local function note(name)
   return name
 end
 
-local function put_flags(declaration, method)
+-- A text with the names of parameters and methods as a command line has them.
+local function with_flags(text, fields, members)
+  return (
+    text:gsub("[%l%d]+_[%l%d_]+", function(word)
+      local dashed = word:gsub("_", "-")
+      return fields[word] and "--" .. dashed or members[word] and dashed or nil
+    end)
+  )
+end
+
+local function put_flags(declaration, method, members)
   local fields = annotations.fields(found, params_of(method) or "")
   local rows, before = {}, ""
   for _, one in ipairs(annotations.parameters(declaration)) do
@@ -132,7 +142,7 @@ local function put_flags(declaration, method)
     local text = field and one.type ~= "date" and text_of(field, one.name, before) or ""
     before = field and field.comment or ""
     if text ~= "" then
-      rows[#rows + 1] = ("        %s = %s,"):format(key(one.name), quoted(text))
+      rows[#rows + 1] = ("        %s = %s,"):format(key(one.name), quoted(with_flags(text, fields, members)))
     end
   end
   if rows[1] then
@@ -158,12 +168,12 @@ local function put_resource(place, resource, class, inside)
   for _, name in ipairs(names) do
     local method = class.fields[name]
     put("    %s = {", key(place .. "." .. name))
-    put("      text = %s,", quoted((comments[name] or ""):gsub("`", "")))
+    put("      text = %s,", quoted(with_flags((comments[name] or ""):gsub("`", ""), {}, resource.members)))
     local answer = note(answer_of(method))
     if answer then
       put("      answer = %s,", quoted(short(answer)))
     end
-    put_flags(resource.members[name], method)
+    put_flags(resource.members[name], method, resource.members)
     put("    },")
   end
 end

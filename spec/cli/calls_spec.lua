@@ -186,11 +186,8 @@ describe("llama-cloud", function()
     end)
 
     it("creates a batch and waits for it", function()
-      local command = ("batches run --source-directory-id %s %s --expand results --polling-interval 0.05 --backoff constant"):format(
-        directory,
-        CONFIG
-      )
-      local out, err, status = cli.run(s, command)
+      local command = ("batches run --source-directory-id %s %s --expand results "):format(directory, CONFIG)
+      local out, err, status = cli.run(s, command .. "--polling-interval 0.05 --backoff constant")
       assert.equal("", err)
       assert.equal(0, status)
       local batch = cjson.decode(out)

@@ -83,11 +83,16 @@ local function arguments_of(run)
   return table.unpack(all)
 end
 
-function kinds.call(run)
+-- Shows how far an upload is.
+local function show_upload(run)
   local file = run.params.upload_file or run.params.file
-  if type(file) == "string" then
+  if file and run.command.options.on_progress then
     run.options.on_progress = progress.transfer(file)
   end
+end
+
+function kinds.call(run)
+  show_upload(run)
   local value, err = invoke(run.method, run.resource, arguments_of(run))
   progress.clear()
   if value == nil then
@@ -173,6 +178,7 @@ end
 function kinds.wait(run)
   run.hint = run.command.kind == "wait" and waiting_hint(run, run.ids[1]) or nil
   watched(run)
+  show_upload(run)
   local value, err = invoke(run.method, run.resource, arguments_of(run))
   put_ended(run, value, err)
   run.out:finish()

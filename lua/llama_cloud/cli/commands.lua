@@ -2,6 +2,7 @@
 
 local calls = require("llama_cloud.endpoint.call")
 local resources = require("llama_cloud.resources")
+local tables = require("llama_cloud.base.tables")
 local texts = require("llama_cloud.cli.texts")
 local waits = require("llama_cloud.endpoint.wait")
 
@@ -116,14 +117,10 @@ local function add_waiting(all, place, members, known)
     command.order = words_of(texts.answers[known(waiting.get).answer])
     command.text = one[2]:format(method == "wait_all" and waiting.nouns or waiting.noun)
     command.noun, command.failed, command.subject = waiting.noun, waiting.failed, waiting.subject
-    command.options = {}
-    for _, options in ipairs { calls.options, waits.options, method == "run" and waiting.run_options or {} } do
-      for name, type_name in pairs(options) do
-        command.options[name] = type_name
-      end
-    end
-    command.options.body = method == "run" and "table" or nil
-    command.run_options = method == "run" and waiting.run_options or nil
+    local creation = method == "run" and command.options or nil
+    command.options = tables.merged(calls.options, waits.options, creation)
+    command.options.body = creation and creation.body
+    command.run_options = creation and waiting.run_options
     if method == "wait_all" then
       command.id_name, command.ids = command.ids[1], {}
     end

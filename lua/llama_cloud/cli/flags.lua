@@ -96,6 +96,24 @@ local function add_options(parser, command)
   add_unknown(parser, command)
 end
 
+-- An example in lines that fit, as a shell reads them.
+local function folded(example)
+  local lines, line = {}, nil
+  for part, blanks in (example .. " "):gsub(" %-%-", "\0--"):gsub(" | ", " |\0"):gmatch("([^%z]+)(%z?)") do
+    part = part:gsub(" $", "")
+    if line and #line + #part > 70 then
+      lines[#lines + 1] = line .. " \\"
+      line = "    " .. part
+    else
+      line = line and line .. " " .. part or part
+    end
+    if blanks == "" then
+      lines[#lines + 1] = line
+    end
+  end
+  return table.concat(lines, "\n  ")
+end
+
 --- Declares a command.
 ---@param parser table its own
 ---@param command LlamaCloud.Cli.Command
@@ -110,7 +128,7 @@ function flags.declare(parser, command)
     add_parameter(parser, one)
   end
   add_options(parser, command)
-  parser:epilog(("Example:\n  %s\n\nFlags of all commands: llama-cloud --help"):format(examples.of(command)))
+  parser:epilog(("Example:\n  %s\n\nFlags of all commands: llama-cloud --help"):format(folded(examples.of(command))))
 end
 
 -- The ids that a command was given, where it takes several; a - stands for the lines of standard input.

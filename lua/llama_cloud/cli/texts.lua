@@ -57,7 +57,7 @@ return {
       flags = {
         temporal_namespace = "sent as a header",
         job_config = "a parse job's or a classify job's configuration",
-        directory_id = "either this or item_ids",
+        directory_id = "either this or --item-ids",
         page_size = "from 1 to 1000, 100 by default",
       },
     },
@@ -162,14 +162,14 @@ return {
       answer = "DirectoryFile",
       flags = {
         display_name = "the file's name by default",
-        unique_id = "external_file_id or the file's name by default",
+        unique_id = "--external-file-id or the file's name by default",
       },
     },
     ["beta.split.create"] = {
       text = "Starts a job.",
       answer = "BetaSplitJob",
       flags = {
-        configuration = "either this or configuration_id",
+        configuration = "either this or --configuration-id",
       },
     },
     ["beta.split.get"] = {
@@ -193,10 +193,10 @@ return {
       answer = "ClassifyJob",
       flags = {
         file_input = "a file's id, that of a directory's file (dfl-…), or a completed parse job's (pjb-…)",
-        configuration = "either this or configuration_id",
+        configuration = "either this or --configuration-id",
         transaction_id = "there is only one job for it in a project; generated if it is not given",
-        file_id = "the service prefers file_input",
-        parse_job_id = "the service prefers file_input",
+        file_id = "the service prefers --file-input",
+        parse_job_id = "the service prefers --file-input",
       },
     },
     ["classify.delete"] = {
@@ -250,7 +250,7 @@ return {
       answer = "ExtractJob",
       flags = {
         file_input = "a file's id, that of a directory's file (dfl-…), or a completed parse job's (pjb-…)",
-        configuration = "either this or configuration_id",
+        configuration = "either this or --configuration-id",
       },
     },
     ["extract.delete"] = {
@@ -275,7 +275,7 @@ return {
       text = "Lists the jobs of the project.",
       answer = "ExtractJob",
       flags = {
-        document_input_value = "the service prefers file_input",
+        document_input_value = "the service prefers --file-input",
         expand = '"configuration", "extract_metadata"',
         status = "PENDING, THROTTLED, RUNNING, COMPLETED, FAILED, CANCELLED",
         page_token = "where to go on",
@@ -330,11 +330,11 @@ return {
       text = "Starts a job over a file that the service has, over an address, or over a file that is uploaded with it.",
       answer = "ParseJob",
       flags = {
-        tier = "fast, cost_effective, agentic, agentic_plus: needed where there is no configuration_id",
-        version = 'needed where there is no configuration_id: "latest", or one of list_versions',
+        tier = "fast, cost_effective, agentic, agentic_plus: needed where there is no --configuration-id",
+        version = 'needed where there is no --configuration-id: "latest", or one of list-versions',
         configuration_id = "a saved configuration, or a preset such as cfg-PARSE_AGENTIC; tier and version may be absent then",
-        http_proxy = "through which the service fetches source_url",
-        upload_file = "give one of upload_file, file_id and source_url",
+        http_proxy = "through which the service fetches --source-url",
+        upload_file = "give one of --upload-file, --file-id and --source-url",
       },
     },
     ["parsing.delete"] = {
@@ -378,7 +378,7 @@ return {
       answer = "SplitJob",
       flags = {
         file_input = "a file's id, that of a directory's file (dfl-…), or a completed parse job's (pjb-…)",
-        configuration = "either this or configuration_id",
+        configuration = "either this or --configuration-id",
         transaction_id = "there is only one job for it in a project; generated if it is not given",
       },
     },
@@ -423,7 +423,7 @@ return {
       text = "Deletes a configuration.",
     },
     ["webhook_configs.list"] = {
-      text = "Gets all configurations of the project, the newest first. The service prefers list_v2.",
+      text = "Gets all configurations of the project, the newest first. The service prefers list-v2.",
       answer = "WebhookConfig",
     },
     ["webhook_configs.list_v2"] = {
