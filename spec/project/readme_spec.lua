@@ -10,6 +10,7 @@ local FILES = {
   "CHANGELOG.md",
   "SECURITY.md",
   "docs/coming-from-the-sdks.md",
+  "docs/command-line.md",
   "docs/files.md",
   "docs/guide.md",
   "docs/reference.md",
