@@ -10,7 +10,11 @@ local server = require("spec.support.server")
 -- What shell commands write to a terminal of so many columns, both outputs together.
 local function on_terminal(s, columns, commands)
   local quoted = process.quote(cli.command(s, ("stty cols %d\n%s"):format(columns, commands)))
-  local pipe = assert(io.popen(("SHELL=/bin/sh script -qec %s /dev/null </dev/null"):format(quoted)))
+  local pipe = assert(
+    io.popen(
+      ("preload=$LD_PRELOAD exec env -u LD_PRELOAD SHELL=/bin/sh script -qec %s /dev/null </dev/null"):format(quoted)
+    )
+  )
   local output = pipe:read("a")
   local _, _, status = pipe:close()
   return output:gsub("\r\n", "\n"), status
@@ -97,6 +101,13 @@ describe("on a terminal", function()
     assert.equal("", err)
   end)
 
+  it("an upload shows how far it is, how fast, and nothing in the end", function()
+    local command =
+      "head -c 50000 /dev/zero >$file; lc files create --purpose parse --file $file --fields purpose; rm $file"
+    local output = on_terminal(s, 120, "export NO_COLOR=1; file=$(mktemp); " .. command)
+    assert.matches("\r\27%[K/%S+  50.0 kB of 50.0 kB  [%d.]+ [kMG]?B/s\r\27%[Kpurpose  parse\n$", output)
+  end)
+
   it("JSON lines are in the pipe behind it", function()
     local output = on_terminal(s, 80, "lc batches list --max-items 2 | cat")
     for _, line in ipairs(lines(output)) do
@@ -134,11 +145,14 @@ describe("in a pipe", function()
     end
   end)
 
-  it("a full disk is an error", function()
+  it("a full disk, and a closed output, is an error", function()
     local s <close> = sandbox.start { batches = 10, seed = 3 }
     local _, err, status = cli.shell(s, "lc batches list >/dev/full")
     assert.equal(1, status)
     assert.matches("^llama%-cloud: file: standard output: No space left on device\n$", err)
+    _, err, status = cli.shell(s, "lc batches list >&-") -- no connection gets its number
+    assert.equal(1, status)
+    assert.matches("^llama%-cloud: file: standard output: Bad file descriptor\n$", err)
   end)
 end)
 

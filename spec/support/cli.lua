@@ -16,7 +16,7 @@ local TIME_LIMIT = 60 * process.slowdown -- seconds
 
 -- What a sanitizer needs is for the program, not for what stands beside it in a pipe.
 local HEAD = [[
-preload=${LD_PRELOAD-}
+preload=${LD_PRELOAD:-${preload-}}
 unset LD_PRELOAD LLAMA_CLOUD_API_KEY LLAMA_CLOUD_BASE_URL LLAMA_CLOUD_CUSTOM_HEADERS LLAMA_CLOUD_LOG LLAMA_PARSE_API_KEY
 unset LUA_INIT LUA_INIT_5_4 LUA_INIT_5_5 LUA_PATH_5_4 LUA_PATH_5_5 LUA_CPATH_5_4 LUA_CPATH_5_5 NO_COLOR COLUMNS LC_ALL LC_CTYPE
 export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1 LANG=C.UTF-8 TERM=xterm

@@ -47,7 +47,7 @@ end
 ---@field params table
 ---@field options table
 ---@field out LlamaCloud.Cli.Output
----@field hint? string how to go on after an interruption
+---@field state { format?: string, fields?: string[], hint?: string } hint: how to go on after an interruption
 ---@field code integer
 
 local kinds = {}
@@ -137,7 +137,7 @@ function kinds.list(run)
     local items = first(page.items, left)
     run.out:put(items)
     left = left - #items
-    run.hint = continuation { page_token = page.next_page_token }
+    run.state.hint = continuation { page_token = page.next_page_token }
   end
   run.out:finish()
 end
@@ -156,7 +156,7 @@ local function watched(run)
   local begun = core.now()
   run.options.on_poll = function(value)
     local subject = subject_of(run, value)
-    run.hint = waiting_hint(run, subject.id or run.ids[1])
+    run.state.hint = waiting_hint(run, subject.id or run.ids[1])
     progress.show(("%s  %s  %s"):format(subject.id or run.ids[1], subject.status, progress.since(begun)))
   end
 end
@@ -176,7 +176,7 @@ local function put_ended(run, value, err)
 end
 
 function kinds.wait(run)
-  run.hint = run.command.kind == "wait" and waiting_hint(run, run.ids[1]) or nil
+  run.state.hint = run.command.kind == "wait" and waiting_hint(run, run.ids[1]) or nil
   watched(run)
   show_upload(run)
   local value, err = invoke(run.method, run.resource, arguments_of(run))
@@ -188,7 +188,7 @@ kinds.run = kinds.wait
 
 function kinds.watch(run)
   run.out.many = true
-  run.hint = waiting_hint(run, run.ids[1])
+  run.state.hint = waiting_hint(run, run.ids[1])
   watched(run)
   local last
   for value in invoke(run.method, run.resource, arguments_of(run)) do
@@ -207,7 +207,7 @@ end
 function kinds.wait_all(run)
   run.out.many = true
   local ended, count, begun = 0, #run.ids[1], core.now()
-  run.hint = "they go on at the service: the same command waits for them again"
+  run.state.hint = "they go on at the service: the same command waits for them again"
   run.options.on_poll = function()
     progress.show(("%d of %d have ended  %s"):format(ended, count, progress.since(begun)))
   end
@@ -252,20 +252,20 @@ end
 ---@param ids any[]
 ---@param params table
 ---@param options table
----@param shown { format?: string, fields?: string[] }
+---@param state { format?: string, fields?: string[], hint?: string }
 ---@return LlamaCloud.Cli.Run
-function act.new(command, client, ids, params, options, shown)
+function act.new(command, client, ids, params, options, state)
   local resource = client
   for _, name in ipairs(command.place) do
     resource = resource[name]
   end
-  if shown.fields then
-    check_fields(command, shown.fields)
-    options.fields = command.options.fields and outermost(shown.fields) or nil
+  if state.fields then
+    check_fields(command, state.fields)
+    options.fields = command.options.fields and outermost(state.fields) or nil
   end
   local out = output.new {
-    format = shown.format,
-    fields = shown.fields,
+    format = state.format,
+    fields = state.fields,
     order = command.order,
     many = command.kind == "list",
   }
@@ -277,6 +277,7 @@ function act.new(command, client, ids, params, options, shown)
     params = params,
     options = options,
     out = out,
+    state = state,
     code = 0,
   }
 end

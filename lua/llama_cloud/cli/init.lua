@@ -23,8 +23,9 @@ local cli = {}
 
 local WRONG_USE, INTERRUPTED, CLOSED = 2, 130, 141
 
--- The commands written by hand: { name, about, declare(parser), run(client, result, out) -> exit code }. One that has
--- `offline` gets no client.
+-- The commands written by hand, each a module: { name, about, declare(parser), run(client, result, state) -> exit code }. `result`
+-- is what the parser has read, by the targets that `declare` has named; `state.format` and `state.fields` are what was asked
+-- for, and `state.hint` is to say how to go on after Ctrl-C. One that has `offline` gets no client.
 local BY_HAND = { "completion", "sandbox" }
 
 local GLOBAL = {
@@ -233,12 +234,13 @@ end
 
 -- Runs what was parsed. `state` gets what is under way.
 local function run(result, root, state)
+  state.format, state.fields = result["g:format"], names_of(result["g:fields"])
   if result["g:version"] then
     output.write(("llama-cloud %s\n"):format(llama_cloud._VERSION))
     return 0
   elseif result.by_hand then
     local client = not result.by_hand.offline and new_client(result) or nil
-    return result.by_hand.run(client, result, root)
+    return result.by_hand.run(client, result, state)
   elseif not result.command then
     io.stderr:write(root:get_help(), "\n")
     return WRONG_USE
@@ -248,11 +250,7 @@ local function run(result, root, state)
   for _, name in ipairs { "timeout", "total_timeout", "max_retries" } do
     options[name] = result["g:" .. name]
   end
-  state.run = act.new(command, new_client(result), ids, params, options, {
-    format = result["g:format"],
-    fields = names_of(result["g:fields"]),
-  })
-  return act.perform(state.run)
+  return act.perform(act.new(command, new_client(result), ids, params, options, state))
 end
 
 -- Tells of what ended the program, and returns its exit code.
@@ -272,8 +270,8 @@ local function ended(problem, state)
     return act.code_of(problem)
   elseif type(problem) == "string" and problem:find("interrupted!$") then
     progress.say("interrupted")
-    if state.run and state.run.hint then
-      progress.say(state.run.hint)
+    if state.hint then
+      progress.say(state.hint)
     end
     return INTERRUPTED
   end
@@ -281,14 +279,26 @@ local function ended(problem, state)
   return 1
 end
 
+-- Opens something in the place of standard files that are closed, lest a connection get their number and be written to.
+-- Returns what must not be collected.
+local function fill_standard_files()
+  local held = {}
+  for _, file in ipairs { io.stdin, io.stdout, io.stderr } do
+    if not core.mode(file) then
+      held[#held + 1] = io.open("/dev/null", "rb")
+    end
+  end
+  return held
+end
+
 --- Runs the program and returns its exit status.
 ---@param arguments string[]
 ---@return integer
 function cli.main(arguments)
+  local state = { held = fill_standard_files() }
   if arguments[1] == "sandbox" then -- has a parser of its own
     return require("llama_cloud.cli.sandbox").main(table.move(arguments, 2, #arguments, 1, {}))
   end
-  local state = {}
   local ok, code = pcall(function()
     if arguments[1] == completion.QUESTION then
       return completion.answer(cli.parser(), table.move(arguments, 2, #arguments, 1, {}))
