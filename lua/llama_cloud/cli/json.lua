@@ -31,6 +31,22 @@ end
 
 local NO_ORDER = {}
 
+local MOST_KEYS = 1000 -- that are remembered: nearly all are the API's, and a user's may be any
+
+local keys, keys_count = {}, 0
+
+-- A key as JSON has it.
+local function key(name)
+  local encoded = keys[name]
+  if not encoded then
+    encoded = core.encode(name)
+    if keys_count < MOST_KEYS then
+      keys[name], keys_count = encoded, keys_count + 1
+    end
+  end
+  return encoded
+end
+
 local write
 
 local function write_members(parts, value, order, indent)
@@ -46,7 +62,7 @@ local function write_members(parts, value, order, indent)
   else
     for position, name in ipairs(json.names(value, order)) do
       parts[#parts + 1] = position > 1 and separator or ""
-      parts[#parts + 1] = core.encode(name) .. (indent and ": " or ":")
+      parts[#parts + 1] = key(name) .. (indent and ": " or ":")
       write(parts, value[name], NO_ORDER, inner)
     end
   end

@@ -1,5 +1,5 @@
---- Where answers go: tables for people, JSON, JSON lines and CSV for programs. What is written is flushed at once, row by row
---- or page by page, and a pipe that was closed ends the program.
+--- Where answers go: tables for people, JSON, JSON lines and CSV for programs. What is written is flushed at once, and
+--- a pipe that was closed ends the program.
 
 local errors = require("llama_cloud.base.errors")
 local json = require("llama_cloud.cli.json")
@@ -92,18 +92,21 @@ end
 local writers = {}
 
 function writers.jsonl(self, rows)
-  for _, row in ipairs(rows) do
-    output.write(json.encode(picked(self, row), self.fields or self.order) .. "\n")
+  local lines = {}
+  for position, row in ipairs(rows) do
+    lines[position] = json.encode(picked(self, row), self.fields or self.order) .. "\n"
   end
+  return table.concat(lines)
 end
 
 function writers.json(self, rows)
-  for _, row in ipairs(rows) do
-    local indent = self.many and "  " or ""
-    local before = self.many and (self.rows == 0 and "[\n  " or ",\n  ") or ""
-    output.write(before .. json.encode(picked(self, row), self.fields or self.order, indent))
-    self.rows = self.rows + 1
+  local parts, indent = {}, self.many and "  " or ""
+  for position, row in ipairs(rows) do
+    local first = self.rows == 0 and position == 1
+    local before = self.many and (first and "[\n  " or ",\n  ") or ""
+    parts[position] = before .. json.encode(picked(self, row), self.fields or self.order, indent)
   end
+  return table.concat(parts)
 end
 
 local function csv_cell(value)
@@ -111,29 +114,31 @@ local function csv_cell(value)
   return s:find('[",\r\n]') and '"' .. s:gsub('"', '""') .. '"' or s
 end
 
-local function csv_line(cells)
+local function csv_line(cells, count)
   local parts = {}
-  for position = 1, #cells do
+  for position = 1, count or #cells do
     parts[position] = csv_cell(cells[position])
   end
   return table.concat(parts, ",") .. "\n"
 end
 
 function writers.csv(self, rows)
+  local lines = {}
   if not self.columns then
     self.columns = self.fields or self.order
     if #self.columns == 0 then
       self.columns = rows[1] and json.names(rows[1], {}) or {}
     end
-    output.write(csv_line(self.columns))
+    lines[1] = csv_line(self.columns)
   end
   for _, row in ipairs(rows) do
     local cells = {}
     for position, name in ipairs(self.columns) do
-      cells[position] = cell(field_of(row, name))
+      cells[position] = field_of(row, name)
     end
-    output.write(csv_line(cells))
+    lines[#lines + 1] = csv_line(cells, #self.columns)
   end
+  return table.concat(lines)
 end
 
 local MOST_OF_CELL = 40 -- columns, unless the fields were asked for, or no terminal bounds them
@@ -203,24 +208,26 @@ local function table_line(self, cells, bold)
   return table.concat(parts):gsub("%s+$", "") .. "\n"
 end
 
-local function write_table(self, rows)
+local function table_of(self, rows)
+  local lines = {}
   if not self.columns then
     self.columns = choose_columns(self, rows)
     measure(self, rows)
-    output.write(table_line(self, self.columns, true))
+    lines[1] = table_line(self, self.columns, true)
   end
   for _, row in ipairs(rows) do
     local cells = {}
     for position, name in ipairs(self.columns) do
       cells[position] = shown(self, field_of(row, name))
     end
-    output.write(table_line(self, cells))
+    lines[#lines + 1] = table_line(self, cells)
   end
+  return table.concat(lines)
 end
 
 -- One object: a line for each of its fields.
-local function write_record(self, row)
-  local names, widest = self.fields or json.names(row, self.order), 0
+local function record_of(self, row)
+  local names, widest, lines = self.fields or json.names(row, self.order), 0, {}
   for _, name in ipairs(names) do
     widest = math.max(widest, terminal.width(name))
   end
@@ -230,26 +237,23 @@ local function write_record(self, row)
     local label = self.terminal.colour and "\27[1m" .. name .. "\27[0m" or name
     local padding = (" "):rep(widest - terminal.width(name) + GAP)
     local s = terminal.cut(value, left, self.terminal.utf8 and "…" or "...")
-    output.write((label .. padding .. s):gsub("%s+$", "") .. "\n")
+    lines[#lines + 1] = (label .. padding .. s):gsub("%s+$", "") .. "\n"
   end
+  return table.concat(lines)
 end
 
 writers.table = function(self, rows)
   if self.many then
-    return rows[1] and write_table(self, rows)
+    return rows[1] and table_of(self, rows) or ""
   end
-  for _, row in ipairs(rows) do
-    write_record(self, row)
-  end
+  return rows[1] and record_of(self, rows[1]) or ""
 end
 
---- Writes rows: the answer of a call, an item of a list, or all of a page.
+--- Writes rows, at once: the answer of a call, or the items of a page.
 ---@param rows table[]
 function Output:put(rows)
-  writers[self.format](self, rows)
-  if self.format ~= "json" then
-    self.rows = self.rows + #rows
-  end
+  output.write(writers[self.format](self, rows))
+  self.rows = self.rows + #rows
 end
 
 --- Ends what was written, where all of it was. What an error cuts off stays open, so that nobody takes it for the whole.
