@@ -4,8 +4,10 @@ local llama_cloud = require("llama_cloud")
 
 local cli = require("llama_cloud.cli")
 local commands = require("llama_cloud.cli.commands")
+local command_line = require("spec.support.cli")
 local completion = require("llama_cloud.cli.completion")
 local examples = require("llama_cloud.cli.examples")
+local man = require("llama_cloud.cli.man")
 local resources = require("llama_cloud.resources")
 
 local all = commands.all()
@@ -154,5 +156,36 @@ describe("completion", function()
 
   it("takes no value for a command", function()
     assert.equal("list", candidates("--fields", "files", "batches", "li"))
+  end)
+end)
+
+describe("the manual page", function()
+  it("has all commands and flags, and nothing in it is taken for a request", function()
+    local page = man.page(cli.parser())
+    for _, command in ipairs(all) do
+      local head = ("\n.SS %s"):format(spelled(command):gsub("%-", "\\-"))
+      assert.truthy(page:find(head .. "\n", 1, true) or page:find(head .. " ", 1, true), head)
+      for _, one in ipairs(command.parameters) do
+        assert.truthy(page:find("\n.B \\-\\-" .. one.name:gsub("_", "\\-"), 1, true), one.name)
+      end
+    end
+    local known = { TH = true, SH = true, SS = true, TP = true, B = true, I = true, PP = true, EX = true, EE = true }
+    for line in page:gmatch("[^\n]+") do
+      local request = line:match("^[.'](.*)$")
+      assert.is_true(not request or known[request:match("^%u+")] ~= nil, line)
+      assert.is_nil(line:gsub("\\f[IR]", ""):find("\\[^-e&]"), line)
+    end
+  end)
+
+  it("is one for troff, where there is one", function()
+    local groff = os.execute("command -v groff >/dev/null")
+    if not groff then
+      return pending("groff is not installed")
+    end
+    local out, err, status = command_line.shell(nil, "lc man | groff -k -man -ww -Tutf8 -P -cbou")
+    assert.equal("", err)
+    assert.equal(0, status)
+    assert.matches("batches wait%-all BATCH%-ID", out)
+    assert.matches("%-%-source%-directory%-id ID", out)
   end)
 end)

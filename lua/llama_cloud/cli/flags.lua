@@ -55,7 +55,7 @@ end
 local function add_unknown(parser, command)
   if command.kind ~= "download" then
     parser
-      :option("--query", "NAME=VALUE: a query parameter that this version does not know; may be given several times")
+      :option("--query", "a query parameter that this version does not know; may be given several times")
       :target("o:query")
       :argname("NAME=VALUE")
       :count("*")
