@@ -125,7 +125,6 @@ end
 function kinds.list(run)
   local left = run.options.max_items or math.huge
   run.options.max_items = nil
-  run.options.prefetch = false -- what there is comes first: a pipe may be closed when it was read
   local list <close> = invoke(run.method, run.resource, arguments_of(run))
   while left > 0 do
     local page, err = invoke(list.next_page, list)
