@@ -217,7 +217,7 @@ end
 
 ---@class LlamaCloud.StreamHandle what the caller of a loop has; when nobody has it any more, the stream is closed
 ---@field private stream LlamaCloud.Stream whose tasks do not know the handle
----@field private give? fun(value: any): ...
+---@field private give? fun(value: any): any
 local Handle = {}
 Handle.__index = Handle
 Handle.__name = "llama_cloud.loop"
@@ -237,7 +237,7 @@ end
 Handle.__gc = Handle.__close
 
 --- What a `for` takes: leaving the loop closes the stream.
----@param give? fun(value: any): ... what the loop's variables are for a value; the value itself, if it is left out
+---@param give? fun(value: any): any what the loop's variables are for a value; the value itself, if it is left out
 ---@return LlamaCloud.StreamHandle
 ---@return nil
 ---@return nil
@@ -251,7 +251,8 @@ end
 ---@param bound integer how many values wait to be taken at most; then the tasks wait
 ---@return LlamaCloud.Stream
 function streams.new(bound)
-  local stream = setmetatable({ group = engine:group(), resting = 0, conditions = {}, busy = false, hosted = false }, Stream)
+  local stream =
+    setmetatable({ group = engine:group(), resting = 0, conditions = {}, busy = false, hosted = false }, Stream)
   local group = stream.group
   stream.output = stream:queue(bound)
   function stream.takeable()
