@@ -53,6 +53,7 @@ local LATER = {
   "http/waiting",
   "loop/group",
   "loop/init",
+  "process/journal",
   "resources/batches",
   "resources/beta/attachments",
   "resources/beta/batch",
