@@ -9,7 +9,7 @@ local root = arg[1] or "."
 -- The rooms of lua/llama_cloud, the highest first. A room may require the ones below it, and its own files one another.
 -- What stands beside the client comes with the rooms that it may require.
 local ROOMS = { "init", "client", "resources", "endpoint", "http", "loop", "webhook", "base", "core" }
-local BESIDE = { sandbox = {}, process = { "init" }, cli = { "init", "process", "sandbox" } }
+local BESIDE = { sandbox = {}, process = { "init", "loop", "base", "core" }, cli = { "init", "process", "sandbox" } }
 local LEAVES = { version = true } -- hold a value; anybody may require them
 
 -- The parts of src, the highest first: what knows Lua; the engine; what it is made of.
@@ -67,6 +67,8 @@ local function check_require(path, line, from, module)
     end
   elseif rank[to] and rank[from] and rank[from] < rank[to] then
     return
+  elseif from == "init" and to == "process" then
+    return -- the face hands it to the client, which requires nothing that stands beside it
   elseif not rank[from] then
     return complain(path, line, ("'%s' is no room that scripts/layers.lua knows"):format(from))
   end

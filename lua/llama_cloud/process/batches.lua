@@ -68,7 +68,7 @@ local function begin(run, directory)
   if directory.batch then
     return true
   end
-  directories.await(directory)
+  directories.await(run, directory)
   local there = directories.mend(run, directory)
   local any = false
   for _, entry in pairs(directory.entries) do

@@ -1,7 +1,6 @@
 --- The run's own directories: one for each batch. Nobody else uses them, so after a lost answer everything in them can be
 --- looked up: a directory by its name, a file by its unique_id.
 
-local queue = require("llama_cloud.process.queue")
 local source = require("llama_cloud.process.source")
 local trouble = require("llama_cloud.process.trouble")
 
@@ -61,13 +60,10 @@ end
 ---@param run LlamaCloud.Run
 ---@return LlamaCloud.RunDirectory
 function directories.open(run)
-  while run.open >= run.options.batches do
-    run.changed:wait()
-  end
+  run.room:wait()
   local n = run.history.last + 1
   local name = ("%s-%s-%d"):format(run.options.name, run.journal.run, n)
   local directory = run.history:note { t = "directory", n = n, name = name }
-  directory.idle = queue.condition()
   run.open, run.unbatched = run.open + 1, run.unbatched + 1
   create(run, directory)
   return directory
@@ -143,6 +139,16 @@ local function is_there(run, directory, entry)
   return row ~= nil
 end
 
+--- Waits until all files of a directory have been uploaded, or have failed.
+---@param run LlamaCloud.Run
+---@param directory LlamaCloud.RunDirectory
+function directories.await(run, directory)
+  directory.idle = directory.idle or run.stream:condition(function()
+    return directory.uploading == 0
+  end)
+  directory.idle:wait()
+end
+
 -- Uploads files that are missing. False: the directory is no longer there.
 local function upload_again(run, directory, missing)
   directory.uploading = #missing
@@ -152,9 +158,7 @@ local function upload_again(run, directory, missing)
     end
     run.uploads:put(entry)
   end
-  while directory.uploading > 0 do
-    directory.idle:wait()
-  end
+  directories.await(run, directory)
   return not directory.gone
 end
 
@@ -249,7 +253,7 @@ function directories.settle(run, directory)
   directory.settled = true
   run.history.directories[directory.n] = nil
   if run.options.delete_directories then
-    run.group:spawn(delete_and_close, run, directory)
+    run.stream:spawn(delete_and_close, run, directory)
     return
   end
   run.open = run.open - 1
@@ -265,14 +269,6 @@ function directories.delete_finished(run)
       run.open = run.open + 1
       delete_and_close(run, directory)
     end
-  end
-end
-
---- Waits until all files of a directory have been uploaded, or have failed.
----@param directory LlamaCloud.RunDirectory
-function directories.await(directory)
-  while directory.uploading > 0 do
-    directory.idle:wait()
   end
 end
 

@@ -38,7 +38,9 @@ local history = {}
 ---@field full boolean no more files are put into it
 ---@field gone boolean it is no longer there
 ---@field doubtful boolean an earlier run began to create it
----@field idle LlamaCloud.Condition signalled when none is on its way any more
+---@field idle? LlamaCloud.Condition that none is on its way any more
+---@field processed? boolean its batch and jobs have ended
+---@field settled? boolean its files are done, too
 
 ---@class LlamaCloud.History
 ---@field directories table<integer, LlamaCloud.RunDirectory> those that are not finished

@@ -43,8 +43,8 @@ end
 --- Fetches what has ended: several run side by side.
 ---@param run LlamaCloud.Run
 function results.work(run)
-  while true do
-    attend(run, run.fetches:take())
+  for entry in run.fetches:each() do
+    attend(run, entry)
   end
 end
 

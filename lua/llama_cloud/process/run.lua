@@ -4,14 +4,16 @@
 local batches = require("llama_cloud.process.batches")
 local directories = require("llama_cloud.process.directories")
 local errors = require("llama_cloud.base.errors")
-local group = require("llama_cloud.loop.group")
 local history = require("llama_cloud.process.history")
 local loop = require("llama_cloud.loop")
-local queue = require("llama_cloud.process.queue")
 local results = require("llama_cloud.process.results")
+local streams = require("llama_cloud.loop.stream")
 local uploads = require("llama_cloud.process.uploads")
 
 local runs = {}
+
+--- What is in the stream where the program is to be told of the progress.
+runs.PROGRESS = {}
 
 local BEAT = 0.1 -- seconds between two calls of on_progress
 
@@ -32,11 +34,11 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field source fun(): LlamaCloud.Item?
 ---@field journal LlamaCloud.Journal
 ---@field history LlamaCloud.History
----@field group LlamaCloud.Group
----@field changed LlamaCloud.Condition of `open`, `unbatched` and `again`
----@field uploads LlamaCloud.Handover entries that are to be uploaded
----@field fetches LlamaCloud.Handover entries whose jobs have ended
----@field deliveries LlamaCloud.Handover { file, entry } for the program
+---@field stream LlamaCloud.Stream of { file, entry } for the program, and of `runs.PROGRESS`
+---@field room LlamaCloud.Condition that there may be another directory
+---@field news LlamaCloud.Condition that a file has come back, or none can any more
+---@field uploads LlamaCloud.StreamQueue entries that are to be uploaded
+---@field fetches LlamaCloud.StreamQueue entries whose jobs have ended
 ---@field again LlamaCloud.Item[] files whose directory is gone
 ---@field open integer directories that are not finished
 ---@field unbatched integer those that have no batch
@@ -46,7 +48,9 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field next_upload number when the next upload may begin
 ---@field deadline number
 ---@field progress LlamaCloud.RunProgress
----@field due boolean the program is to be told of the progress
+---@field progress_changed boolean since the program was told
+---@field due boolean the program will be told of the progress
+---@field private beat? LlamaCloud.Task
 local Run = {}
 Run.__index = Run
 
@@ -95,10 +99,15 @@ function Run:count(what, n)
   self.progress_changed = true
 end
 
---- Tells whoever waits for something of the run that it may be so.
+--- Tells whoever waits for something of the run that it may be so, and lets it end when there is nothing to do any more.
 function Run:notify()
-  self.changed:broadcast()
-  self.group:notify()
+  if self.filled and self.open == 0 then
+    self.fetches:close()
+    if self.beat then
+      self.beat:cancel()
+    end
+  end
+  self.stream:notify()
 end
 
 --- Hands what came of a file to the program; waits where it has not taken the last ones yet.
@@ -110,8 +119,7 @@ function Run:deliver(entry, file)
     return -- it has changed since, and is under way anew
   end
   file.path, file.name, file.id, file.job = entry.path, entry.name, entry.dfl or entry.file, entry.job
-  self.deliveries:put { file = file, entry = entry }
-  self.group:notify()
+  self.stream:put { file = file, entry = entry }
 end
 
 --- Hands over that a file has failed.
@@ -122,12 +130,6 @@ end
 function Run:fail(entry, err, status, written)
   entry.failed = true
   self:deliver(entry, { status = status or "FAILED", error = err, output = written })
-end
-
---- Whether all is done but what waits to be taken.
----@return boolean
-function Run:has_ended()
-  return self.filled and self.open == 0 and self.deliveries:count() == 0
 end
 
 --- Takes note that the program has come back for the next file, after it was given one.
@@ -148,13 +150,13 @@ function Run:settle(delivery)
   directories.settle(self, directory)
 end
 
--- Says ten times a second that the program is to be told of the progress.
+-- Says ten times a second that the program is to be told of the progress, if it has been told before.
 local function beat(run)
   while true do
     loop.sleep(BEAT)
-    if run.progress_changed then
+    if run.progress_changed and not run.due then
       run.progress_changed, run.due = false, true
-      run.group:notify()
+      run.stream:put(runs.PROGRESS)
     end
   end
 end
@@ -169,21 +171,20 @@ local function start(run)
     return a.n < b.n
   end)
   for _, directory in ipairs(left) do
-    directory.idle = queue.condition()
     run.open = run.open + 1
     run.unbatched = run.unbatched + (directory.batch and 0 or 1)
-    run.group:spawn(batches.resume, run, directory)
+    run.stream:spawn(batches.resume, run, directory)
   end
   if run.options.delete_directories then
-    run.group:spawn(directories.delete_finished, run)
+    run.stream:spawn(directories.delete_finished, run)
   end
-  run.group:spawn(uploads.fill, run)
+  run.stream:spawn(uploads.fill, run)
   for _ = 1, run.options.concurrency do
-    run.group:spawn(uploads.work, run)
-    run.group:spawn(results.work, run)
+    run.stream:spawn(uploads.work, run)
+    run.stream:spawn(results.work, run)
   end
   if run.options.on_progress then
-    run.group:spawn(beat, run)
+    run.beat = run.stream:spawn(beat, run)
   end
 end
 
@@ -201,11 +202,7 @@ function runs.start(given)
     source = given.source,
     journal = given.journal,
     history = history.read(given.journal, given.folder),
-    group = group.new(),
-    changed = queue.condition(),
-    uploads = queue.new(bound),
-    fetches = queue.new(bound),
-    deliveries = queue.new(bound),
+    stream = streams.new(bound),
     again = {},
     open = 0,
     unbatched = 0,
@@ -218,6 +215,13 @@ function runs.start(given)
     progress_changed = false,
     due = false,
   }, Run)
+  run.uploads, run.fetches = run.stream:queue(bound), run.stream:queue(bound)
+  run.room = run.stream:condition(function()
+    return run.open < run.options.batches
+  end)
+  run.news = run.stream:condition(function()
+    return #run.again > 0 or run.unbatched == 0
+  end)
   start(run)
   return run
 end

@@ -65,18 +65,14 @@ local function attend(run, entry)
     run:fail(entry, err)
   end
   directory.uploading = directory.uploading - 1
-  if directory.uploading == 0 then
-    directory.idle:broadcast()
-  end
+  run:notify()
 end
 
 --- Uploads what is assigned: several run side by side.
 ---@param run LlamaCloud.Run
 function uploads.work(run)
-  local entry = run.uploads:take()
-  while entry do
+  for entry in run.uploads:each() do
     attend(run, entry)
-    entry = run.uploads:take()
   end
 end
 
@@ -108,7 +104,7 @@ end
 
 local function close(run, directory)
   directory.full = true
-  run.group:spawn(batches.process, run, directory)
+  run.stream:spawn(batches.process, run, directory)
 end
 
 --- Pulls the files, and puts them into directories, until none is left and none can come back.
@@ -123,7 +119,7 @@ function uploads.fill(run)
     elseif not directory and run.unbatched == 0 then
       break
     elseif not directory then
-      run.changed:wait()
+      run.news:wait()
     end
     if directory and (not item or directory.count >= run.options.batch_size) then
       close(run, directory)
