@@ -12,13 +12,17 @@ local trouble = require("llama_cloud.process.trouble")
 
 local output = {}
 
--- The usual extensions of what the service calls these; what is none of them has its own name as its extension.
-local EXTENSIONS = { md = "pages-md", fullMd = "md", text = "pages-txt", fullText = "txt", outputPDF = "pdf", json = "items" }
+-- The usual extensions of what the service calls these. Where one is taken, and for other names, the name is the extension.
+local EXTENSIONS = { md = "md", fullMd = "md", text = "txt", fullText = "txt", outputPDF = "pdf" }
 
--- Endings by which folders could meet what is written.
-local ENDINGS = { md = true, txt = true, json = true, images = true, pdf = true, xlsx = true, items = true }
-ENDINGS["pages-md"], ENDINGS["pages-txt"], ENDINGS.metadata, ENDINGS.forms, ENDINGS.rawWords = true, true, true, true, true
-ENDINGS.strippedMd, ENDINGS.concatenatedStrippedMd, ENDINGS.grounded_items = true, true, true
+-- Endings by which input folders could meet what is written.
+local ENDINGS = { images = true, json = true, md = true, pdf = true, txt = true }
+for _, name in ipairs { "fullMd", "text", "fullText", "outputPDF", "xlsx", "metadata", "forms", "rawWords" } do
+  ENDINGS[name] = true
+end
+for _, name in ipairs { "strippedMd", "concatenatedStrippedMd", "grounded_items" } do
+  ENDINGS[name] = true
+end
 
 local TEMPORARY = "~" -- at the end of a name: no other name ends so
 
@@ -150,10 +154,9 @@ function Written:stored()
   for _, key in ipairs(sorted_keys(entries)) do
     local entry = entries[key]
     if type(entry) == "table" and entry.presigned_url and entry.exists ~= false then
-      local extension = EXTENSIONS[key] or key:gsub("[^%w_-]", "_")
-      if self.taken[extension] then
-        extension = extension .. "-stored"
-      end
+      local own = key:gsub("[^%w_-]", "_")
+      local usual = EXTENSIONS[key] or own
+      local extension = not self.taken[usual] and usual or not self.taken[own] and own or own .. "-stored"
       self.taken[extension] = true
       local file, err = self:download(key, self.base .. "." .. extension)
       if not file then
