@@ -91,10 +91,8 @@ local function outcome(run, directory)
     return run.client.batches:wait(directory.batch, params, run:wait_options())
   end)
   if batch then
-    return batch.results or {}, errors.new {
-      kind = "batch_failed",
-      message = ("batch %s has no result for this file"):format(directory.batch),
-    }
+    local message = ("batch %s has no result for this file"):format(directory.batch)
+    return batch.results or {}, errors.new { kind = "batch_failed", message = message }
   elseif not err.batch then
     return {}, err
   end

@@ -61,7 +61,16 @@ local process = {}
 ---@field output? string[] the paths of the files that were written
 ---@field error? LlamaCloud.Error why it was not completed
 
---- The names of its parameters and options, and their types, as endpoint.lua checks them.
+---@alias LlamaCloud.ProcessFiles string|(string|LlamaCloud.ProcessFile)[]|fun(): (string|LlamaCloud.ProcessFile)? a folder; an array of paths, or of files that the service has; an iterator of such
+
+--- Takes files to results: `for file in client.batches:process(files, params, options) do … end`. One bad file never ends
+--- the loop. It raises a wrong argument at the caller's line, and an error of this library for what holds for all files: a key
+--- or plan that is refused, a service that cannot be reached, a disk that is full, a journal that cannot be used or written.
+--- With a journal, running it again goes on where it was.
+---@class LlamaCloud.Batches
+---@field process fun(self, files: LlamaCloud.ProcessFiles, params: LlamaCloud.ProcessParams, options?: LlamaCloud.ProcessOptions): fun(): LlamaCloud.ProcessedFile?
+
+--- The names of its parameters and options, and their types, as the endpoints' are checked.
 process.method = { ids = 1 }
 process.method.parameters = {
   config = "table",

@@ -8,11 +8,12 @@ local results = {}
 
 -- The result of a file's job. Nil and an error.
 local function fetch(run, entry)
-  local result, err = entry.result, nil
+  local result = entry.result
   entry.result = nil
   if result then
     return result
   end
+  local err
   result, err = trouble.persist(run, function()
     local params = run:scope { expand = run.params.expand }
     return run.client[run.resource]:get(entry.job, params, run:call_options())

@@ -180,7 +180,9 @@ local function array_items(files)
   return function()
     position = position + 1
     return items[position] and source.look(items[position])
-  end, nil, #items > 0 and items[1].path ~= nil
+  end,
+    nil,
+    #items > 0 and items[1].path ~= nil
 end
 
 -- The items of an iterator. What is wrong with one is raised where it is pulled.
@@ -280,7 +282,9 @@ function source.open(files, options, own)
       item = pull()
     until not item or wanted(item.name) and not (options.exclude and unwanted(item.name))
     return item
-  end, root, folder
+  end,
+    root,
+    folder
 end
 
 return source
