@@ -78,7 +78,10 @@ describe("client.batches:process", function()
       assert.is_nil(file.error)
     end
     assert.same({ "FAILED", "batch_failed" }, { found["sub/a-fail.pdf"].status, found["sub/a-fail.pdf"].error.kind })
-    assert.same({ "FAILED", "batch_failed" }, { found["sub/unmapped.pdf"].status, found["sub/unmapped.pdf"].error.kind })
+    assert.same(
+      { "FAILED", "batch_failed" },
+      { found["sub/unmapped.pdf"].status, found["sub/unmapped.pdf"].error.kind }
+    )
     assert.is_nil(found["sub/unmapped.pdf"].job)
     assert.same({ "FAILED", "file" }, { found["empty.pdf"].status, found["empty.pdf"].error.kind })
     local after = s:uploads()
