@@ -89,13 +89,13 @@ local path = select(2, ...) -- of this file, as `require` tells
 local directory = type(path) == "string" and path:match("^(.*[/\\])init%.lua$")
 later.keep(directory, LATER)
 
+local checking = later.require("llama_cloud.endpoint.options")
 local client = later.require("llama_cloud.client")
 local date = later.require("llama_cloud.http.date")
 local errors = later.require("llama_cloud.base.errors")
 local group = later.require("llama_cloud.loop.group")
 local loop = later.require("llama_cloud.loop")
 local map = later.require("llama_cloud.loop.map")
-local checking = later.require("llama_cloud.endpoint.options")
 local texts = later.require("llama_cloud.base.text")
 
 -- What stands beside the client and uses it as programs do, though it is reached from a resource: by the resource's name.

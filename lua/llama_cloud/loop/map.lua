@@ -26,7 +26,8 @@ end
 
 -- One item.
 local function work(pool, item)
-  local result, err = pool.f(item)
+  local f = pool.f
+  local result, err = f(item)
   pool.stream:put { item, result, err }
   pool.running = pool.running - 1
   pool.stream:notify()
@@ -60,15 +61,15 @@ function map.problem(items)
   elseif type(items) ~= "table" then
     return ("items must be an array or an iterator, not %s"):format(type(items))
   end
-  local count = #items
+  local count = 0
+  while items[count + 1] ~= nil do
+    count = count + 1
+  end
   for key in pairs(items) do -- `arg` has keys below 1, and table.pack a field n: those are arrays too
     if math.type(key) ~= "integer" and key ~= "n" then
       return "items must be an array or an iterator, and this table has other keys"
-    end
-  end
-  for position = 1, count do
-    if items[position] == nil then
-      return ("items[%d] is nil, but items[%d] is not: an array has no holes"):format(position, count)
+    elseif key ~= "n" and key > count then
+      return ("items[%d] is nil, but items[%d] is not: an array has no holes"):format(count + 1, key)
     end
   end
 end

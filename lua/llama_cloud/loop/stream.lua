@@ -253,10 +253,11 @@ end
 function streams.new(bound)
   local stream =
     setmetatable({ group = engine:group(), resting = 0, conditions = {}, busy = false, hosted = false }, Stream)
-  local group = stream.group
-  stream.output = stream:queue(bound)
+  local group, output = stream.group, stream:queue(bound)
+  stream.output = output
   function stream.takeable()
-    return stream.output.count > 0 or group:failed() or group:live() == 0
+    -- where one has failed, those that wait to put what they have done still do
+    return output.count > 0 or group:live() == 0 or group:failed() and output.has_room.waiting == 0
   end
   function stream.idle()
     local live = group:live()
