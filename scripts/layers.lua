@@ -19,6 +19,7 @@ local PARTS = {
   { "exchange.*", "verdict.*", "handle_pool.*", "multi.*" },
   { "sending.*", "receiving.*" },
   {
+    "append.*",
     "chain.*",
     "waiting.*",
     "poller*",
@@ -28,6 +29,7 @@ local PARTS = {
     "fault.*",
     "form.*",
     "output.*",
+    "quiet_write.*",
     "random.*",
     "stall.*",
     "header_set.*",
