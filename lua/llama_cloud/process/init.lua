@@ -281,7 +281,8 @@ function process.method.prepare(client, service, files, params, given)
       params = params,
       options = options,
       resource = batches.resource_of(job.type),
-      rule = { jobs_hold_results = job.type == "extract_v2" },
+      -- what waits for extract jobs fetches them; of a parse job, its list shows all that is there without `expand`
+      rule = { jobs_hold_results = job.type == "extract_v2" or not (params.expand and params.expand[1]) },
       source = pull,
       folder = folder,
     }, options.journal, identity)
