@@ -22,7 +22,8 @@ local function file_system()
   if found then
     return lfs
   end
-  return nil, "the Lua module lfs is not installed: apt-get install lua-filesystem, or luarocks install luafilesystem"
+  return nil,
+    "process needs the Lua module lfs: install the rock luafilesystem, or on Debian and Ubuntu the package lua-filesystem"
 end
 source.file_system = file_system
 
