@@ -45,8 +45,8 @@ describe("the client without any other Lua library", function()
         print(err:match(": (.*)"))
       end
     ]])
-    local sentence = "process needs the Lua module lfs: install the rock luafilesystem, or on Debian and Ubuntu the package "
-      .. "lua-filesystem\n"
+    local packages = "the rock luafilesystem, or on Debian and Ubuntu the package lua-filesystem"
+    local sentence = ("process needs the Lua module lfs: install %s\n"):format(packages)
     assert.is_true(well, output)
     assert.equal(sentence:rep(2), output)
   end)

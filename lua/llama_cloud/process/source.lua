@@ -22,8 +22,8 @@ local function file_system()
   if found then
     return lfs
   end
-  return nil,
-    "process needs the Lua module lfs: install the rock luafilesystem, or on Debian and Ubuntu the package lua-filesystem"
+  local packages = "the rock luafilesystem, or on Debian and Ubuntu the package lua-filesystem"
+  return nil, "process needs the Lua module lfs: install " .. packages
 end
 source.file_system = file_system
 
