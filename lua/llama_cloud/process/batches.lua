@@ -68,6 +68,9 @@ local function begin(run, directory)
   if directory.batch then
     return true
   end
+  if directory.resumed then
+    directories.look_for_changes(directory)
+  end
   directories.await(run, directory)
   local there = directories.mend(run, directory)
   local any = false

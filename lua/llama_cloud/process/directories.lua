@@ -194,16 +194,20 @@ function directories.mend(run, directory)
   return true
 end
 
---- Goes on with a directory of an earlier run that has no batch yet: no further files are put into it, and those that have
---- changed are uploaded anew.
+--- Goes on with a directory of an earlier run that has no batch yet: no further files are put into it.
 ---@param run LlamaCloud.Run
 ---@param directory LlamaCloud.RunDirectory
 function directories.resume(run, directory)
-  directory.full = true
+  directory.full, directory.resumed = true, true
   if not directory.id then
     create(run, directory)
   end
-  for _, entry in pairs(directory.intent and {} or directory.entries) do
+end
+
+--- Looks which files of an earlier run's directory have changed since they were assigned to it: these are uploaded anew.
+---@param directory LlamaCloud.RunDirectory
+function directories.look_for_changes(directory)
+  for _, entry in pairs(directory.entries) do
     local now = source.look { path = entry.path, file = entry.file }
     if now.size and source.fingerprint(now) ~= source.fingerprint(entry) then
       entry.size, entry.time, entry.stale = now.size, now.time, true

@@ -39,6 +39,7 @@ local history = {}
 ---@field gone boolean it is no longer there
 ---@field doubtful boolean an earlier run began to create it
 ---@field idle? LlamaCloud.Condition that none is on its way any more
+---@field resumed? boolean an earlier run has made it, and it had no batch
 ---@field processed? boolean its batch and jobs have ended
 ---@field settled? boolean its files are done, too
 

@@ -2,8 +2,8 @@
 --- for, and what holds for the whole run ends it.
 ---
 --- The client itself has tried each request several times before an error comes here. Then the whole step is tried again,
---- after growing pauses. It is given up when it has failed TRIES times: if other steps have succeeded meanwhile, the error is
---- that of what the step is about; if nothing has, the service cannot be reached, and the run ends, to be started again.
+--- after growing pauses. When these are used up: if other steps have succeeded meanwhile, the error is that of what the step is
+--- about; if nothing has, the service cannot be reached, and the run ends, to be started again.
 
 local errors = require("llama_cloud.base.errors")
 local loop = require("llama_cloud.loop")
@@ -15,7 +15,7 @@ local trouble = {}
 trouble.pauses = { 1, 2, 4, 8, 16 }
 trouble.looks = { 0, 1, 2, 4 }
 
-local PASSES = { connection = true, timeout = true, rate_limit = true, internal_server = true }
+local PASSES = { connection = true, decode = true, internal_server = true, rate_limit = true, timeout = true }
 local OF_ALL = { [401] = true, [402] = true, [403] = true }
 local NO_PLACE = { "No space left", "Disk quota", "Read%-only file system", "Permission denied", "Too many open files" }
 
@@ -124,7 +124,7 @@ function trouble.create(run, send, find, doubtful)
     end
     doubtful = false
     local made, err = send()
-    if made or not (err.maybe_sent or err.kind == "conflict") then
+    if made or not (err.maybe_sent or err.kind == "decode" or err.kind == "conflict") then
       return made, err
     end
     local found = look(find)
