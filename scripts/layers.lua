@@ -11,7 +11,7 @@ local root = arg[1] or "."
 local ROOMS = { "init", "client", "resources", "endpoint", "http", "loop", "webhook", "base", "core" }
 local BESIDE = {
   sandbox = {},
-  process = { "init" },
+  process = { "init", "loop", "base", "core" },
   cli = { "init", "process", "sandbox", "resources", "endpoint", "base", "core" },
 }
 local LEAVES = { version = true } -- hold a value; anybody may require them
@@ -23,6 +23,7 @@ local PARTS = {
   { "exchange.*", "verdict.*", "handle_pool.*", "multi.*" },
   { "sending.*", "receiving.*" },
   {
+    "append.*",
     "chain.*",
     "waiting.*",
     "poller*",
@@ -32,6 +33,7 @@ local PARTS = {
     "fault.*",
     "form.*",
     "output.*",
+    "quiet_write.*",
     "random.*",
     "stall.*",
     "header_set.*",
@@ -71,6 +73,8 @@ local function check_require(path, line, from, module)
     end
   elseif rank[to] and rank[from] and rank[from] < rank[to] then
     return
+  elseif from == "init" and to == "process" then
+    return -- the face hands it to the client, which requires nothing that stands beside it
   elseif not rank[from] then
     return complain(path, line, ("'%s' is no room that scripts/layers.lua knows"):format(from))
   end
