@@ -169,6 +169,8 @@ describe("the manual page", function()
         assert.truthy(page:find("\n.B \\-\\-" .. one.name:gsub("_", "\\-"), 1, true), one.name)
       end
     end
+    assert.truthy(page:find("\n.SS process PATH\n", 1, true))
+    assert.truthy(page:find("\n.B \\-\\-retry\\-failed\n", 1, true))
     local known = { TH = true, SH = true, SS = true, TP = true, B = true, I = true, PP = true, EX = true, EE = true }
     for line in page:gmatch("[^\n]+") do
       local request = line:match("^[.'](.*)$")

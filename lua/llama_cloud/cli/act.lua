@@ -26,8 +26,11 @@ function act.told(err)
   return (tostring(err):gsub("^llama_cloud: ", ""))
 end
 
--- Calls a method. What it raises about its arguments is wrong use of the command. Anything else is raised as it is.
-local function invoke(method, ...)
+--- Calls a method. What it raises about its arguments is wrong use of the command. Anything else is raised as it is.
+---@param method function
+---@param ... any
+---@return any ...
+function act.invoke(method, ...)
   local results = table.pack(pcall(method, ...))
   if results[1] then
     return table.unpack(results, 2, results.n)
@@ -93,7 +96,7 @@ end
 
 function kinds.call(run)
   show_upload(run)
-  local value, err = invoke(run.method, run.resource, arguments_of(run))
+  local value, err = act.invoke(run.method, run.resource, arguments_of(run))
   progress.clear()
   if value == nil then
     return fail(run, err)
@@ -125,9 +128,9 @@ end
 function kinds.list(run)
   local left = run.options.max_items or math.huge
   run.options.max_items = nil
-  local list <close> = invoke(run.method, run.resource, arguments_of(run))
+  local list <close> = act.invoke(run.method, run.resource, arguments_of(run))
   while left > 0 do
-    local page, err = invoke(list.next_page, list)
+    local page, err = act.invoke(list.next_page, list)
     if err then
       return fail(run, err, continuation(err))
     elseif not page then
@@ -178,7 +181,7 @@ function kinds.wait(run)
   run.state.hint = run.command.kind == "wait" and waiting_hint(run, run.ids[1]) or nil
   watched(run)
   show_upload(run)
-  local value, err = invoke(run.method, run.resource, arguments_of(run))
+  local value, err = act.invoke(run.method, run.resource, arguments_of(run))
   put_ended(run, value, err)
   run.out:finish()
 end
@@ -190,7 +193,7 @@ function kinds.watch(run)
   run.state.hint = waiting_hint(run, run.ids[1])
   watched(run)
   local last
-  for value in invoke(run.method, run.resource, arguments_of(run)) do
+  for value in act.invoke(run.method, run.resource, arguments_of(run)) do
     progress.clear()
     run.out:put { value }
     last = subject_of(run, value)
@@ -210,7 +213,7 @@ function kinds.wait_all(run)
   run.options.on_poll = function()
     progress.show(("%d of %d have ended  %s"):format(ended, count, progress.since(begun)))
   end
-  for _, value, err in invoke(run.method, run.resource, arguments_of(run)) do
+  for _, value, err in act.invoke(run.method, run.resource, arguments_of(run)) do
     ended = ended + 1
     put_ended(run, value, err)
   end

@@ -25,8 +25,8 @@ local WRONG_USE, INTERRUPTED, CLOSED = 2, 130, 141
 
 -- The commands written by hand, each a module: { name, about, declare(parser), run(client, result, state) -> exit code }. `result`
 -- is what the parser has read, by the targets that `declare` has named; `state.format` and `state.fields` are what was asked
--- for, and `state.hint` is to say how to go on after Ctrl-C. One that has `offline` gets no client.
-local BY_HAND = { "completion", "man", "sandbox" }
+-- for, `state.arguments` all that was given, and `state.hint` is to say how to go on after Ctrl-C or an error. One that has `offline` gets no client.
+local BY_HAND = { "process", "completion", "man", "sandbox" }
 
 local GLOBAL = {
   {
@@ -68,6 +68,18 @@ local function add_globals(parser)
     :target("g:fields")
     :argname("NAMES")
   parser:group("Flags of all commands", table.unpack(group))
+end
+
+local function add_by_hand(root)
+  for _, name in ipairs(BY_HAND) do
+    local module = require("llama_cloud.cli." .. name)
+    local parser = root:command(module.name, module.about):summary(module.about)
+    parser:usage_max_width(80):help_max_width(80):help_description_margin(30)
+    module.declare(parser)
+    parser:action(function(result)
+      result.by_hand = module
+    end)
+  end
 end
 
 -- The parser of a command below the words that lead to it, which are made where they are not there yet.
@@ -114,6 +126,8 @@ The API key comes from LLAMA_CLOUD_API_KEY, or from a file (--key-file).]]
 
 local TAIL = [[
 Examples:
+  llama-cloud process invoices --output results --journal invoices.jsonl \
+      --configuration cfg-PARSE_AGENTIC --expand markdown_full
   llama-cloud beta directories create --name invoices
   llama-cloud beta directories files upload dir-123 --upload-file report.pdf
   llama-cloud batches list --status RUNNING
@@ -129,16 +143,8 @@ function cli.parser(only)
   root:usage_max_width(80):help_max_width(80):help_description_margin(30)
   root:flag("--version", "the version of the library"):target("g:version")
   add_globals(root)
+  add_by_hand(root)
   add_commands(root, only)
-  for _, name in ipairs(BY_HAND) do
-    local module = require("llama_cloud.cli." .. name)
-    local parser = root:command(module.name, module.about):summary(module.about)
-    parser:usage_max_width(80):help_max_width(80):help_description_margin(30)
-    module.declare(parser)
-    parser:action(function(result)
-      result.by_hand = module
-    end)
-  end
   root:require_command(false)
   return root
 end
@@ -267,6 +273,9 @@ local function ended(problem, state)
     return WRONG_USE
   elseif errors.is_error(problem) then
     progress.say(act.told(problem))
+    if state.hint then
+      progress.say(state.hint)
+    end
     return act.code_of(problem)
   elseif type(problem) == "string" and problem:find("interrupted!$") then
     progress.say("interrupted")
@@ -295,7 +304,7 @@ end
 ---@param arguments string[]
 ---@return integer
 function cli.main(arguments)
-  local state = { held = fill_standard_files() }
+  local state = { arguments = arguments, held = fill_standard_files() }
   if arguments[1] == "sandbox" then -- has a parser of its own
     return require("llama_cloud.cli.sandbox").main(table.move(arguments, 2, #arguments, 1, {}))
   end

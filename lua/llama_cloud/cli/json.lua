@@ -1,6 +1,7 @@
 --- JSON for people and pipes: the members of an object in an order that is always the same.
 
 local core = require("llama_cloud.core")
+local text = require("llama_cloud.base.text")
 
 local json = {}
 
@@ -71,7 +72,8 @@ end
 
 function write(parts, value, order, indent)
   if type(value) ~= "table" then
-    parts[#parts + 1] = core.encode(value)
+    -- what is no UTF-8 can only be the name of a file here
+    parts[#parts + 1] = core.encode(value) or core.encode(text.line(value, 3 * #value + 3))
   elseif next(value) == nil then
     parts[#parts + 1] = is_array(value) and "[]" or "{}"
   else

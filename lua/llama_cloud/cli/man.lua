@@ -98,6 +98,17 @@ the service
 .B NO_COLOR
 if it is not empty, there are no colours]]
 
+-- The commands that are written by hand: those that can be done without another word.
+local function put_by_hand(lines, root)
+  for _, command in ipairs(root._commands) do
+    if #command._commands == 0 and #command._arguments > 0 then
+      put(lines, ".SS %s %s", command._name, text.upper(command._arguments[1]._name))
+      put(lines, "%s", command._description)
+      put_flags(lines, command)
+    end
+  end
+end
+
 --- The manual page.
 ---@param root table the parser
 ---@return string
@@ -105,6 +116,7 @@ function man.page(root)
   local lines = { HEAD:format(version) }
   put_flags(lines, root)
   lines[#lines + 1] = ".SH COMMANDS"
+  put_by_hand(lines, root)
   for _, command in ipairs(commands.all()) do
     local ids = {}
     for position, name in ipairs(command.ids) do

@@ -46,7 +46,10 @@ local function bytes(n)
   end
 end
 
-local function duration(seconds)
+--- A time in words.
+---@param seconds number
+---@return string
+function progress.duration(seconds)
   seconds = math.floor(seconds)
   if seconds < 60 then
     return seconds .. " s"
@@ -58,7 +61,7 @@ end
 ---@param since number of core.now
 ---@return string
 function progress.since(since)
-  return duration(core.now() - since)
+  return progress.duration(core.now() - since)
 end
 
 --- What `on_progress` of an upload or download is to be: bytes, rate, and the time that is left.
@@ -76,7 +79,7 @@ function progress.transfer(name)
     if rate > 0 then
       line = ("%s  %s/s"):format(line, bytes(rate))
       if total and total > done then
-        line = ("%s  %s left"):format(line, duration((total - done) / rate))
+        line = ("%s  %s left"):format(line, progress.duration((total - done) / rate))
       end
     end
     progress.show(line)
