@@ -268,6 +268,17 @@ describe("a sandbox in a process of its own", function()
     end)
   end
 
+  it("is not ended by a child of its program that was forked", function()
+    local fork = process.fork()
+    local service <close> = sandbox.start(EMPTY)
+    local pid = fork.fork()
+    if pid == 0 then
+      fork.exit(pcall(service.close, service) and 0 or 1)
+    end
+    assert.same({ 0 }, { fork.wait(pid) })
+    assert.equal(0, service:stats().requests)
+  end)
+
   -- A sandbox that was started by a script which tells its process.
   local function start_with_pid()
     local path = os.tmpname()

@@ -10,6 +10,7 @@ local service = {}
 ---@class llama_cloud.sandbox.service a sandbox in a process of its own; it ends when it is closed, and with its program
 ---@field private commands? file* what the process reads; nil when it has ended
 ---@field private answers file* what it writes
+---@field private owner? string the id of the process that has started it
 ---@field private address string
 ---@field private bound_port integer
 local service_methods = {}
@@ -26,6 +27,17 @@ local function interpreter()
     index = index - 1
   end
   return index < 0 and arguments[index] or "lua" .. _VERSION:match("[%d.]+")
+end
+
+-- The id of this process; nil where it cannot be told.
+local function process_id()
+  local file = io.open("/proc/self/stat")
+  if not file then
+    return nil
+  end
+  local id = file:read("a"):match("^%d+")
+  file:close()
+  return id
 end
 
 -- Starts a process whose standard input is the pipe at a path. Two files: what it reads, and what it writes; or nil, and why
@@ -90,7 +102,7 @@ function service.start(given)
   local commands, answers = spawn(lua, path)
   local self, reply
   if commands then
-    self = setmetatable({ commands = commands, answers = answers }, service_mt)
+    self = setmetatable({ commands = commands, answers = answers, owner = process_id() }, service_mt)
     reply = exchange(self, checked)
   end
   os.remove(path)
@@ -195,12 +207,15 @@ function service_methods:advance(seconds)
   ask(self, "POST", "/time", { advance = seconds })
 end
 
---- Ends the process and waits for its end. Calling it again does nothing.
+--- Ends the process and waits for its end. Calling it again does nothing, nor does it after a fork in the child.
 function service_methods:close()
   local commands = self.commands
   if commands then
     self.commands = nil
-    commands:write("\n") -- that it is over: other processes of this program may have inherited the pipe, and hold it open
+    local id = process_id()
+    if not id or id == self.owner then
+      commands:write("\n") -- that it is over: other processes may have inherited the pipe, and hold it open
+    end
     commands:close()
     self.answers:close()
   end
