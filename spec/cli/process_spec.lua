@@ -147,3 +147,28 @@ describe("llama-cloud process", function()
     assert.matches("\nllama%-cloud: 13 files: 12 completed, 1 failed\n", ending)
   end)
 end)
+
+describe("llama-cloud demo", function()
+  it("shows the whole job, without a key, and leaves files and results", function()
+    local folder = os.tmpname()
+    os.remove(folder)
+    local out, err, status = cli.run(nil, "demo " .. folder)
+    assert.equal(0, status, err)
+    local found = lines(out)
+    assert.equal(
+      ("$ llama-cloud process %s/in --configuration"):format(folder),
+      found[1]:match("^.- %-%-configuration")
+    )
+    assert.equal(5, #found)
+    assert.matches("llama%-cloud: 4 files: 3 completed, 1 failed\n", err)
+    assert.is_nil(err:find("again", 1, true))
+    for _, name in ipairs { "letter.txt", "invoices/2026-01.txt", "invoices/2026-02.txt" } do
+      assert(io.open(("%s/out/%s.md"):format(folder, name))):close()
+    end
+    out, err, status = cli.run(nil, "demo " .. folder)
+    assert.equal("", out)
+    assert.equal(("llama-cloud: cannot make the folder %s: File exists\n"):format(folder), err)
+    assert.equal(2, status)
+    os.execute("rm -r " .. folder)
+  end)
+end)

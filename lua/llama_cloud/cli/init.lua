@@ -26,7 +26,7 @@ local WRONG_USE, INTERRUPTED, CLOSED = 2, 130, 141
 -- The commands written by hand, each a module: { name, about, declare(parser), run(client, result, state) -> exit code }. `result`
 -- is what the parser has read, by the targets that `declare` has named; `state.format` and `state.fields` are what was asked
 -- for, `state.arguments` all that was given, and `state.hint` is to say how to go on after Ctrl-C or an error. One that has `offline` gets no client.
-local BY_HAND = { "process", "completion", "man", "sandbox" }
+local BY_HAND = { "process", "demo", "completion", "man", "sandbox" }
 
 local GLOBAL = {
   {

@@ -141,10 +141,10 @@ local function report(run, result, state)
   end
   run.out:finish()
   progress.say(("%s: %d completed, %d failed"):format(count(done + failed, "file"), done, failed))
-  if failed > 0 and result["o:journal"] then
+  if failed > 0 and result["o:journal"] and state.arguments then
     progress.say("what failed is processed again by: " .. again(state.arguments, "--retry-failed"))
   end
-  return failed > 0 and 1 or 0
+  return failed > 0 and 1 or 0, run.now
 end
 
 -- Takes note of a file that was processed, and shows it.
@@ -167,6 +167,7 @@ end
 ---@param result table
 ---@param state table
 ---@return integer code
+---@return LlamaCloud.RunProgress now
 function process.run(client, result, state)
   local params = { config = { job = { type = result.type, configuration_id = result.configuration } } }
   local options = {}
@@ -193,8 +194,9 @@ function process.run(client, result, state)
   options.on_progress = teller(run)
   local files = #result.paths == 1 and is_folder(result.paths[1]) and result.paths[1] or result.paths
   local journal = result["o:journal"]
-  state.hint = journal and "to go on: " .. again(state.arguments)
-    or "without --journal nothing of this is known to another run"
+  state.hint = journal and state.arguments and "to go on: " .. again(state.arguments)
+    or not journal and "without --journal nothing of this is known to another run"
+    or nil
   for file in act.invoke(client.batches.process, client.batches, files, params, options) do
     take(run, file)
   end
