@@ -171,7 +171,8 @@ function flags.arguments(command, result)
   if options.query then
     local query = {}
     for _, pair in ipairs(options.query) do
-      query[pair[1]] = pair[2]
+      query[pair[1]] = query[pair[1]] or {}
+      table.insert(query[pair[1]], pair[2])
     end
     options.query = next(query) and query or nil
   end
