@@ -12,6 +12,7 @@ local FILES = {
   "docs/coming-from-the-sdks.md",
   "docs/files.md",
   "docs/guide.md",
+  "docs/process.md",
   "docs/reference.md",
   "docs/reliability.md",
   "docs/resources.md",
