@@ -4,6 +4,7 @@ local cjson = require("cjson")
 
 local files = require("spec.support.files")
 local lists = require("spec.support.lists")
+local llama_cloud = require("llama_cloud")
 local process = require("spec.support.process")
 local sandbox = require("spec.support.sandbox")
 local trouble = require("llama_cloud.process.trouble")
@@ -137,6 +138,33 @@ describe("a run that goes on", function()
     assert.same({ "02.pdf" }, { table.unpack(run()) })
     assert.same({ "03-fail.pdf" }, { table.unpack(run { retry_failed = true }) })
     assert.equal(0, #run())
+  end)
+
+  it("gives a file once that is done before the source comes to it", function()
+    start {}
+    write(2)
+    local options = { journal = journal, uploads_per_second = math.huge, polling_interval = 0.02 }
+    local paths, got = { folder:path("in/01.pdf"), folder:path("in/02.pdf") }, {}
+    s:fault("POST /api/v2/batches: 402 x1")
+    assert.is_false(pcall(function()
+      for _ in client.batches:process(paths, PARSE, options) do
+        error("a file came")
+      end
+    end))
+    local position = 0
+    local function late()
+      position = position + 1
+      while paths[position] and not got[paths[position]] do
+        llama_cloud.sleep(0.01)
+      end
+      return paths[position]
+    end
+    local count = 0
+    for file in client.batches:process(late, PARSE, options) do
+      got[file.name], count = true, count + 1
+      assert.is_true(count <= 2)
+    end
+    assert.same({ 2, 2 }, { count, s:uploads().total })
   end)
 
   it("is told that another run has its journal, and does nothing", function()
