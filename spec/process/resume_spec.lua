@@ -121,7 +121,13 @@ describe("a run that goes on", function()
     start {}
     write(1)
     assert.has_error(function()
-      for _ in client.batches:process(folder:path("in"), PARSE, { journal = journal, polling_interval = 0.02 }) do
+      for _ in
+        client.batches:process(
+          folder:path("in"),
+          PARSE,
+          { journal = journal, polling_interval = 0.02, backoff = "constant" }
+        )
+      do
         error("the body", 0)
       end
     end, "the body")
@@ -143,7 +149,7 @@ describe("a run that goes on", function()
   it("gives a file once that is done before the source comes to it", function()
     start {}
     write(2)
-    local options = { journal = journal, uploads_per_second = math.huge, polling_interval = 0.02 }
+    local options = { journal = journal, uploads_per_second = math.huge, polling_interval = 0.02, backoff = "constant" }
     local paths, got = { folder:path("in/01.pdf"), folder:path("in/02.pdf") }, {}
     s:fault("POST /api/v2/batches: 402 x1")
     assert.is_false(pcall(function()
@@ -170,8 +176,11 @@ describe("a run that goes on", function()
   it("is told that another run has its journal, and does nothing", function()
     start {}
     write(2)
-    local iterate <close> =
-      client.batches:process(folder:path("in"), PARSE, { journal = journal, polling_interval = 0.02 })
+    local iterate <close> = client.batches:process(
+      folder:path("in"),
+      PARSE,
+      { journal = journal, polling_interval = 0.02, backoff = "constant" }
+    )
     assert.is_table(iterate())
     local requests = s:stats().requests
     local ok, err = pcall(run)

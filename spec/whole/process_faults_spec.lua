@@ -4,6 +4,7 @@
 local files = require("spec.support.files")
 local lists = require("spec.support.lists")
 local llama_cloud = require("llama_cloud")
+local process = require("spec.support.process")
 local sandbox = require("spec.support.sandbox")
 local trouble = require("llama_cloud.process.trouble")
 
@@ -98,7 +99,7 @@ describe("process under faults", function()
     "POST /api/v2/batches: stall=body processed x1",
     "POST *: 503 every=2 x6",
     "GET *: 500 x3",
-    "GET /api/v2/parse: 429 x2",
+    "GET /api/v2/parse: 429 retry-after=0 x2",
     "GET /api/v2/parse/*: close=body every=2 x3",
     "GET */files: 503 x2",
     "GET *: garbage every=3 x3",
@@ -106,7 +107,7 @@ describe("process under faults", function()
   } do
     it("nothing is made twice: " .. fault, function()
       start { fault }
-      complete(run { timeout = fault:find("stall") and 0.3 or nil })
+      complete(run { timeout = fault:find("stall") and 0.3 * process.slowdown or nil })
       assert.is_true(s:faults()[1].hits > 0)
       local uploads = s:uploads().total - base[2]
       local refused = fault:find("^POST %*: 503") and uploads - COUNT or 0 -- received, and not taken
@@ -222,7 +223,7 @@ describe("process under faults", function()
 
   it("ends when its time is over, and goes on when it is run again", function()
     start({}, { speed = 0.001 })
-    local ok, err = pcall(run, { total_timeout = 1 })
+    local ok, err = pcall(run, { total_timeout = 0.5 })
     assert.same({ false, "timeout" }, { ok, err.kind })
     assert.matches("started again with the same journal, it goes on", err.message, 1, true)
     s:advance(10000000)
