@@ -113,7 +113,7 @@ describe("a run that goes on", function()
     assert.equal(0, #run())
     local uploads = s:uploads()
     assert.equal(10, uploads.total)
-    write(11)
+    folder:write("in/11.pdf", "new")
     assert.same({ "11.pdf" }, { table.unpack(run()) })
   end)
 
