@@ -263,6 +263,34 @@ describe("llama_cloud.map", function()
       assert.is_true(asked.count <= 5 + 4, asked.count)
     end)
 
+    it("it without losing what was done before, and begins with nothing more", function()
+      suspended(function()
+        local gate, found = gates.new(), {}
+        local source, asked = numbers(1000)
+        local ok, err = pcall(function()
+          for item in
+            map(source, function(item)
+              if item == 5 then
+                gate:wait(4)
+                gate:open(5)
+                error("the fifth", 0)
+              end
+              gate:open(item)
+              return item
+            end, { concurrency = 2 })
+          do
+            gate:wait(5) -- two results wait to be taken by then, a call waits to add the third
+            found[#found + 1] = item
+          end
+        end)
+        assert.is_false(ok)
+        assert.equal("the fifth", err)
+        table.sort(found)
+        assert.same({ 1, 2, 3, 4 }, found)
+        assert.equal(5, asked.count)
+      end)
+    end)
+
     it("what the items' iterator raises", function()
       local source = numbers(10)
       local ok, err = pcall(collect, function()
@@ -457,6 +485,29 @@ describe("llama_cloud.map", function()
       left = left + 1
     end
     assert.equal(1000, left)
+  end)
+
+  it("works in a generator", function()
+    local source = numbers(30)
+    run(function()
+      local generate = llama_cloud.wrap(function()
+        for _, result in
+          map(source, function(item)
+            sleep(0)
+            return item
+          end, { concurrency = 1 })
+        do
+          sleep(0)
+          coroutine.yield(result)
+        end
+      end)
+      local expected = 0
+      for value in generate do
+        expected = expected + 1
+        assert.equal(expected, value)
+      end
+      assert.equal(30, expected)
+    end)
   end)
 
   it("nests: in its function, and in its loop", function()
