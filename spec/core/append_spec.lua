@@ -383,6 +383,7 @@ describe("a log", function()
     it("though it cannot be taken away at once: then it is before the next is written", function()
       local output = among_failures(FILL:gsub("repeat", "failing.truncate(1) repeat") .. [[
         print(select(2, io.open(path):read("a"):gsub("[^\n]+$", "")))
+        assert(log:read(n * 1000 - 2, 9) == "x\n")
         assert(log:write("y\n"))
         print(log:size() == n * 1000 + 2)]], { before = "ulimit -f 64; " })
       assert.equal("1\ntrue\n", output)
