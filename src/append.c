@@ -267,7 +267,6 @@ bool append_truncate(append *a, uint64_t size, append_fault *wrong) {
   if (cut(a, wrong))
     return true;
   a->size = before;
-  a->torn = false;
   return false;
 }
 

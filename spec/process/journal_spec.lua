@@ -365,13 +365,16 @@ describe("a journal", function()
       for round = 1, 10 do
         local pid = fork.fork()
         if pid == 0 then
-          local acks = io.open(room:path("acks"), "w")
-          acks:setvbuf("no")
-          local one = open()
-          for i = before + 1, 1000000 do
-            assert(one:put { i = i, filling = ("x"):rep(i % 50 * 100) })
-            acks:write(i, "\n")
-          end
+          pcall(function()
+            local acks = io.open(room:path("acks"), "w")
+            acks:setvbuf("no")
+            local one = open()
+            for i = before + 1, before + 100000 do
+              assert(one:put { i = i, filling = ("x"):rep(i % 50 * 100) })
+              acks:write(i, "\n")
+            end
+          end)
+          fork.exit(1)
         end
         local acks, acknowledged = io.open(room:path("acks")), 0
         for _ = 1, round * 7 do
@@ -430,6 +433,20 @@ describe("a journal", function()
         assert.matches("Restore the file from a copy, or begin anew with another journal$", err.message)
         one:close()
       end
+    end)
+
+    it("raises where there is less than there was", function()
+      local one <close> = open()
+      for n = 1, 3 do
+        one:put { n = n, filling = ("x"):rep(50000) }
+      end
+      local well, err = pcall(function()
+        for _ in one:facts() do
+          io.open(path, "w"):close()
+        end
+      end)
+      assert.is_false(well)
+      assert.matches("line 3 of the journal '.*' cannot be read: the file has become shorter", err.message)
     end)
 
     it("is refused where that is the header", function()
@@ -535,6 +552,17 @@ describe("a journal", function()
       one:close()
       assert.equal(n + 2, select(2, text():gsub("\n", "")))
     end)
+  end)
+
+  it("is not begun where the disk does not take the header", function()
+    local output = elsewhere(
+      [[failing.sync(2) -- the directory is the first
+      local one, err = journal.open(path, identity)
+      print(one, err.message)
+      print(journal.open(path, identity) ~= nil)]],
+      { failing = true }
+    )
+    assert.equal(("nil\tthe journal: cannot write '%s': Input/output error\ntrue\n"):format(path), output)
   end)
 
   it("takes nothing more when the disk has failed, or the file is gone", function()

@@ -1,6 +1,7 @@
 -- client.batches:process against the sandbox: what goes in, what comes out, and what may be said wrong.
 
 local files = require("spec.support.files")
+local hosts = require("spec.support.hosts")
 local lists = require("spec.support.lists")
 local llama_cloud = require("llama_cloud")
 local sandbox = require("spec.support.sandbox")
@@ -170,6 +171,35 @@ describe("client.batches:process", function()
     collectgarbage()
     collectgarbage()
   end)
+
+  for _, host in ipairs(hosts.names) do
+    it("works in " .. host .. ", and can be left there", function()
+      if hosts.missing(host) then
+        pending(hosts.missing(host))
+      end
+      for index = 1, 4 do
+        folder:write(index .. ".pdf", "x")
+      end
+      hosts.run(host, function()
+        local journal = folder:path("journal")
+        local options = quick { batch_size = 2, journal = journal, exclude = "^journal$" }
+        local seen = {}
+        for _ = 1, 2 do
+          for file in client.batches:process(folder.directory, PARSE, options) do
+            assert.is_nil(seen[file.name])
+            assert.equal("COMPLETED", file.status)
+            seen[file.name] = true
+            llama_cloud.sleep(0.005)
+            if not seen.left then
+              seen.left = true
+              break
+            end
+          end
+        end
+        assert.same({ ["1.pdf"] = true, ["2.pdf"] = true, ["3.pdf"] = true, ["4.pdf"] = true, left = true }, seen)
+      end)
+    end)
+  end
 
   it("raises what the body raises", function()
     folder:write("a.pdf", "a")

@@ -13,6 +13,7 @@ local FILES = {
   "docs/command-line.md",
   "docs/files.md",
   "docs/guide.md",
+  "docs/process.md",
   "docs/reference.md",
   "docs/reliability.md",
   "docs/resources.md",

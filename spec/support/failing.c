@@ -1,6 +1,6 @@
 /* To be preloaded: makes the n-th allocation, the n-th socket that epoll is to watch, or the n-th ftruncate
-   fail, the n-th close or fdatasync say that what was written is lost, or somebody remove the file before the
-   n-th flock. As a Lua module of the same file it is told which. */
+   fail, the n-th close, fsync or fdatasync say that what was written is lost, or somebody remove the file
+   before the n-th flock. As a Lua module of the same file it is told which. */
 
 #define _GNU_SOURCE /* RTLD_NEXT */
 
@@ -99,6 +99,16 @@ EXPORTED int fdatasync(int fd) {
   return -1;
 }
 
+EXPORTED int fsync(int fd) {
+  static int (*original)(int);
+  if (!original)
+    next("fsync", &original);
+  if (!fails(&syncs_left))
+    return original(fd);
+  errno = EIO;
+  return -1;
+}
+
 EXPORTED int ftruncate(int fd, off_t size) {
   static int (*original)(int, off_t);
   if (!original)
@@ -150,7 +160,7 @@ static int failing_close(lua_State *L) {
   return 0;
 }
 
-/* failing.sync(n): the n-th fdatasync from now on. */
+/* failing.sync(n): the n-th fsync or fdatasync from now on. */
 static int failing_sync(lua_State *L) {
   syncs_left = (long)luaL_checkinteger(L, 1);
   return 0;

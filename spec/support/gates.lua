@@ -4,19 +4,23 @@ local loop = require("llama_cloud.loop")
 
 local gates = {}
 
-local FOREVER = 3600 -- seconds: no spec waits as long
+-- Seconds after which a spec is told that nobody opens its gate.
+local PATIENCE = 20 * math.min(tonumber(os.getenv("LLAMA_CLOUD_TEST_SLOWDOWN")) or 1, 5)
 
 local Gates = {}
 Gates.__index = Gates
 
---- Waits until the gate of that name is open.
+--- Waits until the gate of that name is open. Raises after a long time.
 ---@param name any
 function Gates:wait(name)
   if not self.opened[name] then
-    local timer <close> = loop.transport():timer(FOREVER)
+    local timer <close> = loop.transport():timer(PATIENCE)
     self.waiting[name] = self.waiting[name] or {}
     table.insert(self.waiting[name], timer)
     loop.await(timer)
+    if not self.opened[name] then
+      error("nobody has opened the gate " .. tostring(name), 2)
+    end
   end
 end
 

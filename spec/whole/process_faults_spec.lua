@@ -4,6 +4,7 @@
 local files = require("spec.support.files")
 local lists = require("spec.support.lists")
 local llama_cloud = require("llama_cloud")
+local process = require("spec.support.process")
 local sandbox = require("spec.support.sandbox")
 local trouble = require("llama_cloud.process.trouble")
 
@@ -12,8 +13,16 @@ local PARSE =
 local COUNT = 4
 
 describe("process under faults", function()
-  local s, client, folder
+  local shared, s, client, folder, base
   local pauses, looks = trouble.pauses, trouble.looks
+
+  setup(function()
+    shared = sandbox.start { batches = 0, jobs = 0, speed = 200 }
+  end)
+
+  teardown(function()
+    shared:stop()
+  end)
 
   before_each(function()
     folder = files.new()
@@ -27,14 +36,30 @@ describe("process under faults", function()
   after_each(function()
     trouble.pauses, trouble.looks = pauses, looks
     folder:remove()
-    s:stop()
+    shared:clear_faults()
+    if s ~= shared then
+      s:stop()
+    end
   end)
 
-  local function start(options)
-    options = options or {}
-    options.batches, options.jobs, options.speed = 0, 0, options.speed or 200
-    s = sandbox.start(options)
+  -- What the service has been made to do in all: directories, uploads that were received, batches.
+  local function counts()
+    local uploads = s:uploads()
+    return { uploads.directories.created, uploads.total, #client.batches:list():all() }
+  end
+
+  -- Takes the sandbox that most share, or, with options, one of its own.
+  local function start(faults, options)
+    s = shared
+    if options then
+      options.batches, options.jobs, options.speed = 0, 0, options.speed or 200
+      s = sandbox.start(options)
+    end
     client = lists.client(s)
+    base = counts()
+    for _, fault in ipairs(faults or {}) do
+      s:fault(fault)
+    end
   end
 
   -- Runs it; the files that came, by name, and their number.
@@ -52,12 +77,11 @@ describe("process under faults", function()
     return found, count
   end
 
-  -- What the service has been made to do: directories, uploads that were received, batches.
+  -- What it has been made to do since.
   local function made()
     s:clear_faults()
-    local uploads = s:uploads()
-    local batches = client.batches:list():all()
-    return { uploads.directories.created, uploads.total, #batches }
+    local now = counts()
+    return { now[1] - base[1], now[2] - base[2], now[3] - base[3] }
   end
 
   local function complete(found, count)
@@ -75,17 +99,17 @@ describe("process under faults", function()
     "POST /api/v2/batches: stall=body processed x1",
     "POST *: 503 every=2 x6",
     "GET *: 500 x3",
-    "GET /api/v2/parse: 429 x2",
+    "GET /api/v2/parse: 429 retry-after=0 x2",
     "GET /api/v2/parse/*: close=body every=2 x3",
     "GET */files: 503 x2",
     "GET *: garbage every=3 x3",
     "POST *: garbage processed every=2 x3",
   } do
     it("nothing is made twice: " .. fault, function()
-      start { faults = { fault } }
-      complete(run { timeout = fault:find("stall") and 0.3 or nil })
+      start { fault }
+      complete(run { timeout = fault:find("stall") and 0.3 * process.slowdown or nil })
       assert.is_true(s:faults()[1].hits > 0)
-      local uploads = s:uploads().total
+      local uploads = s:uploads().total - base[2]
       local refused = fault:find("^POST %*: 503") and uploads - COUNT or 0 -- received, and not taken
       assert.same({ 1, COUNT + refused, 1 }, made())
     end)
@@ -109,7 +133,7 @@ describe("process under faults", function()
   end)
 
   it("a directory is mended before its batch", function()
-    start { duplicates = "add", faults = { "POST /api/v2/batches: 402 x1" } }
+    start({ "POST /api/v2/batches: 402 x1" }, { duplicates = "add" })
     local ok, err = pcall(run)
     assert.same({ false, 402 }, { ok, err.status })
     local directory = s:uploads().directories.left[1].id
@@ -135,7 +159,7 @@ describe("process under faults", function()
   end)
 
   it("the files of a directory that is gone go into another", function()
-    start { faults = { "POST /api/v2/batches: 402 x1" } }
+    start({ "POST /api/v2/batches: 402 x1" }, {})
     assert.is_false(pcall(run))
     assert(client.beta.directories:delete(s:uploads().directories.left[1].id))
     complete(run { delete_directories = true })
@@ -144,7 +168,7 @@ describe("process under faults", function()
   end)
 
   it("a file that the service does not take has the error, the others have results", function()
-    start { max_upload = 100 }
+    start({}, { max_upload = 100 })
     folder:write("in/2.pdf", ("x"):rep(200))
     local found = run()
     assert.same({ "FAILED", 413 }, { found["2.pdf"].status, found["2.pdf"].error.status })
@@ -152,7 +176,7 @@ describe("process under faults", function()
   end)
 
   it("ends where nothing gets through, and goes on later", function()
-    start { faults = { "POST */upload: 500" } }
+    start { "POST */upload: 500" }
     local ok, err = pcall(run)
     assert.same({ false, "internal_server" }, { ok, err.kind })
     s:clear_faults()
@@ -162,7 +186,7 @@ describe("process under faults", function()
   end)
 
   it("a key that is refused ends it, without a file that has failed", function()
-    start { faults = { "POST /api/v2/batches: 401 x1" } }
+    start { "POST /api/v2/batches: 401 x1" }
     local ok, err = pcall(run)
     assert.same({ false, "authentication" }, { ok, err.kind })
     complete(run())
@@ -170,7 +194,7 @@ describe("process under faults", function()
   end)
 
   it("what `expand` asks for wrongly ends it, and costs nothing", function()
-    start { faults = { "GET /api/v2/parse/*: 400 x1" } }
+    start { "GET /api/v2/parse/*: 400 x1" }
     local ok, err = pcall(run)
     assert.same({ false, "bad_request" }, { ok, err.kind })
     local before = select(2, folder:read("run.jsonl"):gsub('"t":"done"', ""))
@@ -179,7 +203,7 @@ describe("process under faults", function()
   end)
 
   it("files of a batch that was cancelled are CANCELLED", function()
-    start { speed = 0.001 }
+    start({}, { speed = 0.001 })
     llama_cloud.run(function()
       local task = llama_cloud.spawn(run)
       local batch
@@ -198,8 +222,8 @@ describe("process under faults", function()
   end)
 
   it("ends when its time is over, and goes on when it is run again", function()
-    start { speed = 0.001 }
-    local ok, err = pcall(run, { total_timeout = 1 })
+    start({}, { speed = 0.001 })
+    local ok, err = pcall(run, { total_timeout = 0.5 })
     assert.same({ false, "timeout" }, { ok, err.kind })
     assert.matches("started again with the same journal, it goes on", err.message, 1, true)
     s:advance(10000000)

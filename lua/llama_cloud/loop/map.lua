@@ -37,14 +37,18 @@ end
 local function feed(pool)
   local leaving <close> = closable(pool.items) -- luacheck: ignore leaving
   local pull = puller(pool.items)
-  repeat
+  while true do
     pool.may_begin:wait()
-    local item = pull()
-    if item ~= nil then
-      pool.running = pool.running + 1
-      pool.stream:spawn(work, pool, item)
+    local item
+    if not pool.stream.group:failed() then
+      item = pull()
     end
-  until item == nil or pool.stream.group:failed()
+    if item == nil then
+      break
+    end
+    pool.running = pool.running + 1
+    pool.stream:spawn(work, pool, item)
+  end
 end
 
 local function give(entry)
@@ -85,7 +89,7 @@ end
 function map.new(items, f, concurrency)
   local pool = { items = items, f = f, running = 0, stream = streams.new(concurrency) }
   pool.may_begin = pool.stream:condition(function()
-    return pool.running < concurrency
+    return pool.running < concurrency or pool.stream.group:failed()
   end)
   pool.stream:spawn(feed, pool)
   return pool.stream:loop(give)

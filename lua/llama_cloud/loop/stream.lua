@@ -92,6 +92,14 @@ local function shift(queue)
   end
 end
 
+-- Drops all values. Needs no memory.
+function Queue:clear()
+  for position in pairs(self.values) do
+    self.values[position] = nil
+  end
+  self.count = 0
+end
+
 --- Takes the first value; waits while there is none.
 ---@return any value nil: the queue is closed, and empty
 function Queue:take()
@@ -197,8 +205,8 @@ function Stream:take()
   elseif self.busy then
     error("the loop's iterator is being used by another coroutine", 3)
   end
-  self.busy = true
   local taking <close> = setmetatable({ stream = self }, taking_mt) -- luacheck: ignore taking
+  self.busy = true
   self.group:drive(self.takeable)
   local value = shift(self.output)
   if value ~= nil then
@@ -211,7 +219,7 @@ end
 
 --- Cancels the tasks, and drops what was not taken. Idempotent.
 function Stream:close()
-  self.output.first, self.output.count, self.output.values = 1, 0, {}
+  self.output:clear()
   self.group:close()
 end
 

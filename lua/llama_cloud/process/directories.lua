@@ -74,7 +74,11 @@ end
 ---@param directory LlamaCloud.RunDirectory
 ---@param item LlamaCloud.Item
 function directories.put(run, directory, item)
+  local before = run.history:place_of(item.name)
   local entry = run.history:assign(directory, item)
+  if before then
+    directories.settle(run, before)
+  end
   directory.uploading = directory.uploading + 1
   run.uploads:put(entry)
 end
@@ -223,7 +227,7 @@ function directories.abandon(run, directory)
   run.history:note { t = "gone", n = directory.n }
   for _, entry in pairs(entries) do
     if not entry.failed then
-      run.again[#run.again + 1] = { name = entry.name, path = entry.path, file = entry.file }
+      run.again[#run.again + 1] = { name = entry.name, path = entry.path, file = entry.file, early = true }
     end
   end
   run.open, run.unbatched = run.open - 1, run.unbatched - 1

@@ -13,7 +13,8 @@
 ---   { t = "gone", n }                    directory n is no longer there, and had no batch: its files go into another
 ---   { t = "deleted", n }                 directory n was deleted
 ---
---- Of a file that is done, its name and a number are kept, and only where the journal had it; of those under way, an entry.
+--- Of a file that is done, its name and a number are kept, and only where the source may come to it yet, as it does when a run
+--- goes on; of those under way, an entry.
 
 local source = require("llama_cloud.process.source")
 
@@ -23,6 +24,8 @@ local history = {}
 ---@field directory LlamaCloud.RunDirectory
 ---@field dfl? string the directory's entry for it
 ---@field job? string
+---@field early? boolean the source may come to it yet
+---@field failed? boolean
 ---@field stale? boolean it has changed since it was uploaded
 
 ---@class LlamaCloud.RunDirectory
@@ -50,8 +53,9 @@ local history = {}
 ---@field private journal LlamaCloud.Journal
 ---@field private folder? string where files without a path lie
 ---@field private place table<string, LlamaCloud.RunDirectory> name -> where it is under way
----@field private done table<string, integer|string> name -> fingerprint, of those that the journal has
----@field private failed table<string, true> which of them had an error
+---@field private done table<string, integer|string> name -> fingerprint
+---@field private failed table<string, "before"|"now"> which of them had an error, in an earlier run or in this one
+---@field private reading boolean the journal is being read
 local History = {}
 History.__index = History
 
@@ -92,6 +96,7 @@ function means.file(self, fact, item)
   local directory = directory_of(self, fact)
   local path = fact.path or not fact.file and self.folder and self.folder .. "/" .. fact.name or nil
   local entry = item or { name = fact.name, path = path, size = fact.size, time = fact.time, file = fact.file }
+  entry.early = not item or item.early
   entry.directory, entry.dfl, entry.stale = directory, nil, nil
   directory.entries[fact.name], self.place[fact.name] = entry, directory
   directory.left, directory.count = directory.left + 1, directory.count + 1
@@ -113,11 +118,11 @@ function means.batch(self, fact)
   return directory
 end
 
-function means.done(self, fact, _, replayed)
+function means.done(self, fact)
   local entry = leave(self, fact.name)
-  if entry and replayed then
+  if entry and entry.early then
     self.done[fact.name] = source.fingerprint(entry)
-    self.failed[fact.name] = fact.status ~= "COMPLETED" or nil
+    self.failed[fact.name] = fact.status ~= "COMPLETED" and (self.reading and "before" or "now") or nil
   end
   return entry
 end
@@ -147,13 +152,15 @@ function history.read(journal, folder)
     place = {},
     done = {},
     failed = {},
+    reading = true,
   }, History)
   for fact in journal:facts() do
     local meaning = means[fact.t]
     if meaning then
-      meaning(self, fact, nil, true)
+      meaning(self, fact)
     end
   end
+  self.reading = false
   for n, directory in pairs(self.directories) do
     directory.doubtful = not directory.id
     if directory.batch and directory.left == 0 then
@@ -197,6 +204,20 @@ function History:sync()
   end
 end
 
+--- Where a file is under way; nil: it is not.
+---@param name string
+---@return LlamaCloud.RunDirectory?
+function History:place_of(name)
+  return self.place[name]
+end
+
+--- Whether a file is under way or done.
+---@param name string
+---@return boolean
+function History:knows(name)
+  return self.place[name] ~= nil or self.done[name] ~= nil
+end
+
 --- What is to be done with a file: "new", "under way" or "done"; and whether that ended with an error.
 ---@param item LlamaCloud.Item
 ---@param retry_failed? boolean a file that has failed is a new one
@@ -209,10 +230,10 @@ function History:status(item, retry_failed)
     return (same or not directory.batch) and "under way" or "new"
   end
   local before, failed = self.done[item.name], self.failed[item.name]
-  if before == nil or before ~= source.fingerprint(item) or failed and retry_failed then
+  if before == nil or before ~= source.fingerprint(item) or failed == "before" and retry_failed then
     return "new"
   end
-  return "done", failed
+  return "done", failed ~= nil
 end
 
 return history

@@ -105,7 +105,7 @@ local function decode(decoder, line)
   local value, problem = decoder:decode(line)
   if problem then
     return nil, problem
-  elseif type(value) ~= "table" or line:byte() ~= 123 then
+  elseif line:byte() ~= 123 then
     return nil, "it is no JSON object"
   end
   return line:find(MARK, 1, true) and restore(value) or value

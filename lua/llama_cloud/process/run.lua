@@ -116,6 +116,7 @@ end
 function Run:deliver(entry, file)
   local directory = entry.directory
   if directory and directory.entries[entry.name] ~= entry then
+    self:count("processing", entry.job and -1 or 0)
     return -- it has changed since, and is under way anew
   end
   file.path, file.name, file.id, file.job = entry.path, entry.name, entry.dfl or entry.file, entry.job

@@ -3,6 +3,7 @@
 local batches = require("llama_cloud.process.batches")
 local directories = require("llama_cloud.process.directories")
 local loop = require("llama_cloud.loop")
+local source = require("llama_cloud.process.source")
 local trouble = require("llama_cloud.process.trouble")
 
 local uploads = {}
@@ -78,9 +79,12 @@ end
 
 -- The next file that is to be uploaded; nil: there is none, now or ever.
 local function next_item(run)
-  local item = table.remove(run.again)
+  local item
+  repeat
+    item = table.remove(run.again)
+  until not item or not run.history:knows(item.name)
   if item then
-    return item
+    return source.look(item)
   end
   while not run.exhausted do
     item = run.source()
