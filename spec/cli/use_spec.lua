@@ -47,7 +47,10 @@ describe("llama-cloud", function()
         cli.shell(s, 'echo \'{"from": "stdin"}\' | lc beta directories create --name flags2 --system-metadata @-')
       assert.equal("stdin", cjson.decode(out).system_metadata.from)
       s:clear_stats()
-      cli.run(s, "beta directories list --include-deleted --types user --types ephemeral --query extra=1 --query extra=2")
+      cli.run(
+        s,
+        "beta directories list --include-deleted --types user --types ephemeral --query extra=1 --query extra=2"
+      )
       cli.run(s, "beta directories list --no-include-deleted")
       local requests = s:requests()
       assert.equal("include_deleted=true&types=user&types=ephemeral&extra=1&extra=2", requests[1].query)
