@@ -19,6 +19,7 @@ end
 
 -- Methods that a resource has beyond those of its declarations.
 local BEYOND = {
+  batches = { process = true },
   files = { download = true },
   parsing = { download = true },
 }

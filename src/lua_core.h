@@ -41,6 +41,7 @@ void lua_own(lua_State *L, lua_owned *part, void *userdata, void (*release)(void
 /* Ends it: the userdata is finalized. No effect where it had not begun. */
 void lua_disown(lua_owned *part);
 
+void lua_append_open(lua_State *L);
 void lua_decoder_open(lua_State *L);
 void lua_encode_open(lua_State *L);
 void lua_shown_open(lua_State *L);
@@ -52,6 +53,7 @@ void lua_output_open(lua_State *L);
 void lua_page_open(lua_State *L);
 void lua_redact_open(lua_State *L);
 void lua_request_open(lua_State *L);
+void lua_terminal_open(lua_State *L);
 void lua_transport_open(lua_State *L);
 void lua_url_open(lua_State *L);
 

@@ -296,9 +296,11 @@ static int go_on(lua_State *L, int status, lua_KContext context) {
     int64_t deadline = drives ? poller_now() + SLICE : 0;
     if (has_ended(L, how))
       return give(L, how);
-    if (drives && (how & WAIT_READY) != 0) {
-      /* others go first: whoever asks has run the group for as long as it may */
-      if (suspended && run_queue_is_ready(&group->queue))
+    if ((how & WAIT_READY) != 0) {
+      /* others go first: whoever asks has run the group for as long as it may; and only he can tell whether
+         news of a group are what he waits for, which others may have run meanwhile */
+      bool ready = drives && run_queue_is_ready(&group->queue);
+      if (suspended && (ready || (how & WAIT_KIND) == WAIT_FOR_GROUP))
         return give(L, how);
     } else if (drives) {
       do {

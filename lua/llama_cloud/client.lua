@@ -96,6 +96,7 @@ local regions = {
 ---@field in_flight table<table, true> tokens that calls of this client wait for
 ---@field common table<LlamaCloud.Declared, table> what its calls by one declaration have in common
 ---@field closed boolean
+---@field beside? table<string, table<string, table>> methods of resources that are not declared there (init.lua)
 ---@field given table the options as the caller gave them
 local State = {}
 State.__index = State
@@ -320,6 +321,7 @@ local function new_state(given, shared)
   local state = setmetatable({
     given = options.without_nulls(given), -- a copy: the caller's table is the caller's
     gate = shared and shared.gate or queue.new(),
+    beside = shared and shared.beside,
     shared = shared and shared.shared or { created = {}, told = {}, decoders = {} },
     in_flight = setmetatable({}, { __mode = "k" }),
     common = {},
@@ -402,14 +404,19 @@ local function from_state(state)
   return self
 end
 
+--- The client as programs have it, for what stands beside it.
+State.face = from_state
+
 --- Makes a client. Raises on a bad option, with what to write instead.
 ---@param given? LlamaCloud.ClientOptions
+---@param beside? table<string, table<string, table>> resource -> method -> what stands beside the client and has it
 ---@return LlamaCloud.Client
-function client.new(given)
+function client.new(given, beside)
   local state, problem = new_state(given == nil and {} or given)
   if not state then
     error(problem, 2)
   end
+  state.beside = beside
   return from_state(state)
 end
 

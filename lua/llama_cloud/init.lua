@@ -53,6 +53,19 @@ local LATER = {
   "http/waiting",
   "loop/group",
   "loop/init",
+  "loop/map",
+  "loop/stream",
+  "process/batches",
+  "process/directories",
+  "process/history",
+  "process/init",
+  "process/journal",
+  "process/output",
+  "process/results",
+  "process/run",
+  "process/source",
+  "process/trouble",
+  "process/uploads",
   "resources/batches",
   "resources/beta/attachments",
   "resources/beta/batch",
@@ -76,12 +89,17 @@ local path = select(2, ...) -- of this file, as `require` tells
 local directory = type(path) == "string" and path:match("^(.*[/\\])init%.lua$")
 later.keep(directory, LATER)
 
+local checking = later.require("llama_cloud.endpoint.options")
 local client = later.require("llama_cloud.client")
 local date = later.require("llama_cloud.http.date")
 local errors = later.require("llama_cloud.base.errors")
 local group = later.require("llama_cloud.loop.group")
 local loop = later.require("llama_cloud.loop")
+local map = later.require("llama_cloud.loop.map")
 local texts = later.require("llama_cloud.base.text")
+
+-- What stands beside the client and uses it as programs do, though it is reached from a resource: by the resource's name.
+local BESIDE = { batches = { process = later.require("llama_cloud.process") } }
 
 ---@class LlamaCloud
 ---@field null userdata
@@ -110,7 +128,7 @@ local llama_cloud = {
 ---@param options? LlamaCloud.ClientOptions
 ---@return LlamaCloud.Client
 function llama_cloud.new(options)
-  return client.new(options)
+  return client.new(options, BESIDE)
 end
 
 --- Whether a value is an error object of this library.
@@ -164,6 +182,43 @@ end
 function llama_cloud.spawn(f, ...)
   check_function(f)
   return group.spawn(f, ...)
+end
+
+---@class LlamaCloud.MapOptions
+---@field concurrency? integer how many items are worked on at once, from 1; 8
+
+local MAP_OPTIONS = { concurrency = "integer" }
+
+--- Calls f for many items, some of them at once, in tasks: `for item, result, err in llama_cloud.map(items, f) do … end`
+--- gives each item, and the first two values that f has returned for it, in the order in which the calls end.
+---
+--- Items are taken one by one, as calls can begin. While the body of the loop runs, calls go on wherever it waits in a task
+--- or an event loop; at most twice as many items as `concurrency` are begun with and not yet given to the loop, so that
+--- memory does not grow with their number. What f raises, or an iterator, the loop raises, and cancels the other calls; so
+--- does `break`. Tasks that f spawns are waited for before the loop ends. Raises at the caller's line where an argument is
+--- wrong, and where two coroutines use one loop.
+---@generic T, R, E
+---@param items T[]|fun(): T?|LlamaCloud.List an array; or an iterator, called without arguments until it returns nil, by one task: a list, or what io.lines gives. One that has a `__close` is closed with the loop
+---@param f fun(item: T): R?, E?
+---@param given? LlamaCloud.MapOptions
+---@return fun(): T?, R?, E? iterator
+---@return nil
+---@return nil
+---@return any closed when the loop ends
+function llama_cloud.map(items, f, given)
+  check_function(f)
+  given = checking.shown("option", given == nil and {} or given, MAP_OPTIONS)
+  local problem = map.problem(items) or checking.check("option", given, MAP_OPTIONS)
+  local concurrency = not problem and given.concurrency or nil
+  if concurrency == nil or concurrency == core.null then
+    concurrency = map.concurrency
+  elseif concurrency < 1 then
+    problem = "concurrency must be an integer from 1"
+  end
+  if problem then
+    error(problem, 2)
+  end
+  return map.new(items, f, concurrency)
 end
 
 --- Does what can be done without waiting: transfers, and the tasks that were spawned outside of `run`. For a game or a

@@ -30,6 +30,27 @@ describe("the client without any other Lua library", function()
     assert.equal("[null,[]]\n", output)
   end)
 
+  it("says what process needs", function()
+    local output, well = alone([[
+      assert(not pcall(require, "lfs"), "it is there, and this shows nothing")
+      local llama_cloud = require("llama_cloud")
+      local client = llama_cloud.new({ api_key = "llx-test", base_url = "http://127.0.0.1:1" })
+      local params = { config = { job = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" } } }
+      for _, files in ipairs { "/tmp", { "a.pdf" } } do
+        local ok, err = pcall(function()
+          local iterate = client.batches:process(files, params)
+          return iterate
+        end)
+        assert(not ok)
+        print(err:match(": (.*)"))
+      end
+    ]])
+    local packages = "the rock luafilesystem, or on Debian and Ubuntu the package lua-filesystem"
+    local sentence = ("process needs the Lua module lfs: install %s\n"):format(packages)
+    assert.is_true(well, output)
+    assert.equal(sentence:rep(2), output)
+  end)
+
   it("has the null of lua-cjson", function()
     local cjson = require("cjson")
     local llama_cloud = require("llama_cloud")

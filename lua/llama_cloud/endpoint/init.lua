@@ -163,6 +163,27 @@ local function add(class, member, method)
   end
 end
 
+-- A method of what stands beside the client: checked as others, and given the client as programs have it.
+local function beside(module)
+  return setmetatable({
+    prepare = function(state, ids, params, given)
+      local known = module.method
+      local problem = options.check("parameter", params, known.parameters, known.options)
+        or options.check("option", given, known.options, known.parameters)
+      if problem then
+        return nil, problem
+      end
+      params = options.without_nulls(params)
+      local service = { base = state.base, scope = state.scope }
+      return known.prepare(state:face(), service, ids[1], params, given)
+    end,
+  }, {
+    __index = function(_, field) -- loads the module, when the method is called
+      return field ~= "run" and module.method[field] or nil
+    end,
+  })
+end
+
 -- The method that downloads.
 local function downloading(rule, declared)
   return {
@@ -195,9 +216,9 @@ end
 --- what wait.lua and wait_all.lua need to know.
 ---@param name string as it is reached from the client: "beta.batch"
 ---@param members table<string, table>
----@return table resource for endpoint.bind; its `bind` does that, for whoever has the module only
+---@return table resource for endpoint.bind; its `bind` does that, for whoever has the module only; `members` is what was declared
 function endpoint.resource(name, members)
-  local class = { __name = "llama_cloud." .. name, __index = {}, place = name, children = {} }
+  local class = { __name = "llama_cloud." .. name, __index = {}, place = name, children = {}, members = members }
   function class.__tostring()
     return class.__name
   end
@@ -229,6 +250,11 @@ end
 ---@return table
 function endpoint.bind(class, state)
   local resource = {}
+  for name, module in pairs(state.beside and state.beside[class.place] or {}) do
+    if not rawget(class.__index, name) then
+      add(class, name, beside(module))
+    end
+  end
   for name, child in pairs(class.children) do
     resource[name] = endpoint.bind(child, state)
   end

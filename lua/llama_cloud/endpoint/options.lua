@@ -42,6 +42,13 @@ local types = {
     "a number of seconds greater than 0 (math.huge for no limit)",
     numeric = true,
   },
+  rate = {
+    function(value)
+      return type(value) == "number" and value > 0
+    end,
+    "a number greater than 0 (math.huge for no limit)",
+    numeric = true,
+  },
   pause = {
     function(value)
       return type(value) == "number" and value >= 0

@@ -1,0 +1,153 @@
+--- llama-cloud completion SHELL: a script for the shell, which asks the program itself what a word may become. So it knows what
+--- the installed version knows.
+
+local output = require("llama_cloud.cli.output")
+
+local completion = { name = "completion", offline = true }
+
+completion.about = "Writes a script that completes commands and flags in a shell"
+
+--- The first argument by which scripts ask; the words of the command line follow, the last of which is completed.
+completion.QUESTION = "__complete"
+
+local SCRIPTS = {
+  bash = [[
+_llama_cloud() {
+  local IFS=$'\n'
+  COMPREPLY=($(llama-cloud __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f 1))
+}
+complete -o default -F _llama_cloud llama-cloud
+]],
+  zsh = [[
+#compdef llama-cloud
+_llama_cloud() {
+  local -a found described
+  local line
+  found=("${(@f)$(llama-cloud __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  for line in $found; do
+    described+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
+  done
+  if (( $#described )); then
+    _describe llama-cloud described
+  else
+    _files
+  fi
+}
+compdef _llama_cloud llama-cloud
+]],
+  fish = [[
+function __llama_cloud_complete
+  set -l words (commandline -opc) (commandline -ct)
+  set -l found (llama-cloud __complete $words[2..-1] 2>/dev/null)
+  if test (count $found) -gt 0
+    printf '%s\n' $found
+  else
+    __fish_complete_path (commandline -ct)
+  end
+end
+complete -c llama-cloud -f -a '(__llama_cloud_complete)'
+]],
+}
+
+---@param parser table
+function completion.declare(parser)
+  parser:argument("shell"):choices { "bash", "zsh", "fish" }
+  parser:epilog('Example:\n  eval "$(llama-cloud completion bash)"')
+end
+
+---@param _ nil
+---@param result table
+---@return integer code
+function completion.run(_, result)
+  output.write(SCRIPTS[result.shell])
+  return 0
+end
+
+-- The option of a name that can be given to a parser or those above it.
+local function option_of(parser, name)
+  while parser do
+    for _, option in ipairs(parser._options) do
+      for _, alias in ipairs(option._aliases) do
+        if alias == name then
+          return option
+        end
+      end
+    end
+    parser = parser._parent
+  end
+end
+
+local function command_of(parser, name)
+  for _, command in ipairs(parser._commands) do
+    if command._name == name then
+      return command
+    end
+  end
+end
+
+-- What the words before the last lead to: the parser that reads it, and the option whose value it is.
+local function follow(root, words)
+  local parser, waiting = root, nil
+  for position = 1, #words - 1 do
+    local word = words[position]
+    if waiting and word ~= "=" then -- bash takes a = for a word
+      waiting = nil
+    elseif word:find("^%-") then
+      local option = option_of(parser, word)
+      waiting = option and option._maxargs > 0 and option or nil
+    elseif not waiting then
+      parser = command_of(parser, word) or parser
+    end
+  end
+  return parser, waiting
+end
+
+local function add(found, word, name, about)
+  if name:sub(1, #word) == word then
+    found[#found + 1] = { name, (about or ""):match("^[^\n\t]*") }
+  end
+end
+
+--- What the last of some words may become: each with what it means. None stands for the name of a file.
+---@param root table the parser
+---@param words string[]
+---@return { [1]: string, [2]: string }[]
+function completion.candidates(root, words)
+  local found, word = {}, words[#words] or ""
+  local parser, waiting = follow(root, words)
+  if waiting then
+    for _, choice in ipairs(waiting._choices or {}) do
+      add(found, word == "=" and "" or word, choice)
+    end
+  elseif word:find("^%-") then
+    while parser do
+      for _, option in ipairs(parser._options) do
+        add(found, word, option._aliases[#option._aliases], option._description)
+      end
+      parser = parser._parent
+    end
+  else
+    for _, command in ipairs(parser._commands) do
+      add(found, word, command._name, command._summary)
+    end
+    for _, argument in ipairs(parser._arguments) do
+      for _, choice in ipairs(argument._choices or {}) do
+        add(found, word, choice)
+      end
+    end
+  end
+  return found
+end
+
+--- Answers what a script asks.
+---@param root table the parser
+---@param words string[]
+---@return integer code
+function completion.answer(root, words)
+  for _, one in ipairs(completion.candidates(root, words)) do
+    output.write(("%s\t%s\n"):format(one[1], one[2]))
+  end
+  return 0
+end
+
+return completion

@@ -1,0 +1,182 @@
+--- A command becomes one of the argument parser's, and what that has read becomes the arguments of a method.
+
+local commands = require("llama_cloud.cli.commands")
+local core = require("llama_cloud.core")
+local examples = require("llama_cloud.cli.examples")
+local text = require("llama_cloud.base.text")
+local values = require("llama_cloud.cli.values")
+
+local flags = {}
+
+-- Options of methods that are flags of a command: how they are told. Those that all commands have are in init.lua.
+local OPTIONS = {
+  { "polling_interval", "seconds from the first look to the second (1)" },
+  { "max_interval", "seconds that this grows to (5)" },
+  { "backoff", "how it grows: linear, constant or exponential" },
+  { "connection_patience", "seconds of nothing but connection errors after which it gives up (300)" },
+  { "stall_timeout", "seconds in which no byte moves after which an attempt ends (60)" },
+}
+
+-- A name as a flag, and where the parser is to put its value: a command's word may be the same.
+local function flag(name)
+  return "--" .. commands.dashed(name)
+end
+
+local function target(name)
+  return "p:" .. name
+end
+
+local function add_value(parser, one, is_option)
+  local option = parser:option(flag(one.name), one.text or "")
+  option:target((is_option and "o:" or "p:") .. one.name):argname(values.placeholder(one.name, one.type))
+  local convert = values.converter(flag(one.name), one.type)
+  if convert then
+    option:convert(convert)
+  end
+  if one.type == "strings" or one.type == "names" then
+    option:count("*")
+    option:description((one.text and one.text .. "; " or "") .. "may be given several times")
+  elseif one.required then
+    option:count(1)
+  end
+end
+
+local function add_parameter(parser, one)
+  if one.type ~= "boolean" then
+    return add_value(parser, one)
+  end
+  parser:mutex(
+    parser:flag(flag(one.name), one.text or ""):target(target(one.name)):action("store_true"),
+    parser:flag("--no-" .. commands.dashed(one.name), "the opposite"):target(target(one.name)):action("store_false")
+  )
+end
+
+-- name=value, for parameters that this version does not know.
+local function add_unknown(parser, command)
+  if command.kind ~= "download" then
+    parser
+      :option("--query", "a query parameter that this version does not know; may be given several times")
+      :target("o:query")
+      :argname("NAME=VALUE")
+      :count("*")
+      :convert(function(given)
+        local name, value = given:match("^([^=]+)=(.*)$")
+        if not name then
+          return nil, ("%s is not of the form NAME=VALUE"):format(text.quote(given))
+        end
+        return { name, value }
+      end)
+  end
+  if command.options.body and command.has_body then
+    add_value(parser, { name = "body", type = "table", text = "members of the body, over what the flags say" }, true)
+  end
+end
+
+local function add_options(parser, command)
+  for _, one in ipairs(OPTIONS) do
+    local type_name = command.options[one[1]]
+    if type_name then
+      add_value(parser, { name = one[1], type = type_name, text = one[2] }, true)
+    end
+  end
+  local shown = {}
+  for name in pairs(command.run_options or {}) do
+    shown[#shown + 1] = name
+  end
+  table.sort(shown)
+  for _, name in ipairs(shown) do
+    add_value(parser, { name = name, type = command.run_options[name], text = "as of get, of what has ended" }, true)
+  end
+  if command.options.reconcile then
+    parser:flag("--reconcile", "if the answer is lost, look for what was created"):target("o:reconcile")
+  end
+  if command.kind == "list" then
+    add_value(parser, { name = "max_items", type = "count", text = "end after so many" }, true)
+  end
+  add_unknown(parser, command)
+end
+
+-- An example in lines that fit, as a shell reads them.
+local function folded(example)
+  local lines, line = {}, nil
+  for part, blanks in (example .. " "):gsub(" %-%-", "\0--"):gsub(" | ", " |\0"):gmatch("([^%z]+)(%z?)") do
+    part = part:gsub(" $", "")
+    if line and #line + #part > 70 then
+      lines[#lines + 1] = line .. " \\"
+      line = "    " .. part
+    else
+      line = line and line .. " " .. part or part
+    end
+    if blanks == "" then
+      lines[#lines + 1] = line
+    end
+  end
+  return table.concat(lines, "\n  ")
+end
+
+--- Declares a command.
+---@param parser table its own
+---@param command LlamaCloud.Cli.Command
+function flags.declare(parser, command)
+  for position, name in ipairs(command.ids) do
+    parser:argument(commands.dashed(name)):target("i:" .. position)
+  end
+  if command.kind == "wait_all" then
+    parser:argument(commands.dashed(command.id_name)):target("i:all"):args("+")
+  end
+  for _, one in ipairs(command.parameters) do
+    add_parameter(parser, one)
+  end
+  add_options(parser, command)
+  parser:epilog(("Example:\n  %s\n\nFlags of all commands: llama-cloud --help"):format(folded(examples.of(command))))
+end
+
+-- The ids that a command was given, where it takes several; a - stands for the lines of standard input.
+local function all_ids(given)
+  local ids = {}
+  for _, id in ipairs(given) do
+    if id == "-" then
+      for line in io.lines() do
+        id = text.trim(line)
+        ids[#ids + 1] = id ~= "" and id or nil
+      end
+    else
+      ids[#ids + 1] = id
+    end
+  end
+  return ids
+end
+
+--- The arguments of the method: its ids, parameters and options.
+---@param command LlamaCloud.Cli.Command
+---@param result table what the parser has read
+---@return any[] ids
+---@return table<string, any> params
+---@return table<string, any> options
+function flags.arguments(command, result)
+  local ids, params, options = {}, {}, {}
+  for position in ipairs(command.ids) do
+    ids[position] = result["i:" .. position]
+  end
+  if command.kind == "wait_all" then
+    ids[1] = all_ids(result["i:all"])
+  end
+  for name, value in pairs(result) do
+    local kind, bare = name:match("^([op]):(.*)$")
+    local given = type(value) ~= "table" or next(value) ~= nil or getmetatable(value) == core.array
+    if kind and (given or command.options[bare] == "table") then
+      (kind == "p" and params or options)[bare] = value
+    end
+  end
+  if options.query then
+    local query = {}
+    for _, pair in ipairs(options.query) do
+      query[pair[1]] = query[pair[1]] or {}
+      table.insert(query[pair[1]], pair[2])
+    end
+    options.query = next(query) and query or nil
+  end
+  return ids, params, options
+end
+
+return flags

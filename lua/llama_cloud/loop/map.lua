@@ -1,0 +1,98 @@
+--- map: a function of many items, some of them at once, whose results a loop takes as they come.
+
+local streams = require("llama_cloud.loop.stream")
+
+local map = {}
+
+map.concurrency = 8 -- unless the caller says otherwise
+
+-- What gives the items one by one, and then nil.
+local function puller(items)
+  if type(items) == "table" and not (getmetatable(items) or {}).__call then
+    local position = 0
+    return function()
+      position = position + 1
+      return items[position]
+    end
+  end
+  return items
+end
+
+-- The items, if a loop over them would close them.
+local function closable(items)
+  local meta = getmetatable(items)
+  return type(meta) == "table" and meta.__close and items or nil
+end
+
+-- One item.
+local function work(pool, item)
+  local f = pool.f
+  local result, err = f(item)
+  pool.stream:put { item, result, err }
+  pool.running = pool.running - 1
+  pool.stream:notify()
+end
+
+-- Takes the items, one whenever another can be begun with.
+local function feed(pool)
+  local leaving <close> = closable(pool.items) -- luacheck: ignore leaving
+  local pull = puller(pool.items)
+  while true do
+    pool.may_begin:wait()
+    local item
+    if not pool.stream.group:failed() then
+      item = pull()
+    end
+    if item == nil then
+      break
+    end
+    pool.running = pool.running + 1
+    pool.stream:spawn(work, pool, item)
+  end
+end
+
+local function give(entry)
+  return entry[1], entry[2], entry[3]
+end
+
+--- Why something is no source of items; nil if it is one.
+---@param items any
+---@return string? problem
+function map.problem(items)
+  local meta = getmetatable(items)
+  if type(items) == "function" or type(meta) == "table" and meta.__call then
+    return nil
+  elseif type(items) ~= "table" then
+    return ("items must be an array or an iterator, not %s"):format(type(items))
+  end
+  local count = 0
+  while items[count + 1] ~= nil do
+    count = count + 1
+  end
+  for key in pairs(items) do -- `arg` has keys below 1, and table.pack a field n: those are arrays too
+    if math.type(key) ~= "integer" and key ~= "n" then
+      return "items must be an array or an iterator, and this table has other keys"
+    elseif key ~= "n" and key > count then
+      return ("items[%d] is nil, but items[%d] is not: an array has no holes"):format(count + 1, key)
+    end
+  end
+end
+
+--- As llama_cloud.map, of checked arguments.
+---@param items any
+---@param f fun(item: any): any, any
+---@param concurrency integer
+---@return LlamaCloud.StreamHandle
+---@return nil
+---@return nil
+---@return LlamaCloud.StreamHandle
+function map.new(items, f, concurrency)
+  local pool = { items = items, f = f, running = 0, stream = streams.new(concurrency) }
+  pool.may_begin = pool.stream:condition(function()
+    return pool.running < concurrency or pool.stream.group:failed()
+  end)
+  pool.stream:spawn(feed, pool)
+  return pool.stream:loop(give)
+end
+
+return map

@@ -1,0 +1,213 @@
+--- From a full directory to the jobs of its files: the batch, which maps each file to a job, and the wait for these.
+
+local directories = require("llama_cloud.process.directories")
+local errors = require("llama_cloud.base.errors")
+local trouble = require("llama_cloud.process.trouble")
+
+local batches = {}
+
+local JOBS_AT_ONCE = 100 -- that are waited for together: as many as one request shows
+
+local RESOURCES = { parse_v2 = "parsing", extract_v2 = "extract" }
+
+--- Which resource has the jobs of a type.
+---@param job_type string
+---@return string? name
+function batches.resource_of(job_type)
+  return RESOURCES[job_type]
+end
+
+-- The batch over a directory, if it has one. Nobody else makes batches over it.
+local function find(run, directory)
+  local params = run:scope { source_directory_id = directory.id }
+  local found, err = run.client.batches:list(params, run:call_options()):all()
+  local batch = found and found[#found] -- the oldest
+  return batch, err
+end
+
+-- Creates the batch; its intent is on the disk before. False: the directory is no longer there.
+local function create(run, directory)
+  run.history:note { t = "batch", n = directory.n }
+  run.history:sync()
+  local function send()
+    local params = run:scope { source_directory_id = directory.id, config = run.params.config }
+    params.webhook_configuration_ids = run.params.webhook_configuration_ids
+    params.webhook_configurations = run.params.webhook_configurations
+    return run.client.batches:create(params, run:call_options())
+  end
+  local made, err = trouble.create(run, send, function()
+    return find(run, directory)
+  end)
+  if made then
+    run.history:note { t = "batch", n = directory.n, id = made.id }
+  elseif directories.is_gone(run, directory, err) then
+    return false
+  else
+    error(err, 0)
+  end
+  return true
+end
+
+-- Finds the batch that an earlier run was about to create.
+local function adopt(run, directory)
+  local found, err = trouble.look(run, function()
+    return find(run, directory)
+  end)
+  if err then
+    error(err, 0)
+  elseif found then
+    run.history:note { t = "batch", n = directory.n, id = found.id }
+  end
+end
+
+-- Sees to it that a directory has its batch. False: the directory is no longer there, or no file of it is left.
+local function begin(run, directory)
+  if directory.intent and not directory.batch then
+    adopt(run, directory)
+  end
+  if directory.batch then
+    return true
+  end
+  if directory.resumed then
+    directories.look_for_changes(directory)
+  end
+  directories.await(run, directory)
+  local there = directories.mend(run, directory)
+  local any = false
+  for _, entry in pairs(directory.entries) do
+    any = any or not entry.failed
+  end
+  if there and any then
+    there = create(run, directory)
+  end
+  if not there then
+    directories.abandon(run, directory)
+    return false
+  end
+  return any
+end
+
+-- Waits for the batch. What it says of its files, and an error where not all of them have a job.
+local function outcome(run, directory)
+  local batch, err = trouble.persist(run, function()
+    local params = run:scope { expand = { "results" } }
+    return run.client.batches:wait(directory.batch, params, run:wait_options())
+  end)
+  if batch then
+    local message = ("batch %s has no result for this file"):format(directory.batch)
+    return batch.results or {}, errors.new { kind = "batch_failed", message = message }
+  elseif not err.batch then
+    return {}, err
+  end
+  local ended = trouble.persist(run, function()
+    return run.client.batches:get(directory.batch, run:scope { expand = { "results" } }, run:call_options())
+  end)
+  return ended and ended.results or {}, err
+end
+
+-- Fails a file by what has become of its batch or job.
+local function fail(run, entry, err)
+  run:fail(entry, err, err.kind == "batch_cancelled" and "CANCELLED" or "FAILED")
+end
+
+-- The files that have jobs, in the order of the results; the others fail.
+local function map(run, directory, results, err)
+  local by_id, mapped = {}, {}
+  for _, entry in pairs(directory.entries) do
+    if entry.dfl and not entry.failed then
+      by_id[entry.dfl] = entry
+    end
+  end
+  for _, result in ipairs(results) do
+    local entry = by_id[result.source_directory_file_id]
+    local job = type(result.job_reference) == "table" and result.job_reference.id
+    if entry and job then
+      by_id[result.source_directory_file_id] = nil
+      entry.job = job
+      mapped[#mapped + 1] = entry
+    elseif entry and result.error_message then
+      by_id[result.source_directory_file_id] = nil
+      fail(run, entry, errors.new { kind = "batch_failed", message = tostring(result.error_message) })
+    end
+  end
+  for _, entry in pairs(by_id) do
+    fail(run, entry, err)
+  end
+  return mapped
+end
+
+-- Waits for the jobs of some files once. Each that has ended is handed over, or fails; of the others an error.
+local function look(run, waiting)
+  local ids, last = {}, nil
+  for id in pairs(waiting) do
+    ids[#ids + 1] = id
+  end
+  table.sort(ids)
+  local params = run:scope { expand = run.rule.jobs_hold_results and run.params.expand or nil }
+  for id, job, err in run.client[run.resource]:wait_all(ids, params, run:wait_options()) do
+    local entry = waiting[id]
+    if not job and (trouble.passes(err) or trouble.is_of_all(err)) then
+      last = err
+    else
+      waiting[id] = nil
+      if job then
+        entry.result = run.rule.jobs_hold_results and job or nil
+        run.fetches:put(entry)
+      else
+        fail(run, entry, err)
+      end
+    end
+  end
+  return last == nil or nil, last
+end
+
+-- Waits for the jobs of files, and hands them over as they end.
+local function await_jobs(run, entries)
+  for from = 1, #entries, JOBS_AT_ONCE do
+    local waiting = {}
+    for index = from, math.min(from + JOBS_AT_ONCE - 1, #entries) do
+      waiting[entries[index].job] = entries[index]
+    end
+    local _, err = trouble.persist(run, function()
+      return look(run, waiting)
+    end)
+    for _, entry in pairs(err and waiting or {}) do
+      fail(run, entry, err)
+    end
+  end
+end
+
+--- Takes a directory from when it is full to when all its jobs have ended.
+---@param run LlamaCloud.Run
+---@param directory LlamaCloud.RunDirectory
+function batches.process(run, directory)
+  local had = directory.batch
+  local begun = begin(run, directory)
+  if not begun and run.history.directories[directory.n] ~= directory then
+    return -- abandoned
+  end
+  if not had then
+    run.unbatched = run.unbatched - 1
+    run:notify()
+  end
+  if begun then
+    local results, err = outcome(run, directory)
+    local mapped = map(run, directory, results, err)
+    run:count("processing", #mapped)
+    await_jobs(run, mapped)
+  end
+  directory.processed = true
+  directories.settle(run, directory)
+end
+
+--- Goes on with a directory of an earlier run.
+---@param run LlamaCloud.Run
+---@param directory LlamaCloud.RunDirectory
+function batches.resume(run, directory)
+  if not directory.batch then
+    directories.resume(run, directory)
+  end
+  batches.process(run, directory)
+end
+
+return batches

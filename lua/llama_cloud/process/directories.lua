@@ -1,0 +1,283 @@
+--- The run's own directories: one for each batch. Nobody else uses them, so after a lost answer everything in them can be
+--- looked up: a directory by its name, a file by its unique_id.
+
+local source = require("llama_cloud.process.source")
+local trouble = require("llama_cloud.process.trouble")
+
+local directories = {}
+
+local MOST_ROUNDS = 5 -- of looking whether all files are there
+
+--- By what a directory knows a file: its name; where that is no UTF-8, with percent signs for what is not ASCII.
+---@param name string
+---@return string
+function directories.unique_id(name)
+  if utf8.len(name) then
+    return name
+  end
+  return (name:gsub("[%%\128-\255]", function(byte)
+    return ("%%%02X"):format(byte:byte())
+  end))
+end
+
+-- Whether a step that failed has done so because the directory is no longer there.
+local function is_gone(run, directory, err)
+  if err.status ~= 404 and err.status ~= 400 and err.status ~= 422 then
+    return false
+  end
+  local _, cause = trouble.persist(run, function()
+    return run.client.beta.directories:get(directory.id, run:scope(), run:call_options())
+  end)
+  return cause ~= nil and cause.status == 404
+end
+directories.is_gone = is_gone
+
+-- Creates a directory, or finds it.
+local function create(run, directory)
+  local resource = run.client.beta.directories
+  local function send()
+    local params = run:scope { name = directory.name, type = "ephemeral" }
+    return resource:create(params, run:call_options())
+  end
+  local function find()
+    local found, err = resource:list(run:scope { name = directory.name }, run:call_options()):all()
+    for _, one in ipairs(found or {}) do
+      if one.name == directory.name then
+        return one
+      end
+    end
+    return nil, err
+  end
+  local made, err = trouble.create(run, send, find, directory.doubtful)
+  if not made then
+    error(err, 0)
+  end
+  directory.doubtful = false
+  run.history:note { t = "directory", n = directory.n, id = made.id }
+end
+
+--- Makes the next directory; waits until so few are under way that there may be another.
+---@param run LlamaCloud.Run
+---@return LlamaCloud.RunDirectory
+function directories.open(run)
+  run.room:wait()
+  local n = run.history.last + 1
+  local name = ("%s-%s-%d"):format(run.options.name, run.journal.run, n)
+  local directory = run.history:note { t = "directory", n = n, name = name }
+  run.open, run.unbatched = run.open + 1, run.unbatched + 1
+  create(run, directory)
+  return directory
+end
+
+--- Puts a file into a directory: from here on it is under way.
+---@param run LlamaCloud.Run
+---@param directory LlamaCloud.RunDirectory
+---@param item LlamaCloud.Item
+function directories.put(run, directory, item)
+  local before = run.history:place_of(item.name)
+  local entry = run.history:assign(directory, item)
+  if before then
+    directories.settle(run, before)
+  end
+  directory.uploading = directory.uploading + 1
+  run.uploads:put(entry)
+end
+
+-- All of a directory's files. Nil: it is no longer there.
+local function list(run, directory)
+  local rows, err = trouble.persist(run, function()
+    local params = run:scope { page_size = 1000 }
+    local options = run:call_options { fields = { "id", "unique_id" } }
+    return run.client.beta.directories.files:list(directory.id, params, options):all()
+  end)
+  if err and err.status ~= 404 then
+    error(err, 0)
+  end
+  return rows
+end
+
+-- Takes a file out of the directory; it may be out already.
+local function remove(run, directory, id)
+  local _, err = trouble.persist(run, function()
+    return run.client.beta.directories.files:delete(directory.id, id, run:scope(), run:call_options())
+  end)
+  if err and err.status ~= 404 then
+    error(err, 0)
+  end
+end
+
+-- What the directory has of the files that are to be in it: entry -> id. What else is in it is taken out: what failed here but
+-- was received after all, the second of two, and what has changed since.
+local function sort_out(run, directory, rows)
+  local wanted, there = {}, {}
+  for name, entry in pairs(directory.entries) do
+    wanted[directories.unique_id(name)] = not entry.failed and entry or nil
+  end
+  for _, row in ipairs(rows) do
+    local entry = wanted[row.unique_id]
+    if not entry or entry.stale then
+      remove(run, directory, row.id)
+    elseif there[entry] and row.id ~= entry.dfl then
+      remove(run, directory, row.id)
+    else
+      if there[entry] then
+        remove(run, directory, there[entry])
+      end
+      there[entry] = row.id
+    end
+  end
+  return there
+end
+
+-- Whether the directory has an entry that its list does not show: lists may lag behind.
+local function is_there(run, directory, entry)
+  if not entry.dfl or entry.stale then
+    return false
+  end
+  local row, err = trouble.persist(run, function()
+    return run.client.beta.directories.files:get(directory.id, entry.dfl, run:scope(), run:call_options())
+  end)
+  if err and err.status ~= 404 then
+    error(err, 0)
+  end
+  return row ~= nil
+end
+
+--- Waits until all files of a directory have been uploaded, or have failed.
+---@param run LlamaCloud.Run
+---@param directory LlamaCloud.RunDirectory
+function directories.await(run, directory)
+  directory.idle = directory.idle or run.stream:condition(function()
+    return directory.uploading == 0
+  end)
+  directory.idle:wait()
+end
+
+-- Uploads files that are missing. False: the directory is no longer there.
+local function upload_again(run, directory, missing)
+  directory.uploading = #missing
+  for _, entry in ipairs(missing) do
+    if entry.stale then
+      run.history:assign(directory, entry) -- with its size and time as they are now
+    end
+    run.uploads:put(entry)
+  end
+  directories.await(run, directory)
+  return not directory.gone
+end
+
+--- Sees to it that a directory has exactly the files that are to be in it. False: it is no longer there.
+---@param run LlamaCloud.Run
+---@param directory LlamaCloud.RunDirectory
+---@return boolean
+function directories.mend(run, directory)
+  for _ = 1, MOST_ROUNDS do
+    local rows = not directory.gone and list(run, directory)
+    if not rows then
+      return false
+    end
+    local there, missing = sort_out(run, directory, rows), {}
+    for _, entry in pairs(directory.entries) do
+      if there[entry] and entry.dfl ~= there[entry] then
+        run.history:note { t = "uploaded", n = directory.n, name = entry.name, id = there[entry] }
+      elseif not there[entry] and not entry.failed and not is_there(run, directory, entry) then
+        missing[#missing + 1] = entry
+      end
+    end
+    if #missing == 0 then
+      return true
+    elseif not upload_again(run, directory, missing) then
+      return false
+    end
+  end
+  for _, entry in pairs(directory.entries) do
+    if not entry.failed and not entry.dfl then
+      run:fail(entry, trouble.of_file("it was uploaded, but the directory does not show it"))
+    end
+  end
+  return true
+end
+
+--- Goes on with a directory of an earlier run that has no batch yet: no further files are put into it.
+---@param run LlamaCloud.Run
+---@param directory LlamaCloud.RunDirectory
+function directories.resume(run, directory)
+  directory.full, directory.resumed = true, true
+  if not directory.id then
+    create(run, directory)
+  end
+end
+
+--- Looks which files of an earlier run's directory have changed since they were assigned to it: these are uploaded anew.
+---@param directory LlamaCloud.RunDirectory
+function directories.look_for_changes(directory)
+  for _, entry in pairs(directory.entries) do
+    local now = source.look { path = entry.path, file = entry.file }
+    if now.size and source.fingerprint(now) ~= source.fingerprint(entry) then
+      entry.size, entry.time, entry.stale = now.size, now.time, true
+    end
+  end
+end
+
+--- Gives up a directory that is no longer there and had no batch: its files go into another.
+---@param run LlamaCloud.Run
+---@param directory LlamaCloud.RunDirectory
+function directories.abandon(run, directory)
+  local entries = directory.entries
+  run.history:note { t = "gone", n = directory.n }
+  for _, entry in pairs(entries) do
+    if not entry.failed then
+      run.again[#run.again + 1] = { name = entry.name, path = entry.path, file = entry.file, early = true }
+    end
+  end
+  run.open, run.unbatched = run.open - 1, run.unbatched - 1
+  run:notify()
+end
+
+-- Deletes a directory, whose batch has ended. That it may be gone already, and that it cannot be had now, does no harm: the
+-- service deletes it by itself in the end.
+local function delete(run, directory)
+  local _, err = trouble.persist(run, function()
+    return run.client.beta.directories:delete(directory.id, run:scope(), run:call_options())
+  end)
+  if not err or err.status == 404 then
+    run.history:note { t = "deleted", n = directory.n }
+  end
+end
+
+local function delete_and_close(run, directory)
+  delete(run, directory)
+  run.open = run.open - 1
+  run:notify()
+end
+
+--- Ends a directory when all of its files are done.
+---@param run LlamaCloud.Run
+---@param directory LlamaCloud.RunDirectory
+function directories.settle(run, directory)
+  if not directory.processed or directory.left > 0 or directory.settled then
+    return
+  end
+  directory.settled = true
+  run.history.directories[directory.n] = nil
+  if run.options.delete_directories then
+    run.stream:spawn(delete_and_close, run, directory)
+    return
+  end
+  run.open = run.open - 1
+  run:notify()
+end
+
+--- Deletes the directories that earlier runs have left.
+---@param run LlamaCloud.Run
+function directories.delete_finished(run)
+  for n, directory in pairs(run.history.finished) do
+    run.history.finished[n] = nil
+    if directory.id then
+      run.open = run.open + 1
+      delete_and_close(run, directory)
+    end
+  end
+end
+
+return directories

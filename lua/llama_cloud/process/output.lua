@@ -1,0 +1,264 @@
+--- Results as files: beside each other under the paths that the input has, each whole or not there.
+---
+--- No two files can get in each other's way. What is written for `a/report.pdf` begins with `a/report.pdf.`, and no dot
+--- follows in the rest. So it could meet only what is written below an input folder of such a name; those get an underscore at
+--- their end (`report.md/` becomes `report.md_/`). And a name cannot lead out of the folder: `..` becomes `_..`.
+
+local later = require("llama_cloud.base.later")
+local core = require("llama_cloud.core")
+local errors = later.require("llama_cloud.base.errors")
+local source = require("llama_cloud.process.source")
+local trouble = require("llama_cloud.process.trouble")
+
+local output = {}
+
+-- The usual extensions of what the service calls these. Where one is taken, and for other names, the name is the extension.
+local EXTENSIONS = { md = "md", fullMd = "md", text = "txt", fullText = "txt", outputPDF = "pdf" }
+
+-- Endings by which input folders could meet what is written.
+local ENDINGS = { images = true, json = true, md = true, pdf = true, txt = true }
+for _, name in ipairs { "fullMd", "text", "fullText", "outputPDF", "xlsx", "metadata", "forms", "rawWords" } do
+  ENDINGS[name] = true
+end
+for _, name in ipairs { "strippedMd", "concatenatedStrippedMd", "grounded_items" } do
+  ENDINGS[name] = true
+end
+
+local TEMPORARY = "~" -- at the end of a name: no other name ends so
+
+-- One segment of a path. Different ones stay different.
+local function safe(segment, is_folder)
+  if segment:find("^_*%.*$") then
+    return "_" .. segment -- none, `.`, `..`, and what these become
+  end
+  local ending = is_folder and segment:gsub("_+$", ""):match("%.([^.]*)$")
+  return ending and ENDINGS[ending] and segment .. "_" or segment
+end
+
+--- Where below the output folder the results of a file are, without their extensions; and the folders on the way.
+---@param name string
+---@return string path
+---@return string[] folders from the outermost
+function output.place(name)
+  local segments, folders = {}, {}
+  for segment, slash in name:gmatch("([^/]*)(/?)") do
+    if segment ~= "" or slash ~= "" then
+      segments[#segments + 1] = safe(segment, slash ~= "")
+      if slash ~= "" then
+        folders[#folders + 1] = table.concat(segments, "/")
+      end
+    end
+  end
+  return table.concat(segments, "/"), folders
+end
+
+-- The error of a file that could not be written; where no other could either, it ends the run.
+local function unwritten(path, problem)
+  local err = errors.new { kind = "file", message = ("%s could not be written: %s"):format(path, problem) }
+  if trouble.no_place(problem) then
+    error(err, 0)
+  end
+  return nil, err
+end
+
+-- Sees to it that there is a folder.
+local function make_folder(path)
+  local lfs = assert(source.file_system())
+  local made, problem = lfs.mkdir(path)
+  if made or lfs.attributes(path, "mode") == "directory" then
+    return true
+  end
+  return unwritten(path, problem)
+end
+
+-- Writes a text into a file, which takes its place when it is whole.
+local function write(path, text)
+  local temporary = path .. TEMPORARY
+  local file, problem = io.open(temporary, "wb")
+  if not file then
+    return unwritten(path, problem)
+  end
+  local written
+  written, problem = file:write(text)
+  local closed, late = file:close()
+  if written and closed then
+    written, problem = os.rename(temporary, path)
+  end
+  if not written or not closed then
+    os.remove(temporary)
+    return unwritten(path, problem or late)
+  end
+  return true
+end
+
+-- A copy of what a result says, without addresses, which are secrets for a while and then lead nowhere.
+local function without_addresses(value)
+  if type(value) ~= "table" then
+    return value
+  end
+  local copy = {}
+  for key, inner in pairs(value) do
+    if key ~= "presigned_url" then
+      copy[key] = without_addresses(inner)
+    end
+  end
+  return setmetatable(copy, getmetatable(value))
+end
+
+---@class LlamaCloud.Written the files of one result, while they are written
+---@field run LlamaCloud.Run
+---@field result table
+---@field base string their path, without extensions
+---@field list string[] those that are written
+---@field taken table<string, true> their extensions
+local Written = {}
+Written.__index = Written
+
+-- Writes a text, and adds it to the list.
+function Written:text(extension, text)
+  local path = self.base .. "." .. extension
+  local done, err = write(path, text)
+  if done then
+    self.list[#self.list + 1] = path
+  end
+  return done, err
+end
+
+-- Downloads a result by the name that the service has for it.
+function Written:download(name, path)
+  local file, err = trouble.persist(self.run, function()
+    local options = self.run:call_options()
+    options.timeout = nil -- that of a call does not fit bodies of any size
+    return self.run.client[self.run.resource]:download(self.result, name, path, options)
+  end)
+  if file then
+    self.list[#self.list + 1] = path
+  elseif err.kind == "file" and trouble.no_place(err.message) then
+    error(err, 0)
+  end
+  return file, err
+end
+
+local function sorted_keys(t)
+  local keys = {}
+  for key in pairs(t) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  return keys
+end
+
+-- Downloads what the service has stored of a result.
+function Written:stored()
+  local entries = self.result.result_content_metadata or {}
+  for _, key in ipairs(sorted_keys(entries)) do
+    local entry = entries[key]
+    if type(entry) == "table" and entry.presigned_url and entry.exists ~= false then
+      local own = key:gsub("[^%w_-]", "_")
+      local usual = EXTENSIONS[key] or own
+      local extension = not self.taken[usual] and usual or not self.taken[own] and own or own .. "-stored"
+      self.taken[extension] = true
+      local file, err = self:download(key, self.base .. "." .. extension)
+      if not file then
+        return nil, err
+      end
+    end
+  end
+  return true
+end
+
+-- Downloads the images of a result.
+function Written:images()
+  local images = type(self.result.images_content_metadata) == "table" and self.result.images_content_metadata.images
+  local folder = self.base .. ".images"
+  for index, image in ipairs(images or {}) do
+    if type(image.filename) == "string" and image.presigned_url then
+      local made, err = true, nil
+      if index == 1 then
+        made, err = make_folder(folder)
+      end
+      local path = folder .. "/" .. safe((image.filename:gsub("[/%z]", "_")), false)
+      made, err = made and self:download(image.filename, path), err
+      if not made then
+        return nil, err
+      end
+    end
+  end
+  return true
+end
+
+-- Writes the texts of a result, and as JSON the rest of it.
+function Written:texts()
+  local rest = {}
+  for key, value in pairs(self.result) do
+    rest[key] = value
+  end
+  for key, extension in pairs { markdown_full = "md", text_full = "txt" } do
+    if type(rest[key]) == "string" then
+      self.taken[extension] = true
+      local done, err = self:text(extension, rest[key])
+      if not done then
+        return nil, err
+      end
+      rest[key] = nil
+    end
+  end
+  self.taken.json = true
+  local json, problem = core.encode(without_addresses(rest))
+  if not json then
+    return nil, trouble.of_file("the result cannot be written as JSON: " .. problem)
+  end
+  return self:text("json", json)
+end
+
+--- Writes the result of a file.
+---@param run LlamaCloud.Run
+---@param entry LlamaCloud.Entry.File
+---@param result table
+---@return string[] written the paths of what was written, also where something could not be
+---@return LlamaCloud.Error? err
+function output.write(run, entry, result)
+  local place, folders = output.place(entry.name)
+  local root = run.options.output:gsub("(.)/+$", "%1")
+  local written = setmetatable({ run = run, result = result, list = {}, taken = {} }, Written)
+  written.base = root .. "/" .. place
+  for _, folder in ipairs(folders) do
+    local made, err = make_folder(root .. "/" .. folder)
+    if not made then
+      return written.list, err
+    end
+  end
+  for _, part in ipairs { "texts", "stored", "images" } do
+    local done, err = written[part](written)
+    if not done then
+      return written.list, err
+    end
+  end
+  return written.list
+end
+
+--- Sees to it that there is an output folder. Nil and the problem.
+---@param path string
+---@return true?
+---@return string? problem
+function output.prepare(path)
+  local lfs, missing = source.file_system()
+  if not lfs then
+    return nil, missing
+  end
+  local so_far = ""
+  for segment, slash in path:gmatch("([^/]*)(/?)") do
+    so_far = so_far .. segment
+    if segment ~= "" and not lfs.attributes(so_far) then
+      lfs.mkdir(so_far)
+    end
+    so_far = so_far .. slash
+  end
+  local mode, problem = lfs.attributes(path, "mode")
+  if mode ~= "directory" then
+    return nil, ("the output folder '%s' cannot be made: %s"):format(path, problem or "there is a " .. mode)
+  end
+  return true
+end
+
+return output

@@ -1,0 +1,174 @@
+-- llama-cloud process: what it prints, exits with, and how it goes on. That the recipe itself holds is in spec/process/.
+
+local cjson = require("cjson")
+
+local cli = require("spec.support.cli")
+local process = require("spec.support.process")
+local sandbox = require("spec.support.sandbox")
+local server = require("spec.support.server")
+
+local COMMAND = "process in --configuration cfg-PARSE_AGENTIC --output out --journal run.jsonl --expand markdown_full "
+  .. "--polling-interval 0.05 --uploads-per-second 1000"
+
+local function lines(text)
+  local found = {}
+  for line in text:gmatch("[^\n]+") do
+    found[#found + 1] = line
+  end
+  return found
+end
+
+describe("llama-cloud process", function()
+  local s, folder
+
+  before_each(function()
+    s = sandbox.start { batches = 0, seed = 3, speed = 200 }
+    folder = os.tmpname()
+    os.remove(folder)
+    assert.is_true(os.execute(("mkdir -p %s/in/sub"):format(folder)))
+    for number = 1, 12 do
+      local file = assert(io.open(("%s/in/sub/%d.txt"):format(folder, number), "w"))
+      file:write("text ", number)
+      file:close()
+    end
+  end)
+
+  after_each(function()
+    s:stop()
+    os.execute("rm -r " .. folder)
+  end)
+
+  local function shell(commands)
+    return cli.shell(s, ("cd %s\n%s"):format(folder, commands))
+  end
+
+  it("writes results, and a line for each file", function()
+    local out, err, status = shell("lc " .. COMMAND)
+    assert.equal(0, status, err)
+    assert.equal("llama-cloud: 12 files: 12 completed, 0 failed\n", err)
+    local seen = {}
+    for _, line in ipairs(lines(out)) do
+      local row = cjson.decode(line)
+      assert.equal("COMPLETED", row.status)
+      assert.matches("^in/sub/%d+%.txt$", row.path)
+      assert.equal(("out/%s.md"):format(row.name), row.output[1])
+      assert(io.open(("%s/%s"):format(folder, row.output[1]))):close()
+      seen[row.path] = true
+    end
+    for number = 1, 12 do
+      assert.is_true(seen[("in/sub/%d.txt"):format(number)])
+    end
+    -- and again: there is nothing left to do
+    out, err, status = shell("lc " .. COMMAND)
+    assert.equal("", out)
+    assert.equal("llama-cloud: 12 files: 12 completed, 0 failed\n", err)
+    assert.equal(0, status)
+    assert.equal(12, s:uploads().total)
+  end)
+
+  it("names what failed, exits with 1, and gives the command that goes on, which works", function()
+    assert(io.open(folder .. "/in/empty file.txt", "w")):close()
+    local out, err, status = shell("lc " .. COMMAND .. " --exclude '/1%.txt$'")
+    assert.equal(1, status)
+    assert.equal(12, #lines(out))
+    assert.matches("llama%-cloud: empty file.txt: file: the file 'in/empty file.txt' is empty\n", err)
+    assert.matches("llama%-cloud: 12 files: 11 completed, 1 failed\n", err)
+    local again = err:match("what failed is processed again by: llama%-cloud (.*)\n$")
+    assert.truthy(again:find("--exclude '/1%.txt$' --retry-failed", 1, true), again)
+    -- what has failed counts in the end, until it was processed
+    out, err, status = shell("lc " .. COMMAND .. " --exclude '/1%.txt$'")
+    assert.equal("", out)
+    assert.matches("12 files: 11 completed, 1 failed", err)
+    assert.equal(1, status)
+    local file = assert(io.open(folder .. "/in/empty file.txt", "w"))
+    file:write("no more")
+    file:close()
+    out, err, status = shell("lc " .. again)
+    assert.equal(0, status, err)
+    assert.equal(1, #lines(out))
+    assert.equal("llama-cloud: 12 files: 12 completed, 0 failed\n", err)
+  end)
+
+  it("is interrupted by Ctrl-C, and goes on by the command that it gives", function()
+    s:fault("GET /api/v2/batches/*: 503")
+    local program = 'cd %s; echo $$ >pid; exec env ${preload:+LD_PRELOAD="$preload"} "$lua" "$program" %s 2>&1'
+    program = program:format(folder, COMMAND)
+    local pipe = assert(io.popen(("sh -c %s; echo $?"):format(process.quote(cli.command(s, program)))))
+    server.wait_for(function()
+      return s:faults()[1].hits > 0
+    end, "the program")
+    assert.is_true(os.execute(("kill -INT $(cat %s/pid)"):format(folder)))
+    local output = pipe:read("a")
+    pipe:close()
+    local again = output:match("^llama%-cloud: interrupted\nllama%-cloud: to go on: llama%-cloud (.*)\n130\n$")
+    assert.equal(COMMAND, again, output)
+    s:clear_faults()
+    local out, err, status = shell("lc " .. again)
+    assert.equal(0, status, err)
+    assert.equal(12, #lines(out))
+    assert.equal(12, s:uploads().total)
+    assert.equal(1, s:stats().routes["POST /api/v2/batches"])
+  end)
+
+  it("says how to go on where the key is refused, and exits with 3", function()
+    s:fault("POST /api/v1/beta/directories*: 401")
+    local out, err, status = shell("lc " .. COMMAND)
+    assert.equal(3, status)
+    assert.equal("", out)
+    assert.matches("^llama%-cloud: authentication: 401", err)
+    assert.truthy(err:find("\nllama-cloud: to go on: llama-cloud " .. COMMAND .. "\n", 1, true), err)
+  end)
+
+  it("refuses wrong use before anything is sent or written", function()
+    for arguments, message in pairs {
+      ["in"] = "missing option '--configuration'",
+      ["in --configuration c --type classify_v2"] = "the type of 'config.job' must be parse_v2 or extract_v2",
+      ["in --configuration c --batch-size 2000"] = "'--batch-size' must be an integer from 1 to 1000",
+      ["--configuration c"] = "missing argument 'path'",
+    } do
+      local out, err, status = shell("lc process " .. arguments)
+      assert.equal(2, status, err)
+      assert.equal("", out)
+      assert.truthy(err:find(message, 1, true), err)
+    end
+    assert.equal(0, s:stats().requests)
+  end)
+
+  it("shows on a terminal how far it is, and in the end a table of what failed", function()
+    assert(io.open(folder .. "/in/empty.txt", "w")):close()
+    local whole = cli.command(s, ("stty cols 100; cd %s; NO_COLOR=1 lc %s"):format(folder, COMMAND))
+    local script = "preload=$LD_PRELOAD exec env -u LD_PRELOAD SHELL=/bin/sh script -qec %s /dev/null </dev/null"
+    local pipe = assert(io.popen(script:format(process.quote(whole))))
+    local output = pipe:read("a"):gsub("\r\n", "\n")
+    pipe:close()
+    assert.matches("\27%[K%d+ of %d+ files? done", output)
+    local ending = output:match("[^\r]*$"):gsub("^\27%[K", "")
+    assert.matches("^name       status  error\nempty.txt  FAILED  file: the file 'in/empty.txt' is empty\n", ending)
+    assert.matches("\nllama%-cloud: 13 files: 12 completed, 1 failed\n", ending)
+  end)
+end)
+
+describe("llama-cloud demo", function()
+  it("shows the whole job, without a key, and leaves files and results", function()
+    local folder = os.tmpname()
+    os.remove(folder)
+    local out, err, status = cli.run(nil, "demo " .. folder)
+    assert.equal(0, status, err)
+    local found = lines(out)
+    assert.equal(
+      ("$ llama-cloud process %s/in --configuration"):format(folder),
+      found[1]:match("^.- %-%-configuration")
+    )
+    assert.equal(5, #found)
+    assert.matches("llama%-cloud: 4 files: 3 completed, 1 failed\n", err)
+    assert.is_nil(err:find("again", 1, true))
+    for _, name in ipairs { "letter.txt", "invoices/2026-01.txt", "invoices/2026-02.txt" } do
+      assert(io.open(("%s/out/%s.md"):format(folder, name))):close()
+    end
+    out, err, status = cli.run(nil, "demo " .. folder)
+    assert.equal("", out)
+    assert.equal(("llama-cloud: cannot make the folder %s: File exists\n"):format(folder), err)
+    assert.equal(2, status)
+    os.execute("rm -r " .. folder)
+  end)
+end)

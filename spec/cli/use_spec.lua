@@ -1,0 +1,173 @@
+-- How flags are read, what wrong use is told, and where the key comes from.
+
+local cjson = require("cjson")
+
+local cli = require("spec.support.cli")
+local program = require("spec.support.program")
+local sandbox = require("spec.support.sandbox")
+
+-- Writes a file, which is removed when the variable goes out of scope.
+local function temporary(content)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "wb"))
+  file:write(content)
+  file:close()
+  return setmetatable({ path = path }, {
+    __close = function()
+      os.remove(path)
+    end,
+  })
+end
+
+local CONFIG = [[--config '{"job": {"type": "parse_v2", "configuration_id": "cfg-PARSE_AGENTIC"}}']]
+
+describe("llama-cloud", function()
+  local s
+
+  lazy_setup(function()
+    s = sandbox.start { batches = 130, seed = 3, speed = 200 }
+  end)
+
+  lazy_teardown(function()
+    s:stop()
+  end)
+
+  before_each(function()
+    s:clear_faults()
+    s:clear_stats()
+  end)
+
+  describe("flags", function()
+    it("carry JSON, files of JSON, standard input, booleans, arrays, and what this version does not know", function()
+      local file <close> = temporary('{"tags": ["a", "b"], "size": 9007199254740993}')
+      local directory =
+        cjson.decode((cli.run(s, "beta directories create --name flags --system-metadata @" .. file.path)))
+      assert.same({ "a", "b" }, directory.system_metadata.tags)
+      local out =
+        cli.shell(s, 'echo \'{"from": "stdin"}\' | lc beta directories create --name flags2 --system-metadata @-')
+      assert.equal("stdin", cjson.decode(out).system_metadata.from)
+      s:clear_stats()
+      cli.run(
+        s,
+        "beta directories list --include-deleted --types user --types ephemeral --query extra=1 --query extra=2"
+      )
+      cli.run(s, "beta directories list --no-include-deleted")
+      local requests = s:requests()
+      assert.equal("include_deleted=true&types=user&types=ephemeral&extra=1&extra=2", requests[1].query)
+      assert.equal("include_deleted=false", requests[2].query)
+    end)
+
+    it("send null, which removes a description", function()
+      local id = cjson.decode((cli.run(s, "beta directories create --name described --description text"))).id
+      local out = cli.run(s, ("beta directories update %s --body '{\"description\": null}'"):format(id))
+      assert.is_nil(cjson.decode(out).description)
+    end)
+  end)
+
+  describe("exits with", function()
+    it("2 for wrong use, and says what would be right, before anything is sent", function()
+      for arguments, message in pairs {
+        ["batchs"] = "no command 'batchs' (did you mean 'batches'?)",
+        ["batches lst"] = "no command 'lst' (did you mean 'list'?)",
+        ["batches list --pagesize 3"] = "unknown flag '--pagesize' (did you mean '--page-size'?)",
+        ["batches list --page-size many"] = "--page-size: 'many' is not an integer",
+        ["batches get"] = "missing argument 'batch-id'",
+        ["batches create " .. CONFIG] = "missing option '--source-directory-id'",
+        ["batches create --source-directory-id d --config '{'"] = "--config: '{' is not JSON: expected a key or '}'",
+        ["batches create --source-directory-id d --config 3"] = "--config: '3' must be a JSON object or array",
+        ["batches create --source-directory-id d --config @/nonexistent"] = "--config: /nonexistent: No such file",
+        ["parsing create --file-id f --source-url u --upload-file /dev/null"] = "",
+        ["batches list --query x"] = "'x' is not of the form NAME=VALUE",
+        ["batches list --include-deleted"] = "unknown flag '--include-deleted'",
+        ["--timeout 0 batches list"] = "--timeout: '0' is not a number of seconds",
+        ["batches list --format xml"] = "must be one of 'table', 'json', 'jsonl', 'csv'",
+        ["batches"] = "a command is required",
+      } do
+        local out, err, status = cli.run(s, arguments)
+        assert.equal(2, status, arguments)
+        assert.equal("", out)
+        assert.truthy(err:find(message, 1, true), err)
+        assert.is_nil(err:find("traceback"))
+        assert.is_nil(err:find("%.lua:"))
+      end
+      assert.equal(0, s:stats().requests)
+    end)
+
+    it("2 without a command, with the help on standard error", function()
+      local out, err, status = cli.run(s, "")
+      assert.equal(2, status)
+      assert.equal("", out)
+      assert.matches("^Usage: llama%-cloud", err)
+    end)
+
+    it("1 for what the service refuses", function()
+      local out, err, status = cli.run(s, "batches get bat-none")
+      assert.equal(1, status)
+      assert.equal("", out)
+      assert.matches("^llama%-cloud: not_found: 404: Batch not found %(GET ", err)
+    end)
+
+    it("3 where the service is not reached, or does not allow it", function()
+      local _, err, status = cli.run(s, "batches list --base-url http://127.0.0.1:1 --max-retries 0")
+      assert.equal(3, status)
+      assert.matches("^llama%-cloud: connection: ", err)
+      for code in ("401 402 403"):gmatch("%d+") do
+        s:clear_faults()
+        s:fault(("GET *: %s"):format(code))
+        _, err, status = cli.run(s, "batches list")
+        assert.equal(3, status, err)
+      end
+    end)
+
+    it("0 for help, with an example, and for the version", function()
+      local out, err, status = cli.run(nil, "batches list --help")
+      assert.equal(0, status)
+      assert.equal("", err)
+      assert.matches("Example:\n  llama%-cloud batches list ", out)
+      assert.matches("%-%-status STATUS", out)
+      out, err, status = cli.run(nil, "--version")
+      assert.equal("", err)
+      assert.equal(0, status)
+      assert.equal(("llama-cloud %s\n"):format(require("llama_cloud")._VERSION), out)
+    end)
+  end)
+
+  describe("takes the key", function()
+    it("from a file that nobody else can read", function()
+      local file <close> = temporary("llx-of-file\n")
+      local command = ("unset LLAMA_CLOUD_API_KEY; lc batches list --max-items 1 --key-file %s"):format(file.path)
+      os.execute("chmod 600 " .. file.path)
+      local _, err, status = cli.shell(s, command)
+      assert.equal(0, status, err)
+      for mode in ("640 604 620"):gmatch("%d+") do
+        os.execute(("chmod %s %s"):format(mode, file.path))
+        _, err, status = cli.shell(s, command)
+        assert.equal(2, status)
+        assert.matches("others may read '" .. file.path .. "'; run 'chmod 600' on it", err)
+        assert.is_nil(err:find("llx-of-file", 1, true))
+      end
+    end)
+
+    it("from nowhere else", function()
+      local _, err, status = cli.shell(s, "unset LLAMA_CLOUD_API_KEY; lc batches list")
+      assert.equal(2, status)
+      assert.matches("no API key: give %-%-key%-file, or set the environment variable LLAMA_CLOUD_API_KEY", err)
+      _, err, status = cli.run(s, "batches list --api-key llx-secret")
+      assert.equal(2, status)
+      assert.is_nil(err:find("llx-secret", 1, true))
+    end)
+  end)
+
+  it("without lua-argparse says in one sentence what to install", function()
+    local output, status = program.run("bin/llama-cloud", { "--help" }, {
+      LUA_PATH = program.file("lua/?.lua;" .. program.file("lua/?/init.lua")),
+      LUA_CPATH = package.cpath:match("^[^;]*"),
+    })
+    assert.equal(
+      "llama-cloud: the command line needs the Lua module argparse: install the rock argparse, or on Debian and Ubuntu"
+        .. " the package lua-argparse\n",
+      output
+    )
+    assert.equal(1, status)
+  end)
+end)

@@ -1,0 +1,154 @@
+-- Results as files: where they are, that none can get in another's way, and that what cannot be written is told.
+
+local files = require("spec.support.files")
+local lfs = require("lfs")
+local lists = require("spec.support.lists")
+local output = require("llama_cloud.process.output")
+local sandbox = require("spec.support.sandbox")
+
+local PARSE = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" }
+
+describe("the place of a result", function()
+  it("is in the output folder, whatever the name", function()
+    local places = {
+      ["a/b.pdf"] = "a/b.pdf",
+      ["../../etc/passwd"] = "_../_../etc/passwd",
+      ["/etc/passwd"] = "_/etc/passwd",
+      ["a//b"] = "a/_/b",
+      ["./a"] = "_./a",
+      ["_/a"] = "__/a",
+      ["_../a"] = "__../a",
+      [".git/a"] = ".git/a",
+      ["..a/b.."] = "..a/b..",
+      ["notes.md/a"] = "notes.md_/a",
+      ["notes.md_/a"] = "notes.md__/a",
+      ["a.images/b.images"] = "a.images_/b.images",
+      [".."] = "_..",
+    }
+    local seen = {}
+    for name, place in pairs(places) do
+      assert.equal(place, (output.place(name)))
+      assert.is_nil(seen[place], place)
+      seen[place] = true
+    end
+    assert.same({ "a", "a/_.." }, select(2, output.place("a/../b")))
+  end)
+end)
+
+describe("process with an output folder", function()
+  local s, client, folder
+
+  setup(function()
+    s = sandbox.start { speed = 200, batches = 0, jobs = 0 }
+    client = lists.client(s)
+  end)
+
+  teardown(function()
+    s:stop()
+  end)
+
+  before_each(function()
+    folder = files.new()
+    assert(lfs.mkdir(folder:path("in")))
+    assert(lfs.mkdir(folder:path("in/sub")))
+  end)
+
+  after_each(function()
+    folder:remove()
+  end)
+
+  local function process(params, given, job)
+    params.config = { job = job or PARSE }
+    local options = { output = folder:path("out/deep"), polling_interval = 0.02, backoff = "constant" }
+    options.uploads_per_second = math.huge
+    local found = {}
+    for file in client.batches:process(given or folder:path("in"), params, options) do
+      found[file.name] = file
+    end
+    return found
+  end
+
+  it("writes texts, the rest as JSON, what the service has stored, and images", function()
+    folder:write("in/sub/a.pdf", "a")
+    local expand = { "markdown_full", "text_full", "items", "images_content_metadata", "items_content_metadata" }
+    local file = process({ expand = expand })["sub/a.pdf"]
+    assert.equal("COMPLETED", file.status, file.error)
+    assert.is_nil(file.result)
+    local base = "out/deep/sub/a.pdf"
+    local result = assert(client.parsing:get(file.job, { expand = expand }))
+    assert.equal(result.markdown_full, folder:read(base .. ".md"))
+    assert.equal(result.text_full, folder:read(base .. ".txt"))
+    local json = folder:read(base .. ".json")
+    assert.is_nil(json:find("presigned_url", 1, true))
+    local rest = require("llama_cloud").json.decode(json)
+    assert.same(result.items, rest.items)
+    assert.same({ "job", nil }, { next(rest, nil) and rest.job and "job", rest.markdown_full })
+    local name, stored = next(result.result_content_metadata)
+    local expected = { base .. ".json", base .. ".md", base .. ".txt" }
+    for key, one in pairs(result.result_content_metadata) do
+      if one.exists then
+        expected[#expected + 1] = base .. (key == "json" and ".json-stored" or "." .. key)
+        name, stored = key, one
+      end
+    end
+    assert.equal("json", name)
+    assert.equal(stored.size_bytes, #folder:read(base .. ".json-stored"))
+    for _, image in ipairs(result.images_content_metadata.images) do
+      expected[#expected + 1] = base .. ".images/" .. image.filename
+      assert.truthy(folder:read(expected[#expected]):find("^\137PNG"))
+    end
+    for index, path in ipairs(expected) do
+      expected[index] = folder:path(path)
+    end
+    table.sort(expected)
+    table.sort(file.output)
+    assert.same(expected, file.output)
+  end)
+
+  it("keeps what was extracted", function()
+    folder:write("in/a.pdf", "a")
+    local schema = { type = "object", properties = { total = { type = "number" } } }
+    local parameters = { product_type = "extract_v2", data_schema = schema }
+    local saved = assert(client.configurations:create { name = "sums", parameters = parameters })
+    local file = process({}, nil, { type = "extract_v2", configuration_id = saved.id })["a.pdf"]
+    assert.same({ folder:path("out/deep/a.pdf.json") }, file.output)
+    local json = require("llama_cloud").json.decode(folder:read("out/deep/a.pdf.json"))
+    assert.is_number(json.extract_result.total)
+  end)
+
+  it("does not take what it has written for what it is to read", function()
+    folder:write("in/a.pdf", "a")
+    local options = { output = folder:path("in/out"), journal = folder:path("in/run.jsonl") }
+    options.polling_interval, options.backoff = 0.02, "constant"
+    for _ = 1, 2 do
+      for file in client.batches:process(folder:path("in"), { config = { job = PARSE } }, options) do
+        assert.equal("a.pdf", file.name)
+      end
+    end
+    assert.truthy(folder:read("in/out/a.pdf.json"))
+  end)
+
+  it("a result that cannot be written is that file's error", function()
+    folder:write("in/a.pdf", "a")
+    folder:write("in/b.pdf", "b")
+    os.execute("mkdir -p '" .. folder:path("out/deep/a.pdf.json") .. "/x'")
+    local found = process {}
+    assert.same({ "FAILED", "file" }, { found["a.pdf"].status, found["a.pdf"].error.kind })
+    assert.matches("a.pdf.json could not be written", found["a.pdf"].error.message, 1, true)
+    assert.same({}, found["a.pdf"].output)
+    assert.equal("COMPLETED", found["b.pdf"].status)
+    local left = files.list { directory = folder:path("out/deep") }
+    assert.same({ "a.pdf.json", "b.pdf.json" }, left)
+  end)
+
+  it("a full disk ends the run", function()
+    folder:write("in/a.pdf", "a")
+    assert(lfs.mkdir(folder:path("out")))
+    assert(lfs.mkdir(folder:path("out/deep")))
+    assert(lfs.link("/dev/full", folder:path("out/deep/a.pdf.json~"), true))
+    local ok, err = pcall(process, {})
+    assert.is_false(ok)
+    assert.equal("file", err.kind)
+    assert.matches("No space left on device", err.message, 1, true)
+  end)
+end)

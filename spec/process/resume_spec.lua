@@ -1,0 +1,247 @@
+-- A run that was ended somewhere goes on: what is counted is what the service has seen.
+
+local cjson = require("cjson")
+
+local files = require("spec.support.files")
+local lists = require("spec.support.lists")
+local llama_cloud = require("llama_cloud")
+local process = require("spec.support.process")
+local sandbox = require("spec.support.sandbox")
+local trouble = require("llama_cloud.process.trouble")
+
+local PARSE = { config = { job = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" } } }
+
+-- A program that ends itself by SIGKILL at the n-th line of its client's log, and otherwise says what it was given.
+local PROGRAM = [[
+local url, folder, journal, last = ...
+local llama_cloud = require("llama_cloud")
+local trouble = require("llama_cloud.process.trouble")
+trouble.pauses, trouble.looks = { 0.01, 0.01, 0.01, 0.01, 0.01 }, { 0, 0.01, 0.01 }
+local lines, last = 0, tonumber(last)
+local client = llama_cloud.new {
+  api_key = "x", base_url = url, proxy = "",
+  log = function()
+    lines = lines + 1
+    if lines == last then
+      os.execute("kill -9 $PPID")
+    end
+  end,
+}
+local options = { journal = journal, uploads_per_second = math.huge, batch_size = 7, batches = 3, delete_directories = true }
+options.polling_interval, options.backoff = 0.02, "constant"
+local params = { config = { job = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" } } }
+for file in client.batches:process(folder, params, options) do
+  io.write(file.name, " ", file.status, "\n")
+  io.flush()
+end
+print("ended")
+]]
+
+describe("a run that goes on", function()
+  local s, client, folder, journal
+  local pauses, looks = trouble.pauses, trouble.looks
+
+  before_each(function()
+    folder = files.new()
+    assert(require("lfs").mkdir(folder:path("in")))
+    journal = folder:path("run.jsonl")
+    trouble.pauses, trouble.looks = { 0.01, 0.01 }, { 0, 0.01 }
+  end)
+
+  after_each(function()
+    trouble.pauses, trouble.looks = pauses, looks
+    folder:remove()
+    if s then
+      s:stop()
+      s = nil
+    end
+  end)
+
+  local function start(options)
+    options.batches, options.jobs = 0, 0
+    options.speed = options.speed or 200
+    s = sandbox.start(options)
+    client = lists.client(s)
+  end
+
+  local function write(count)
+    for index = 1, count do
+      folder:write(("in/%02d.pdf"):format(index), ("text %d"):format(index))
+    end
+  end
+
+  -- Runs it until the end, or until so many files were given. The names of the files that came, and their statuses.
+  local function run(options, most)
+    local given = { journal = journal, uploads_per_second = math.huge, polling_interval = 0.02, backoff = "constant" }
+    for name, value in pairs(options or {}) do
+      given[name] = value
+    end
+    local found, count = {}, 0
+    for file in client.batches:process(folder:path("in"), PARSE, given) do
+      found[#found + 1] = file.name
+      found[file.name] = file
+      count = count + 1
+      if count == most then
+        break
+      end
+    end
+    table.sort(found)
+    return found
+  end
+
+  -- The facts of the journal.
+  local function facts(of)
+    local list = {}
+    for line in io.lines(journal) do
+      local fact = cjson.decode(line)
+      if fact.t == of then
+        list[#list + 1] = fact
+      end
+    end
+    return list
+  end
+
+  it("gives what is left after break, and then nothing more", function()
+    start {}
+    write(10)
+    local first = run({ batch_size = 4 }, 3)
+    local rest = run { batch_size = 4 }
+    assert.same({ 3, 7 }, { #first, #rest })
+    for _, name in ipairs(first) do
+      assert.is_nil(rest[name])
+    end
+    assert.equal(0, #run())
+    local uploads = s:uploads()
+    assert.equal(10, uploads.total)
+    folder:write("in/11.pdf", "new")
+    assert.same({ "11.pdf" }, { table.unpack(run()) })
+  end)
+
+  it("gives a file again whose handling has failed", function()
+    start {}
+    write(1)
+    assert.has_error(function()
+      for _ in
+        client.batches:process(
+          folder:path("in"),
+          PARSE,
+          { journal = journal, polling_interval = 0.02, backoff = "constant" }
+        )
+      do
+        error("the body", 0)
+      end
+    end, "the body")
+    assert.same({ "01.pdf" }, { table.unpack(run()) })
+    assert.equal(1, s:uploads().total)
+  end)
+
+  it("takes a file that has changed for a new one, and one that failed when that is wanted", function()
+    start {}
+    write(2)
+    folder:write("in/03-fail.pdf", "x")
+    assert.equal(3, #run())
+    folder:write("in/02.pdf", "of another length")
+    assert.same({ "02.pdf" }, { table.unpack(run()) })
+    assert.same({ "03-fail.pdf" }, { table.unpack(run { retry_failed = true }) })
+    assert.equal(0, #run())
+  end)
+
+  it("gives a file once that is done before the source comes to it", function()
+    start {}
+    write(2)
+    local options = { journal = journal, uploads_per_second = math.huge, polling_interval = 0.02, backoff = "constant" }
+    local paths, got = { folder:path("in/01.pdf"), folder:path("in/02.pdf") }, {}
+    s:fault("POST /api/v2/batches: 402 x1")
+    assert.is_false(pcall(function()
+      for _ in client.batches:process(paths, PARSE, options) do
+        error("a file came")
+      end
+    end))
+    local position = 0
+    local function late()
+      position = position + 1
+      while paths[position] and not got[paths[position]] do
+        llama_cloud.sleep(0.01)
+      end
+      return paths[position]
+    end
+    local count = 0
+    for file in client.batches:process(late, PARSE, options) do
+      got[file.name], count = true, count + 1
+      assert.is_true(count <= 2)
+    end
+    assert.same({ 2, 2 }, { count, s:uploads().total })
+  end)
+
+  it("is told that another run has its journal, and does nothing", function()
+    start {}
+    write(2)
+    local iterate <close> = client.batches:process(
+      folder:path("in"),
+      PARSE,
+      { journal = journal, polling_interval = 0.02, backoff = "constant" }
+    )
+    assert.is_table(iterate())
+    local requests = s:stats().requests
+    local ok, err = pcall(run)
+    assert.is_false(ok)
+    assert.matches("another run is using the journal", err.message, 1, true)
+    assert.equal(requests, s:stats().requests)
+  end)
+
+  it("does not go on with a journal of another folder", function()
+    start {}
+    write(1)
+    run()
+    assert(require("lfs").mkdir(folder:path("other")))
+    local ok, err = pcall(function()
+      for _ in client.batches:process(folder:path("other"), PARSE, { journal = journal }) do
+        error("a file came")
+      end
+    end)
+    assert.is_false(ok)
+    assert.equal("file", err.kind)
+    assert.matches(folder:path("other"), err.message, 1, true)
+  end)
+
+  it("every file has one result, whenever it is killed", function()
+    start { faults = { "POST *: close processed p=0.03", "GET *: 503 p=0.03", "GET *: 500 p=0.03" }, seed = 7 }
+    write(24)
+    math.randomseed(11)
+    local program = PROGRAM
+    local given, killed = {}, 0
+    for round = 1, 60 do
+      local last = round <= 25 and math.random(10, 60) or 0
+      local output = process.run(program, { args = { s:url(), folder:path("in"), journal, tostring(last) } })
+      for name, status in output:gmatch("(%S+%.pdf) (%u+)") do
+        given[name] = status
+      end
+      if output:find("ended\n$") then
+        break
+      end
+      killed = killed + (last > 0 and 1 or 0)
+      assert.is_true(last > 0, output)
+    end
+    assert.is_true(killed >= 3, tostring(killed))
+    local done, times = facts("done"), {}
+    for _, fact in ipairs(done) do
+      times[fact.name] = (times[fact.name] or 0) + 1
+      assert.equal("COMPLETED", fact.status, fact.error)
+    end
+    local uploads = s:uploads()
+    for index = 1, 24 do
+      local name = ("%02d.pdf"):format(index)
+      assert.same({ name, 1, "COMPLETED" }, { name, times[name], given[name] })
+    end
+    -- what was on its way when the program was killed may arrive later than the next one looks: then it is refused
+    assert.equal(24, uploads.total - (s:stats().statuses["409"] or 0))
+    assert.equal(24, #done)
+    s:clear_faults()
+    local over = {}
+    for batch in client.batches:list() do
+      assert.is_nil(over[batch.source_directory_id], "a second batch over one directory")
+      over[batch.source_directory_id] = true
+    end
+    assert.same({}, uploads.directories.left)
+  end)
+end)

@@ -1,0 +1,233 @@
+-- client.batches:process under faults: a lost answer is looked up, nothing is made twice, and what is whose fault. Counted at
+-- the service.
+
+local files = require("spec.support.files")
+local lists = require("spec.support.lists")
+local llama_cloud = require("llama_cloud")
+local process = require("spec.support.process")
+local sandbox = require("spec.support.sandbox")
+local trouble = require("llama_cloud.process.trouble")
+
+local PARSE =
+  { config = { job = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" } }, expand = { "text_full" } }
+local COUNT = 4
+
+describe("process under faults", function()
+  local shared, s, client, folder, base
+  local pauses, looks = trouble.pauses, trouble.looks
+
+  setup(function()
+    shared = sandbox.start { batches = 0, jobs = 0, speed = 200 }
+  end)
+
+  teardown(function()
+    shared:stop()
+  end)
+
+  before_each(function()
+    folder = files.new()
+    assert(require("lfs").mkdir(folder:path("in")))
+    for index = 1, COUNT do
+      folder:write(("in/%d.pdf"):format(index), ("text %d"):format(index))
+    end
+    trouble.pauses, trouble.looks = { 0, 0.01, 0.01 }, { 0, 0.01 }
+  end)
+
+  after_each(function()
+    trouble.pauses, trouble.looks = pauses, looks
+    folder:remove()
+    shared:clear_faults()
+    if s ~= shared then
+      s:stop()
+    end
+  end)
+
+  -- What the service has been made to do in all: directories, uploads that were received, batches.
+  local function counts()
+    local uploads = s:uploads()
+    return { uploads.directories.created, uploads.total, #client.batches:list():all() }
+  end
+
+  -- Takes the sandbox that most share, or, with options, one of its own.
+  local function start(faults, options)
+    s = shared
+    if options then
+      options.batches, options.jobs, options.speed = 0, 0, options.speed or 200
+      s = sandbox.start(options)
+    end
+    client = lists.client(s)
+    base = counts()
+    for _, fault in ipairs(faults or {}) do
+      s:fault(fault)
+    end
+  end
+
+  -- Runs it; the files that came, by name, and their number.
+  local function run(more)
+    local options = { journal = folder:path("run.jsonl"), uploads_per_second = math.huge, polling_interval = 0.02 }
+    options.backoff = "constant"
+    for name, value in pairs(more or {}) do
+      options[name] = value
+    end
+    local found, count = {}, 0
+    for file in client.batches:process(folder:path("in"), PARSE, options) do
+      assert.is_nil(found[file.name], file.name)
+      found[file.name], count = file, count + 1
+    end
+    return found, count
+  end
+
+  -- What it has been made to do since.
+  local function made()
+    s:clear_faults()
+    local now = counts()
+    return { now[1] - base[1], now[2] - base[2], now[3] - base[3] }
+  end
+
+  local function complete(found, count)
+    assert.equal(COUNT, count)
+    for _, file in pairs(found) do
+      assert.equal("COMPLETED", file.status, file.error)
+      assert.is_string(file.result.text_full)
+    end
+  end
+
+  for _, fault in ipairs {
+    "POST /api/v1/beta/directories: close processed x1",
+    "POST */upload: close processed x3",
+    "POST /api/v2/batches: close processed x1",
+    "POST /api/v2/batches: stall=body processed x1",
+    "POST *: 503 every=2 x6",
+    "GET *: 500 x3",
+    "GET /api/v2/parse: 429 retry-after=0 x2",
+    "GET /api/v2/parse/*: close=body every=2 x3",
+    "GET */files: 503 x2",
+    "GET *: garbage every=3 x3",
+    "POST *: garbage processed every=2 x3",
+  } do
+    it("nothing is made twice: " .. fault, function()
+      start { fault }
+      complete(run { timeout = fault:find("stall") and 0.3 * process.slowdown or nil })
+      assert.is_true(s:faults()[1].hits > 0)
+      local uploads = s:uploads().total - base[2]
+      local refused = fault:find("^POST %*: 503") and uploads - COUNT or 0 -- received, and not taken
+      assert.same({ 1, COUNT + refused, 1 }, made())
+    end)
+  end
+
+  it("a journal that ends anywhere after a batch was begun: the batch is found", function()
+    start()
+    complete(run())
+    local lines, intent = {}, nil
+    for line in io.lines(folder:path("run.jsonl")) do
+      lines[#lines + 1] = line
+      intent = intent or line:find('"t":"batch"', 1, true) and #lines
+    end
+    for last = intent, #lines do
+      folder:write("run.jsonl", table.concat(lines, "\n", 1, last) .. "\n" .. '{"t":"do')
+      local _, count = run()
+      local done = select(2, table.concat(lines, "\n", 1, last):gsub('"t":"done"', ""))
+      assert.equal(COUNT - done, count)
+      assert.same({ 1, COUNT, 1 }, made())
+    end
+  end)
+
+  it("a directory is mended before its batch", function()
+    start({ "POST /api/v2/batches: 402 x1" }, { duplicates = "add" })
+    local ok, err = pcall(run)
+    assert.same({ false, 402 }, { ok, err.status })
+    local directory = s:uploads().directories.left[1].id
+    local rows = client.beta.directories.files:list(directory):all()
+    assert(client.beta.directories.files:delete(directory, rows[1].id))
+    local again = { upload_file = { data = "second", name = "x.pdf" }, unique_id = rows[2].unique_id }
+    assert(client.beta.directories.files:upload(directory, again))
+    assert(client.beta.directories.files:upload(directory, { upload_file = { data = "other", name = "other.pdf" } }))
+    folder:write("in/" .. rows[3].unique_id, "changed meanwhile")
+    complete(run())
+    local names = {}
+    for row in client.beta.directories.files:list(directory) do
+      names[#names + 1] = row.unique_id
+    end
+    table.sort(names)
+    assert.same({ "1.pdf", "2.pdf", "3.pdf", "4.pdf" }, names)
+    local uploads = s:uploads().by_unique_id
+    assert.same(
+      { 2, 2, 2, 1 },
+      { uploads[rows[1].unique_id], uploads[rows[2].unique_id], uploads[rows[3].unique_id], uploads[rows[4].unique_id] }
+    )
+    assert.same({ 1, COUNT + 4, 1 }, made())
+  end)
+
+  it("the files of a directory that is gone go into another", function()
+    start({ "POST /api/v2/batches: 402 x1" }, {})
+    assert.is_false(pcall(run))
+    assert(client.beta.directories:delete(s:uploads().directories.left[1].id))
+    complete(run { delete_directories = true })
+    assert.same({ 2, 2 * COUNT, 1 }, made())
+    assert.same({}, s:uploads().directories.left)
+  end)
+
+  it("a file that the service does not take has the error, the others have results", function()
+    start({}, { max_upload = 100 })
+    folder:write("in/2.pdf", ("x"):rep(200))
+    local found = run()
+    assert.same({ "FAILED", 413 }, { found["2.pdf"].status, found["2.pdf"].error.status })
+    assert.equal("COMPLETED", found["1.pdf"].status)
+  end)
+
+  it("ends where nothing gets through, and goes on later", function()
+    start { "POST */upload: 500" }
+    local ok, err = pcall(run)
+    assert.same({ false, "internal_server" }, { ok, err.kind })
+    s:clear_faults()
+    complete(run())
+    local directories = made()[1]
+    assert.equal(1, directories)
+  end)
+
+  it("a key that is refused ends it, without a file that has failed", function()
+    start { "POST /api/v2/batches: 401 x1" }
+    local ok, err = pcall(run)
+    assert.same({ false, "authentication" }, { ok, err.kind })
+    complete(run())
+    assert.same({ 1, COUNT, 1 }, made())
+  end)
+
+  it("what `expand` asks for wrongly ends it, and costs nothing", function()
+    start { "GET /api/v2/parse/*: 400 x1" }
+    local ok, err = pcall(run)
+    assert.same({ false, "bad_request" }, { ok, err.kind })
+    local before = select(2, folder:read("run.jsonl"):gsub('"t":"done"', ""))
+    assert.equal(COUNT - before, select(2, run()))
+    assert.same({ 1, COUNT, 1 }, made())
+  end)
+
+  it("files of a batch that was cancelled are CANCELLED", function()
+    start({}, { speed = 0.001 })
+    llama_cloud.run(function()
+      local task = llama_cloud.spawn(run)
+      local batch
+      repeat
+        batch = client.batches:list():all()[1]
+        llama_cloud.sleep(0.01)
+      until batch
+      assert(client.batches:cancel(batch.id))
+      local found, count = task:result()
+      assert(found, count)
+      assert.equal(COUNT, count)
+      for _, file in pairs(found) do
+        assert.same({ "CANCELLED", "batch_cancelled" }, { file.status, file.error.kind })
+      end
+    end)
+  end)
+
+  it("ends when its time is over, and goes on when it is run again", function()
+    start({}, { speed = 0.001 })
+    local ok, err = pcall(run, { total_timeout = 0.5 })
+    assert.same({ false, "timeout" }, { ok, err.kind })
+    assert.matches("started again with the same journal, it goes on", err.message, 1, true)
+    s:advance(10000000)
+    complete(run())
+    assert.same({ 1, COUNT, 1 }, made())
+  end)
+end)
