@@ -204,6 +204,26 @@ describe("a run that goes on", function()
     assert.matches(folder:path("other"), err.message, 1, true)
   end)
 
+  it("goes on after the disk was full", function()
+    start {}
+    write(24)
+    local args = { s:url(), folder:path("in"), journal, "0" }
+    local output, well = process.run(PROGRAM, { args = args, before = "ulimit -f 4;" })
+    assert.is_false(well)
+    assert.matches("llama_cloud: file: ", output, 1, true)
+    assert.matches("File too large", output, 1, true)
+    output, well = process.run(PROGRAM, { args = args })
+    assert.is_true(well, output)
+    local done = {}
+    for _, fact in ipairs(facts("done")) do
+      assert.is_nil(done[fact.name])
+      done[fact.name] = true
+      done[#done + 1] = fact.status
+    end
+    assert.equal(("COMPLETED "):rep(24), table.concat(done, " ") .. " ")
+    assert.equal(24, s:uploads().total)
+  end)
+
   it("every file has one result, whenever it is killed", function()
     start { faults = { "POST *: close processed p=0.03", "GET *: 503 p=0.03", "GET *: 500 p=0.03" }, seed = 7 }
     write(24)
