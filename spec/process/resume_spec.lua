@@ -173,6 +173,19 @@ describe("a run that goes on", function()
     assert.same({ 2, 2 }, { count, s:uploads().total })
   end)
 
+  it("knows a file again whose name is no UTF-8", function()
+    start {}
+    local name = "caf\xe9%.pdf"
+    folder:write("in/" .. name, "x")
+    s:fault("POST /api/v2/batches: 402 x1")
+    assert.is_false(pcall(run))
+    local found = run()
+    assert.same({ name, "COMPLETED" }, { found[1], found[name] and found[name].status })
+    assert.equal(folder:path("in/" .. name), found[name].path)
+    assert.equal(0, #run())
+    assert.same({ ["caf%E9%25.pdf"] = 1 }, s:uploads().by_unique_id)
+  end)
+
   it("is told that another run has its journal, and does nothing", function()
     start {}
     write(2)
