@@ -191,10 +191,11 @@ function batches.process(run, directory)
     run:notify()
   end
   if begun then
+    for _, entry in pairs(directory.entries) do
+      run:mark_processing(entry)
+    end
     local results, err = outcome(run, directory)
-    local mapped = map(run, directory, results, err)
-    run:count("processing", #mapped)
-    await_jobs(run, mapped)
+    await_jobs(run, map(run, directory, results, err))
   end
   directory.processed = true
   directories.settle(run, directory)

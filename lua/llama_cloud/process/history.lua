@@ -26,6 +26,7 @@ local history = {}
 ---@field job? string
 ---@field early? boolean the source may come to it yet
 ---@field failed? boolean
+---@field processing? boolean it is in a batch
 ---@field stale? boolean it has changed since it was uploaded
 
 ---@class LlamaCloud.RunDirectory
