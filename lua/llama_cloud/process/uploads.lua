@@ -66,7 +66,9 @@ local function attend(run, entry)
     run:fail(entry, err)
   end
   directory.uploading = directory.uploading - 1
-  run:notify()
+  if directory.uploading == 0 then
+    run:notify()
+  end
 end
 
 --- Uploads what is assigned: several run side by side.
