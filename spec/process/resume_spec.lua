@@ -146,6 +146,19 @@ describe("a run that goes on", function()
     assert.equal(0, #run())
   end)
 
+  it("gives one result of a file that has changed while its batch was processed", function()
+    start {}
+    write(4)
+    run({}, 1)
+    for index = 1, 4 do
+      folder:write(("in/%02d.pdf"):format(index), ("another text %d"):format(index))
+    end
+    local found = run()
+    assert.same({ "01.pdf", "02.pdf", "03.pdf", "04.pdf" }, { table.unpack(found) })
+    assert.equal(8, s:uploads().total)
+    assert.equal(0, #run())
+  end)
+
   it("gives a file once that is done before the source comes to it", function()
     start {}
     write(2)

@@ -99,10 +99,20 @@ function Run:count(what, n)
   self.progress_changed = true
 end
 
+--- Gives no result of a file, if it is under way: it has changed since, and is a new one.
+---@param name string
+function Run:drop(name)
+  local entry = self.history:entry_of(name)
+  if entry then
+    self:count("processing", entry.processing and -1 or 0)
+    entry.dropped, entry.processing = true, nil
+  end
+end
+
 --- Counts a file as one that is processed, until its result has been given.
 ---@param entry LlamaCloud.Entry.File
 function Run:mark_processing(entry)
-  if not entry.failed then
+  if not entry.failed and not entry.dropped then
     entry.processing = true
     self:count("processing", 1)
   end
@@ -124,9 +134,8 @@ end
 ---@param file table
 function Run:deliver(entry, file)
   local directory = entry.directory
-  if directory and directory.entries[entry.name] ~= entry then
-    self:count("processing", entry.processing and -1 or 0)
-    return -- it has changed since, and is under way anew
+  if entry.dropped or directory and directory.entries[entry.name] ~= entry then
+    return
   end
   file.path, file.name, file.id, file.job = entry.path, entry.name, entry.dfl or entry.file, entry.job
   self.stream:put { file = file, entry = entry }

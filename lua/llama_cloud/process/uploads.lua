@@ -100,6 +100,7 @@ local function next_item(run)
     else
       local status, failed = run.history:status(item, run.options.retry_failed)
       if status == "new" then
+        run:drop(item.name)
         return item
       elseif status == "done" then
         run:count(failed and "failed" or "done", 1)
