@@ -146,6 +146,19 @@ describe("a run that goes on", function()
     assert.equal(0, #run())
   end)
 
+  it("gives one result of a file that has changed while its batch was processed", function()
+    start {}
+    write(4)
+    run({}, 1)
+    for index = 1, 4 do
+      folder:write(("in/%02d.pdf"):format(index), ("another text %d"):format(index))
+    end
+    local found = run()
+    assert.same({ "01.pdf", "02.pdf", "03.pdf", "04.pdf" }, { table.unpack(found) })
+    assert.equal(8, s:uploads().total)
+    assert.equal(0, #run())
+  end)
+
   it("gives a file once that is done before the source comes to it", function()
     start {}
     write(2)
@@ -171,6 +184,19 @@ describe("a run that goes on", function()
       assert.is_true(count <= 2)
     end
     assert.same({ 2, 2 }, { count, s:uploads().total })
+  end)
+
+  it("knows a file again whose name is no UTF-8", function()
+    start {}
+    local name = "caf\xe9%.pdf"
+    folder:write("in/" .. name, "x")
+    s:fault("POST /api/v2/batches: 402 x1")
+    assert.is_false(pcall(run))
+    local found = run()
+    assert.same({ name, "COMPLETED" }, { found[1], found[name] and found[name].status })
+    assert.equal(folder:path("in/" .. name), found[name].path)
+    assert.equal(0, #run())
+    assert.same({ ["caf%E9%25.pdf"] = 1 }, s:uploads().by_unique_id)
   end)
 
   it("is told that another run has its journal, and does nothing", function()
@@ -202,6 +228,26 @@ describe("a run that goes on", function()
     assert.is_false(ok)
     assert.equal("file", err.kind)
     assert.matches(folder:path("other"), err.message, 1, true)
+  end)
+
+  it("goes on after the disk was full", function()
+    start {}
+    write(24)
+    local args = { s:url(), folder:path("in"), journal, "0" }
+    local output, well = process.run(PROGRAM, { args = args, before = "ulimit -f 4;" })
+    assert.is_false(well)
+    assert.matches("llama_cloud: file: ", output, 1, true)
+    assert.matches("File too large", output, 1, true)
+    output, well = process.run(PROGRAM, { args = args })
+    assert.is_true(well, output)
+    local done = {}
+    for _, fact in ipairs(facts("done")) do
+      assert.is_nil(done[fact.name])
+      done[fact.name] = true
+      done[#done + 1] = fact.status
+    end
+    assert.equal(("COMPLETED "):rep(24), table.concat(done, " ") .. " ")
+    assert.equal(24, s:uploads().total)
   end)
 
   it("every file has one result, whenever it is killed", function()

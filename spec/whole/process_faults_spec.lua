@@ -17,7 +17,7 @@ describe("process under faults", function()
   local pauses, looks = trouble.pauses, trouble.looks
 
   setup(function()
-    shared = sandbox.start { batches = 0, jobs = 0, speed = 200 }
+    shared = sandbox.start { batches = 0, jobs = 0, speed = 2000 }
   end)
 
   teardown(function()
@@ -52,7 +52,7 @@ describe("process under faults", function()
   local function start(faults, options)
     s = shared
     if options then
-      options.batches, options.jobs, options.speed = 0, 0, options.speed or 200
+      options.batches, options.jobs, options.speed = 0, 0, options.speed or 2000
       s = sandbox.start(options)
     end
     client = lists.client(s)
@@ -64,7 +64,7 @@ describe("process under faults", function()
 
   -- Runs it; the files that came, by name, and their number.
   local function run(more)
-    local options = { journal = folder:path("run.jsonl"), uploads_per_second = math.huge, polling_interval = 0.02 }
+    local options = { journal = folder:path("run.jsonl"), uploads_per_second = math.huge, polling_interval = 0.005 }
     options.backoff = "constant"
     for name, value in pairs(more or {}) do
       options[name] = value
@@ -99,7 +99,7 @@ describe("process under faults", function()
     "POST /api/v2/batches: stall=body processed x1",
     "POST *: 503 every=2 x6",
     "GET *: 500 x3",
-    "GET /api/v2/parse: 429 retry-after=0 x2",
+    "GET /api/v2/parse: 429 retry-after=0 x1",
     "GET /api/v2/parse/*: close=body every=2 x3",
     "GET */files: 503 x2",
     "GET *: garbage every=3 x3",

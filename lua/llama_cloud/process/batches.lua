@@ -2,6 +2,7 @@
 
 local directories = require("llama_cloud.process.directories")
 local errors = require("llama_cloud.base.errors")
+local results = require("llama_cloud.process.results")
 local trouble = require("llama_cloud.process.trouble")
 
 local batches = {}
@@ -111,14 +112,14 @@ local function fail(run, entry, err)
 end
 
 -- The files that have jobs, in the order of the results; the others fail.
-local function map(run, directory, results, err)
+local function map(run, directory, outcomes, err)
   local by_id, mapped = {}, {}
   for _, entry in pairs(directory.entries) do
     if entry.dfl and not entry.failed then
       by_id[entry.dfl] = entry
     end
   end
-  for _, result in ipairs(results) do
+  for _, result in ipairs(outcomes) do
     local entry = by_id[result.source_directory_file_id]
     local job = type(result.job_reference) == "table" and result.job_reference.id
     if entry and job then
@@ -152,7 +153,7 @@ local function look(run, waiting)
       waiting[id] = nil
       if job then
         entry.result = run.rule.jobs_hold_results and job or nil
-        run.fetches:put(entry)
+        results.hand_over(run, entry)
       else
         fail(run, entry, err)
       end
@@ -191,10 +192,10 @@ function batches.process(run, directory)
     run:notify()
   end
   if begun then
-    local results, err = outcome(run, directory)
-    local mapped = map(run, directory, results, err)
-    run:count("processing", #mapped)
-    await_jobs(run, mapped)
+    for _, entry in pairs(directory.entries) do
+      run:mark_processing(entry)
+    end
+    await_jobs(run, map(run, directory, outcome(run, directory)))
   end
   directory.processed = true
   directories.settle(run, directory)

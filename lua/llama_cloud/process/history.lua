@@ -25,7 +25,9 @@ local history = {}
 ---@field dfl? string the directory's entry for it
 ---@field job? string
 ---@field early? boolean the source may come to it yet
+---@field dropped? boolean it has changed since it was put into a batch: its result is not given
 ---@field failed? boolean
+---@field processing? boolean it is in a batch
 ---@field stale? boolean it has changed since it was uploaded
 
 ---@class LlamaCloud.RunDirectory
@@ -202,6 +204,14 @@ function History:sync()
   if not written then
     error(err, 0)
   end
+end
+
+--- What is under way of a file; nil: nothing.
+---@param name string
+---@return LlamaCloud.Entry.File?
+function History:entry_of(name)
+  local directory = self.place[name]
+  return directory and directory.entries[name]
 end
 
 --- Where a file is under way; nil: it is not.

@@ -174,8 +174,10 @@ function Handle:__call()
   end
   settle(self)
   local value = run.stream:take()
-  while value == runs.PROGRESS do
-    tell_progress(run)
+  while value == runs.PROGRESS or value and value.entry.dropped do
+    if value == runs.PROGRESS then
+      tell_progress(run)
+    end
     value = run.stream:take()
   end
   if value then

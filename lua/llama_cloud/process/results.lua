@@ -41,6 +41,17 @@ local function attend(run, entry)
   end
 end
 
+--- Takes a file whose job has ended: one of those who fetch takes it, if there is something to fetch or to write.
+---@param run LlamaCloud.Run
+---@param entry LlamaCloud.Entry.File
+function results.hand_over(run, entry)
+  if entry.result and not run.options.output then
+    attend(run, entry)
+  else
+    run.fetches:put(entry)
+  end
+end
+
 --- Fetches what has ended: several run side by side.
 ---@param run LlamaCloud.Run
 function results.work(run)

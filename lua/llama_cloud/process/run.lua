@@ -20,7 +20,7 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@class LlamaCloud.RunProgress
 ---@field walked integer files that were found so far
 ---@field uploaded integer files that were uploaded by this run
----@field processing integer files whose jobs have not ended yet
+---@field processing integer files that are in a batch, and were not given yet
 ---@field done integer files that were completed, and given; those of earlier runs, too
 ---@field failed integer files that have failed or were cancelled, and given; likewise
 ---@field bytes integer that were uploaded by this run
@@ -99,6 +99,25 @@ function Run:count(what, n)
   self.progress_changed = true
 end
 
+--- Gives no result of a file, if it is under way: it has changed since, and is a new one.
+---@param name string
+function Run:drop(name)
+  local entry = self.history:entry_of(name)
+  if entry then
+    self:count("processing", entry.processing and -1 or 0)
+    entry.dropped, entry.processing = true, nil
+  end
+end
+
+--- Counts a file as one that is processed, until its result has been given.
+---@param entry LlamaCloud.Entry.File
+function Run:mark_processing(entry)
+  if not entry.failed and not entry.dropped then
+    entry.processing = true
+    self:count("processing", 1)
+  end
+end
+
 --- Tells whoever waits for something of the run that it may be so, and lets it end when there is nothing to do any more.
 function Run:notify()
   if self.filled and self.open == 0 then
@@ -115,9 +134,8 @@ end
 ---@param file table
 function Run:deliver(entry, file)
   local directory = entry.directory
-  if directory and directory.entries[entry.name] ~= entry then
-    self:count("processing", entry.job and -1 or 0)
-    return -- it has changed since, and is under way anew
+  if entry.dropped or directory and directory.entries[entry.name] ~= entry then
+    return
   end
   file.path, file.name, file.id, file.job = entry.path, entry.name, entry.dfl or entry.file, entry.job
   self.stream:put { file = file, entry = entry }
@@ -138,9 +156,7 @@ end
 function Run:settle(delivery)
   local file, entry = delivery.file, delivery.entry
   self:count(file.status == "COMPLETED" and "done" or "failed", 1)
-  if entry.job then
-    self:count("processing", -1)
-  end
+  self:count("processing", entry.processing and -1 or 0)
   local directory = entry.directory
   if not directory or directory.entries[entry.name] ~= entry then
     return

@@ -66,7 +66,9 @@ local function attend(run, entry)
     run:fail(entry, err)
   end
   directory.uploading = directory.uploading - 1
-  run:notify()
+  if directory.uploading == 0 then
+    run:notify()
+  end
 end
 
 --- Uploads what is assigned: several run side by side.
@@ -98,6 +100,7 @@ local function next_item(run)
     else
       local status, failed = run.history:status(item, run.options.retry_failed)
       if status == "new" then
+        run:drop(item.name)
         return item
       elseif status == "done" then
         run:count(failed and "failed" or "done", 1)
