@@ -1,8 +1,8 @@
 -- A tour: starts a batch over a directory, follows it to its end, prints what became of each file, and goes through
 -- the lists of v2 batches and v1 batch jobs.
 --
---   scripts/demo                                     in the local sandbox
---   scripts/lua examples/quickstart.lua dir-…        at LlamaCloud: the key is in LLAMA_CLOUD_API_KEY
+--   scripts/demo --live                              at LlamaCloud: the key is in LLAMA_CLOUD_API_KEY
+--   scripts/lua examples/quickstart.lua dir-…        likewise, over the files of a directory
 --
 -- A batch costs credits, so at LlamaCloud none is started unless you name the directory, here or in
 -- LLAMA_CLOUD_DIRECTORY_ID.
