@@ -9,7 +9,7 @@ local root = arg[1] or "."
 -- The rooms of lua/llama_cloud, the highest first. A room may require the ones below it, and its own files one another.
 -- What stands beside the client comes with the rooms that it may require.
 local ROOMS = { "init", "client", "resources", "endpoint", "http", "loop", "webhook", "base", "core" }
-local BESIDE = { sandbox = {}, process = { "init" }, cli = { "init", "process", "sandbox" } }
+local BESIDE = { sandbox = {}, process = { "init", "loop", "base", "core" }, cli = { "init", "process", "sandbox" } }
 local LEAVES = { version = true } -- hold a value; anybody may require them
 
 -- The parts of src, the highest first: what knows Lua; the engine; what it is made of.
@@ -19,6 +19,7 @@ local PARTS = {
   { "exchange.*", "verdict.*", "handle_pool.*", "multi.*" },
   { "sending.*", "receiving.*" },
   {
+    "append.*",
     "chain.*",
     "waiting.*",
     "poller*",
@@ -28,6 +29,7 @@ local PARTS = {
     "fault.*",
     "form.*",
     "output.*",
+    "quiet_write.*",
     "random.*",
     "stall.*",
     "header_set.*",

@@ -126,6 +126,7 @@ int luaopen_llama_cloud_core(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX,
                    "llama_cloud.loaders"); /* the same for all who load this: base/later.lua */
   lua_setfield(L, -2, "loaders");
+  lua_append_open(L);
   lua_shown_open(L);
   lua_decoder_open(L);
   lua_encode_open(L);

@@ -41,6 +41,7 @@ void lua_own(lua_State *L, lua_owned *part, void *userdata, void (*release)(void
 /* Ends it: the userdata is finalized. No effect where it had not begun. */
 void lua_disown(lua_owned *part);
 
+void lua_append_open(lua_State *L);
 void lua_decoder_open(lua_State *L);
 void lua_encode_open(lua_State *L);
 void lua_shown_open(lua_State *L);

@@ -3,17 +3,16 @@
 #endif
 #include "output.h"
 
+#include "quiet_write.h"
 #include "random.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* How many names for the temporary file are tried. */
@@ -281,27 +280,6 @@ bool output_is_open(const output *o) { return o->open; }
 
 uint64_t output_received(const output *o) { return o->received; }
 
-/* write(2) at an offset. Where the process has a limit for the size of files, the signal that says so, and
-   which would end the process, is kept from coming, unless somebody else's is pending. */
-static ssize_t write_quietly(int descriptor, const char *data, size_t length, off_t offset) {
-  const struct timespec now = {0};
-  sigset_t excess, before, pending;
-  ssize_t written;
-  int error;
-  sigemptyset(&excess);
-  sigaddset(&excess, SIGXFSZ);
-  pthread_sigmask(SIG_BLOCK, &excess, &before);
-  sigpending(&pending);
-  written = pwrite(descriptor, data, length, offset);
-  error = errno;
-  if (written < 0 && error == EFBIG && !sigismember(&pending, SIGXFSZ))
-    while (sigtimedwait(&excess, NULL, &now) < 0 && errno == EINTR)
-      ;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  errno = error;
-  return written;
-}
-
 bool output_claim(output *o, const void *writer, fault *wrong) {
   if (!check_usable(o, wrong) || !check_writer(o, writer, wrong))
     return false;
@@ -328,7 +306,7 @@ bool output_write(output *o, const char *data, size_t length, fault *wrong) {
   if (!open_file(o, wrong))
     return false;
   while (length > 0) {
-    ssize_t written = write_quietly(o->descriptor, data, length, (off_t)o->received);
+    ssize_t written = quiet_write(o->descriptor, data, length, (off_t)o->received);
     if (written < 0 && errno == EINTR)
       continue;
     if (written <= 0)

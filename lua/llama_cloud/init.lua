@@ -55,6 +55,7 @@ local LATER = {
   "loop/init",
   "loop/map",
   "loop/stream",
+  "process/journal",
   "resources/batches",
   "resources/beta/attachments",
   "resources/beta/batch",

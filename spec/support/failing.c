@@ -1,14 +1,17 @@
-/* To be preloaded: makes the n-th allocation, or the n-th socket that epoll is to watch, fail, or the
-   n-th close say that what was written is lost. As a Lua module of the same file it is told which. */
+/* To be preloaded: makes the n-th allocation, the n-th socket that epoll is to watch, or the n-th ftruncate
+   fail, the n-th close, fsync or fdatasync say that what was written is lost, or somebody remove the file
+   before the n-th flock. As a Lua module of the same file it is told which. */
 
 #define _GNU_SOURCE /* RTLD_NEXT */
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -21,6 +24,9 @@ EXPORTED int luaopen_failing(lua_State *L);
 static long allocations_left = LONG_MAX;
 static long watches_left = LONG_MAX;
 static long closes_left = LONG_MAX;
+static long syncs_left = LONG_MAX;
+static long truncations_left = LONG_MAX;
+static long locks_left = LONG_MAX;
 
 /* Whether this one fails. Only the one does. */
 static int fails(long *left) { return *left != LONG_MAX && --*left == 0; }
@@ -83,6 +89,51 @@ EXPORTED int close(int fd) {
   return -1;
 }
 
+EXPORTED int fdatasync(int fd) {
+  static int (*original)(int);
+  if (!original)
+    next("fdatasync", &original);
+  if (!fails(&syncs_left))
+    return original(fd);
+  errno = EIO;
+  return -1;
+}
+
+EXPORTED int fsync(int fd) {
+  static int (*original)(int);
+  if (!original)
+    next("fsync", &original);
+  if (!fails(&syncs_left))
+    return original(fd);
+  errno = EIO;
+  return -1;
+}
+
+EXPORTED int ftruncate(int fd, off_t size) {
+  static int (*original)(int, off_t);
+  if (!original)
+    next("ftruncate64", &original); /* as the core is compiled; with 64 bits it is the same */
+  if (!fails(&truncations_left))
+    return original(fd, size);
+  errno = EIO;
+  return -1;
+}
+
+EXPORTED int flock(int fd, int operation) {
+  static int (*original)(int, int);
+  char link[64], path[PATH_MAX];
+  ssize_t length;
+  if (!original)
+    next("flock", &original);
+  if (fails(&locks_left)) {
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    length = readlink(link, path, sizeof path - 1);
+    path[length > 0 ? length : 0] = '\0';
+    unlink(path);
+  }
+  return original(fd, operation);
+}
+
 /* failing.allocation(n): from now on the n-th one; nil: none. Returns how many the last count had left, or
    nil if it was reached. */
 static int failing_allocation(lua_State *L) {
@@ -109,9 +160,32 @@ static int failing_close(lua_State *L) {
   return 0;
 }
 
+/* failing.sync(n): the n-th fsync or fdatasync from now on. */
+static int failing_sync(lua_State *L) {
+  syncs_left = (long)luaL_checkinteger(L, 1);
+  return 0;
+}
+
+/* failing.truncate(n): the n-th ftruncate from now on. */
+static int failing_truncate(lua_State *L) {
+  truncations_left = (long)luaL_checkinteger(L, 1);
+  return 0;
+}
+
+/* failing.lock(n): before the n-th flock from now on its file is removed. */
+static int failing_lock(lua_State *L) {
+  locks_left = (long)luaL_checkinteger(L, 1);
+  return 0;
+}
+
 int luaopen_failing(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"allocation", failing_allocation}, {"watch", failing_watch}, {"close", failing_close}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"allocation", failing_allocation},
+                                       {"watch", failing_watch},
+                                       {"close", failing_close},
+                                       {"sync", failing_sync},
+                                       {"truncate", failing_truncate},
+                                       {"lock", failing_lock},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }
