@@ -7,9 +7,10 @@
 local root = arg[1] or "."
 
 -- The rooms of lua/llama_cloud, the highest first. A room may require the ones below it, and its own files one another.
--- What stands beside the client comes with the rooms that it may require.
+-- What stands beside the client comes with the rooms that it may require; so does a file that may require more than its room.
 local ROOMS = { "init", "client", "resources", "endpoint", "http", "loop", "webhook", "base", "core" }
 local BESIDE = { sandbox = {}, process = { "init", "loop", "base", "core" }, cli = { "init", "process", "sandbox" } }
+local FILES = { ["sandbox/with"] = { "init" } }
 local LEAVES = { version = true } -- hold a value; anybody may require them
 
 -- The parts of src, the highest first: what knows Lua; the engine; what it is made of.
@@ -62,7 +63,7 @@ local function check_require(path, line, from, module)
   if not to or to == from or LEAVES[to] then
     return
   elseif BESIDE[from] then
-    for _, allowed in ipairs(BESIDE[from]) do
+    for _, allowed in ipairs(FILES[path:match("^lua/llama_cloud/(.*)%.lua$")] or BESIDE[from]) do
       if to == allowed then
         return
       end

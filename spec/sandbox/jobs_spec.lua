@@ -159,7 +159,7 @@ describe("the sandbox's jobs", function()
   describe("extract", function()
     local function extracted(configuration, expand, input)
       local job = asked:post(EXTRACT, { file_input = input or "file-pages-3", configuration = configuration })
-      asked:advance(1e5)
+      asked:advance(1e6)
       return asked:get(EXTRACT .. "/" .. job.id .. (expand and "?expand=" .. expand or "")), job
     end
 
@@ -218,6 +218,14 @@ describe("the sandbox's jobs", function()
       local no_object = { file_input = "file-1", configuration = { data_schema = { type = "array" } } }
       assert.matches("^value_error ", asked:problem("POST", EXTRACT, no_object))
       assert.equal("PENDING", asked:post(EXTRACT, { file_input = "dfl-1", configuration_id = "cfg-1" }).status)
+    end)
+
+    it("of so many pages and no more", function()
+      start()
+      for name, pages in pairs { ["file-pages-0"] = 1, ["file-pages-2000"] = 2000, ["file-pages-2001"] = 2000 } do
+        local job = extracted({ data_schema = { properties = {} } }, nil, name)
+        assert.equal(pages, job.metadata.usage.num_pages_extracted, name)
+      end
     end)
 
     it("and are listed and deleted", function()
@@ -283,6 +291,20 @@ describe("the sandbox's jobs", function()
     asked:ask(400, "POST", EXTRACT, wrong)
     wrong.configuration_id = extracting
     asked:ask(404, "POST", EXTRACT, wrong)
+  end)
+
+  it("are not made with a configuration whose id says that it is missing", function()
+    start()
+    local job = { type = "parse_v2", configuration_id = "cfg-missing" }
+    for path, body in pairs {
+      [BATCHES] = { source_directory_id = "dir-1", config = { job = job } },
+      [EXTRACT] = { file_input = "file-1", configuration_id = "cfg-is-missing-here" },
+      [CLASSIFY] = { file_input = "file-1", configuration_id = "cfg-missing" },
+      [SPLIT] = { file_input = "file-1", configuration_id = "cfg-missing" },
+      ["/api/v2/parse"] = { file_id = "file-1", configuration_id = "cfg-missing" },
+    } do
+      assert.equal("Configuration not found", asked:ask(404, "POST", path, body).detail, path)
+    end
   end)
 
   local RULES = { { type = "invoice", description = "x" }, { type = "letter", description = "y" } }
@@ -462,12 +484,17 @@ describe("the sandbox's jobs", function()
         file_id = "file-pages-1",
         webhook_configuration_ids = { stored.id },
         webhook_configurations = {
-          { webhook_url = url .. "/inline", webhook_signing_secret = "secret", webhook_headers = { ["X-Mine"] = "1" } },
+          {
+            webhook_url = url .. "/inline",
+            webhook_signing_secret = "secret",
+            webhook_headers = { ["X-Mine"] = "1", ["X-Value"] = "1\r\nX-Added: 1", ["X-Name: 1\r\nX-Added"] = "1" },
+          },
         },
       })
       local first = receive(listener, 500)
       assert.equal("POST /inline HTTP/1.1", (first.line:gsub("\r$", "")))
       assert.equal("1", first["x-mine"])
+      assert.same({}, { first["x-value"], first["x-name"], first["x-added"] }) -- with control characters: none
       assert.equal("parse.pending", first["x-webhook-event-type"])
       local digest = require("openssl.hmac").new("secret", "sha256"):final(first.body)
       local hex = digest:gsub(".", function(byte)

@@ -1,6 +1,6 @@
 --- A local LlamaCloud service, to develop and test against. See docs/sandbox.md.
 --
--- It is an implementation of its own: nothing of the client is used here.
+-- It is an implementation of its own: nothing of the client is used here. Only with.lua makes a client, for tests.
 
 local cqueues = require("llama_cloud.sandbox.library")("cqueues")
 
@@ -245,6 +245,26 @@ function sandbox.new(options)
   self.server = server
   self.bound_port = server.port
   return setmetatable(self, sandbox_mt)
+end
+
+--- Starts a sandbox in a process of its own, which ends when it is closed, and with this program. Raises as `sandbox.new`.
+---@param options? llama_cloud.sandbox.options but `log`
+---@return llama_cloud.sandbox.service
+function sandbox.start(options)
+  if options ~= nil and type(options) ~= "table" then
+    error(("options must be a table, not %s"):format(type(options)), 2)
+  end
+  local service, message = require("llama_cloud.sandbox.service").start(options)
+  return service or error(message, 2)
+end
+
+--- Calls f with a client of a sandbox that is started for it in a process of its own, and with that sandbox. Both are closed
+--- when f returns or raises. Raises what f raises, and where an option is wrong.
+---@param options? llama_cloud.sandbox.with_options
+---@param f fun(client: LlamaCloud.Client, service: llama_cloud.sandbox.service): ...
+---@return any ... what f returned
+function sandbox.with(options, f)
+  return require("llama_cloud.sandbox.with")(options, f)
 end
 
 --- The port that it listens on.

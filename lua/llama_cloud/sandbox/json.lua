@@ -153,4 +153,22 @@ function json.decode(text)
   return nil, value
 end
 
+--- A decoded value as programs use it: whole numbers are integers, and a member that is null is none.
+---@param value any
+---@return any
+function json.plain(value)
+  if type(value) == "number" then
+    return math.tointeger(value) or value
+  elseif type(value) ~= "table" then
+    return value
+  end
+  local plain = {}
+  for name, member in pairs(value) do
+    if member ~= json.null or json.is_array(value) then
+      plain[name] = json.plain(member)
+    end
+  end
+  return plain
+end
+
 return json

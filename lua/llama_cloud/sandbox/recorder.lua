@@ -7,6 +7,9 @@ local recorder = {}
 
 local KEPT = 1000
 
+-- The longest body that is kept.
+local LONGEST_BODY = 16 << 10
+
 -- Header values that a log must not show.
 local SECRET = { authorization = true, cookie = true, ["proxy-authorization"] = true }
 
@@ -38,11 +41,13 @@ function recorder_methods:add(request, route, status, request_id, now)
   status = tostring(status)
   self.routes[route] = (self.routes[route] or 0) + 1
   self.statuses[status] = (self.statuses[status] or 0) + 1
+  local text = request.body_text or ""
   self.ring[self.count % KEPT] = {
     method = request.method,
     path = request.path,
     query_string = request.query_string,
     headers = request.headers,
+    body = #text > 0 and #text <= LONGEST_BODY and text or nil,
     body_length = request.body.received,
     parts = request.parts, -- of a form: sizes and hashes, not the bytes
     status = status,
@@ -82,6 +87,7 @@ function recorder_methods:recent(limit)
       path = entry.path,
       query = entry.query_string or json.null,
       headers = headers,
+      body = entry.body or json.null,
       body_length = entry.body_length,
       parts = entry.parts and show_parts(entry.parts) or json.null,
       status = entry.status,
