@@ -4,8 +4,10 @@
 local cqueues = require("cqueues")
 
 local core = require("llama_cloud.core")
+local gates = require("spec.support.gates")
 local llama_cloud = require("llama_cloud")
 local loop = require("llama_cloud.loop")
+local streams = require("llama_cloud.loop.stream")
 
 local run, sleep, spawn, step, wrap =
   llama_cloud.run, llama_cloud.sleep, llama_cloud.spawn, llama_cloud.step, llama_cloud.wrap
@@ -319,5 +321,48 @@ describe("an event loop", function()
     assert(controller:loop(20))
     assert.is_true(ran)
     assert.equal(0, step())
+  end)
+
+  it("that is dropped lets another drive a stream whose loop is left in the middle", function()
+    llama_cloud.use_loop(nil)
+    local stream, gate = streams.new(3), gates.new()
+    for i = 1, 4 do
+      stream:spawn(function()
+        gate:wait("begin " .. i)
+        stream:put(i)
+        gate:open(i)
+      end)
+    end
+    local function body(f)
+      local controller = cqueues.new()
+      local ended = false
+      controller:wrap(function()
+        f()
+        ended = true
+      end)
+      for _ = 1, 1000 do
+        assert(controller:step(0.01))
+        if ended then
+          return
+        end
+      end
+      error("the body does not end")
+    end
+    gate:open("begin 1")
+    body(function()
+      assert.equal(1, stream:take())
+    end)
+    collectgarbage()
+    collectgarbage()
+    gate:open("begin 2")
+    body(function()
+      assert.equal(2, stream:take())
+      for i = 3, 4 do
+        gate:open("begin " .. i)
+        gate:wait(i)
+        assert.equal(i, stream:take())
+      end
+    end)
+    assert.is_nil(stream:take())
   end)
 end)

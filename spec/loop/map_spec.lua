@@ -120,6 +120,12 @@ describe("llama_cloud.map", function()
       assert.equal("1:1 2:2", sorted(collect(table.pack(1, 2), identity)))
     end)
 
+    it("an array that hides its metatable", function()
+      for _, shown in ipairs { true, 1, "hidden" } do
+        assert.equal("1:1 2:2", sorted(collect(setmetatable({ 1, 2 }, { __metatable = shown }), identity)))
+      end
+    end)
+
     it("an array that is one by its metamethods", function()
       local array = setmetatable({}, {
         __len = function()
@@ -205,6 +211,45 @@ describe("llama_cloud.map", function()
     end)
   end)
 
+  it("goes on while the body waits in a task outside of run", function()
+    local gate, ended = gates.new(), 0
+    local task = spawn(function()
+      for _ in -- luacheck: ignore 512
+        map(numbers(9), function(item)
+          sleep(0)
+          ended = ended + 1
+          gate:open(ended)
+          return item
+        end, { concurrency = 2 })
+      do
+        gate:wait(5)
+        return "seen"
+      end
+    end)
+    assert.equal("seen", task:result())
+  end)
+
+  it("keeps the results that wait to be taken, and not the coroutines of their calls", function()
+    suspended(function()
+      local gate, ended, coroutines = gates.new(), 0, setmetatable({}, { __mode = "k" })
+      for _ in -- luacheck: ignore 512
+        map(numbers(300), function(item)
+          coroutines[coroutine.running()] = true
+          ended = ended + 1
+          gate:open(ended)
+          return item
+        end, { concurrency = 100 })
+      do
+        gate:wait(201)
+        sleep(0)
+        collectgarbage()
+        collectgarbage()
+        assert.is_nil(next(coroutines))
+        break
+      end
+    end)
+  end)
+
   it("has at most twice as many items begun and not given as may run at once", function()
     local begun, given, most = 0, 0, 0
     for _ in
@@ -279,7 +324,7 @@ describe("llama_cloud.map", function()
               return item
             end, { concurrency = 2 })
           do
-            gate:wait(5) -- two results wait to be taken by then, a call waits to add the third
+            gate:wait(5) -- three results wait to be taken by then
             found[#found + 1] = item
           end
         end)
@@ -458,6 +503,37 @@ describe("llama_cloud.map", function()
       getmetatable(items).__call = numbers(3)
       assert.equal(3, #collect(items, identity))
       assert.equal(1, ended.count)
+    end)
+
+    it("when one of its own calls closes it, or the items' iterator: nothing more is begun with, or given", function()
+      local source, asked = numbers(100)
+      local handle, calls, by_iterator
+      local function close()
+        getmetatable(handle).__close(handle)
+      end
+      handle = map(source, function(item)
+        calls = calls + 1
+        if item == 1 then
+          close()
+        end
+        return item
+      end, { concurrency = 3 })
+      calls = 0
+      assert.is_nil(handle())
+      assert.equal(1, calls)
+      assert.equal(3, asked.count)
+      handle = map(function()
+        by_iterator = (by_iterator or 0) + 1
+        if by_iterator == 2 then
+          close()
+        end
+        return by_iterator
+      end, function()
+        calls = calls + 1
+      end)
+      assert.is_nil(handle())
+      assert.equal(2, by_iterator)
+      assert.equal(1, calls)
     end)
 
     it("and has ended then", function()
