@@ -131,6 +131,7 @@ describe("sandbox.with", function()
       ["option 'client' must be a table"] = { { client = 5 }, nothing },
       ["unknown option 'max_retrys'"] = { { client = { max_retrys = 1 } }, nothing },
       ["'GET *': "] = { { faults = { "GET *" } }, nothing },
+      ["option 'faults' must be an array of strings"] = { { faults = { 5 } }, nothing },
       ["options must be a table, not string"] = { "x", nothing },
       ["a function is needed, not nil"] = { EMPTY },
     } do
@@ -159,12 +160,17 @@ describe("a sandbox in a process of its own", function()
       assert.equal('{"name":"mine"}', created.body)
       assert.equal("15", tostring(created.body_length))
       assert.equal("(redacted)", created.headers.authorization)
+      plain_http.request(service:port(), "POST", "/api/v2/batches", "\xff", { ["content-type"] = "application/json" })
+      local body = plain_http.request(service:port(), "GET", "/__sandbox__/requests?limit=1").body
+      local answer = assert(llama_cloud.json.decode(body))
+      assert.equal(1, answer.requests[1].body_length)
+      assert.is_nil(answer.requests[1].body)
       assert.is_nil(other.body)
       assert.equal(20011, other.body_length)
       assert.is_nil(uploaded.body)
       assert.equal("a.txt", uploaded.parts[1].filename)
       assert.equal("5", tostring(uploaded.parts[1].size))
-      assert.same(uploaded, service:requests(1)[1])
+      assert.same(uploaded, service:requests(2)[1])
       assert.equal(2, service:stats().routes["POST /api/v1/beta/directories"])
       assert.equal(1, service:uploads().by_unique_id["a.txt"])
       assert.same({}, service:webhooks())
@@ -280,14 +286,14 @@ describe("a sandbox in a process of its own", function()
   end)
 
   -- A sandbox that was started by a script which tells its process.
-  local function start_with_pid()
+  local function start_with_pid(faults)
     local path = os.tmpname()
     local file = assert(io.open(path, "w"))
     local lua = os.getenv("LUA") or "lua" .. _VERSION:match("[%d.]+")
     file:write(("#!/bin/sh\necho $$ >'%s.pid'\nexec %s \"$@\"\n"):format(path, process.quote(lua)))
     file:close()
     assert(os.execute(("chmod +x '%s'"):format(path)))
-    local service = sandbox.start { batches = 0, lua = path }
+    local service = sandbox.start { batches = 0, lua = path, faults = faults }
     local pid = assert(math.tointeger(tonumber(assert(io.open(path .. ".pid")):read("l"))))
     os.remove(path .. ".pid")
     os.remove(path)
@@ -313,6 +319,24 @@ describe("a sandbox in a process of its own", function()
     assert.has_error(function()
       service:stats()
     end, "the sandbox has been closed")
+  end)
+
+  -- More than a pipe holds is not for a process that is gone: writing it would never end.
+  it("takes texts of any length, and says so where it is gone", function()
+    local long = "GET /x: 500 body=" .. ("+."):rep(100000)
+    local service, pid = start_with_pid { long }
+    assert.equal(long, service:faults()[1].fault)
+    assert.equal(2, service:add_fault(long))
+    assert.equal(long, service:faults()[2].fault)
+    assert(os.execute(("kill -KILL %d"):format(pid)))
+    assert.has_error(function()
+      while true do
+        service:add_fault(long)
+      end
+    end, "the sandbox has ended by itself")
+    local ok, err = pcall(sandbox.start, { lua = "/nowhere/lua", faults = { long } })
+    assert.is_false(ok)
+    assert.matches("cannot be started", err)
   end)
 
   it("says so where it cannot be started", function()
