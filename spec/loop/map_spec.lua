@@ -108,6 +108,10 @@ describe("llama_cloud.map", function()
     end
   end)
 
+  it("works on all at once where it is told so", function()
+    assert.equal(5, #collect(numbers(5), identity, { concurrency = math.maxinteger }))
+  end)
+
   describe("takes items from", function()
     it("an array, with false among them", function()
       assert.equal("1:1 false:false x:x", sorted(collect({ "x", false, 1 }, identity)))

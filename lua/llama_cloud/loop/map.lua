@@ -24,7 +24,7 @@ local function puller(items)
   return items
 end
 
--- One item. Its result never waits for room: items are begun with where there will be.
+-- One item.
 local function work(pool, item)
   local f = pool.f
   local result, err = f(item)
@@ -85,11 +85,11 @@ end
 ---@return nil
 ---@return LlamaCloud.StreamHandle
 function map.new(items, f, concurrency)
-  local stream = streams.new(2 * concurrency)
+  local stream = streams.new(math.huge) -- there is room for the result of each item that was begun with
   local pool = { items = items, f = f, running = 0, stream = stream }
   pool.may_begin = stream:condition(function()
-    local running = pool.running
-    return running < concurrency and running + stream:count() < 2 * concurrency or stream:ending()
+    local free = concurrency - pool.running
+    return free > 0 and stream:count() - concurrency < free or stream:ending()
   end)
   stream:spawn(feed, pool)
   return stream:loop(give)

@@ -273,7 +273,7 @@ function Stream:loop(give)
 end
 
 --- Makes a stream.
----@param bound integer how many values wait to be taken at most; then the tasks wait
+---@param bound number how many values wait to be taken at most; then the tasks wait
 ---@return LlamaCloud.Stream
 function streams.new(bound)
   local stream = setmetatable({
