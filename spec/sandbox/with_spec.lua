@@ -21,6 +21,16 @@ local function is_free(port)
   return true
 end
 
+-- Whether a process has not ended.
+local function is_running(pid)
+  local file = io.open(("/proc/%s/cmdline"):format(pid))
+  local running = file ~= nil and file:read("a") ~= "" -- it is empty where nobody has asked for the end
+  if file then
+    file:close()
+  end
+  return running
+end
+
 -- Runs a text with that of a chunk in a process; what it wrote, the sandbox included, which has its standard error.
 local function run(chunk)
   return process.run('local sandbox = require("llama_cloud.sandbox")\n' .. chunk)
@@ -247,9 +257,7 @@ describe("a sandbox in a process of its own", function()
       service = nil -- luacheck: ignore
       collectgarbage()
       assert.is_true(is_free(port))
-      local file = assert(io.open(("/proc/%s/cmdline"):format(sleeper.pid)), "it was waited for")
-      assert.not_equal("", file:read("a")) -- it is where the process is over and nobody has asked for its end
-      file:close()
+      assert.is_true(is_running(sleeper.pid), "it was waited for")
     end)
   end
 
@@ -273,6 +281,20 @@ describe("a sandbox in a process of its own", function()
       assert.is_true(is_free(assert(math.tointeger(tonumber(output:match("^%d+"))), output)))
     end)
   end
+
+  it("is ended when its program is killed, although another process of that goes on", function()
+    local output = run([[
+      sandbox.with({ batches = 0 }, function(_, service)
+        print(service:port())
+        io.stdout:flush()
+        os.execute("sleep 20 >/dev/null 2>&1 & echo $!; kill -KILL $PPID")
+      end)
+    ]])
+    local port, sleeper = output:match("^(%d+)\n(%d+)\n")
+    assert.is_true(is_free(assert(math.tointeger(tonumber(port)), output)))
+    assert.is_true(is_running(sleeper), "it was waited for")
+    os.execute("kill " .. sleeper)
+  end)
 
   it("is not ended by a child of its program that was forked", function()
     local fork = process.fork()

@@ -65,6 +65,25 @@ local function serve(service)
   end
 end
 
+-- The id of the program that has started this process; nil where it cannot be told.
+local function parent()
+  local file = io.open("/proc/self/stat")
+  local id = file and file:read("a"):match("^.*%) %a (%d+)")
+  if file then
+    file:close()
+  end
+  return id
+end
+
+-- Ends the process when the program was killed: others that the program has started may hold the pipe open.
+local function watch(program)
+  repeat
+    cqueues.sleep(0.5)
+  until (parent() or program) ~= program
+  os.exit(0, false)
+end
+
+local program = parent()
 local ok, service = pcall(sandbox.new, json.plain(receive(io.read)))
 if not ok then
   reply { error = service }
@@ -73,5 +92,8 @@ end
 local controller = cqueues.new()
 service:attach(controller)
 controller:wrap(serve, service)
+if program then
+  controller:wrap(watch, program)
+end
 reply { url = service:url(), port = service:port() }
 assert(controller:loop())
