@@ -366,3 +366,58 @@ describe("an event loop", function()
     assert.is_nil(stream:take())
   end)
 end)
+
+describe("a stream whose loop is begun in the main program", function()
+  local stream, gate
+
+  before_each(function()
+    stream, gate = streams.new(1), gates.new()
+    for i = 1, 4 do
+      stream:spawn(function()
+        sleep(0.001)
+        stream:put(i)
+        gate:open("put " .. i)
+      end)
+    end
+    assert.equal(1, stream:take())
+    gate:wait("put 2") -- which the main program has run
+  end)
+
+  it("is gone on with in an event loop", function()
+    local controller, sum = cqueues.new(), 0
+    controller:wrap(function()
+      for value in stream:loop() do
+        sum = sum + value
+      end
+    end)
+    assert(controller:loop(20))
+    assert.equal(2 + 3 + 4, sum)
+  end)
+
+  it("is gone on with in a task of step", function()
+    local sum = 0
+    spawn(function()
+      for value in stream:loop() do
+        sum = sum + value
+      end
+    end)
+    local deadline = core.now() + 20
+    while step() > 0 do
+      assert(loop.transport():wait(deadline - core.now()), "the descriptor stays silent")
+    end
+    assert.equal(2 + 3 + 4, sum)
+  end)
+
+  it("is kept by nobody when the loop is left", function()
+    local closed = setmetatable({}, { __mode = "k" })
+    closed[stream] = true
+    do
+      local handle <close> = stream:loop() -- luacheck: ignore
+    end
+    stream = nil
+    for _ = 1, 3 do
+      collectgarbage()
+    end
+    assert.is_nil(next(closed))
+  end)
+end)

@@ -39,15 +39,6 @@ local function sorted(found)
   return table.concat(found, " ")
 end
 
--- Runs f where waiting suspends the caller and nobody else. The main program has nothing of that kind but a task.
-local function suspended(f)
-  if (os.getenv("LLAMA_CLOUD_TEST_HOST") or "") ~= "" then
-    f()
-  else
-    run(f)
-  end
-end
-
 -- A to-be-closed value that counts its closing in a table.
 local function counting(closed)
   return setmetatable({}, {
@@ -190,29 +181,27 @@ describe("llama_cloud.map", function()
   end)
 
   it("goes on while the body of the loop waits, and then pauses", function()
-    suspended(function()
-      local gate, ended, seen = gates.new(), 0, 0
-      local source, asked = numbers(50)
-      for _ in
-        map(source, function(item)
-          sleep(0)
-          ended = ended + 1
-          gate:open(ended)
-          return item
-        end, { concurrency = 3 })
-      do
-        seen = seen + 1
-        if seen <= 20 then
-          gate:wait(seen + 6)
-          for _ = 1, 5 do
-            sleep(0) -- were there more that may begin, they would
-          end
-          assert.equal(seen + 6, ended)
+    local gate, ended, seen = gates.new(), 0, 0
+    local source, asked = numbers(50)
+    for _ in
+      map(source, function(item)
+        sleep(0)
+        ended = ended + 1
+        gate:open(ended)
+        return item
+      end, { concurrency = 3 })
+    do
+      seen = seen + 1
+      if seen <= 20 then
+        gate:wait(seen + 6)
+        for _ = 1, 5 do
+          sleep(0) -- were there more that may begin, they would
         end
-        assert.is_true(asked.count <= seen + 6 + 1)
+        assert.equal(seen + 6, ended)
       end
-      assert.equal(50, seen)
-    end)
+      assert.is_true(asked.count <= seen + 6 + 1)
+    end
+    assert.equal(50, seen)
   end)
 
   it("goes on while the body waits in a task outside of run", function()
@@ -234,24 +223,22 @@ describe("llama_cloud.map", function()
   end)
 
   it("keeps the results that wait to be taken, and not the coroutines of their calls", function()
-    suspended(function()
-      local gate, ended, coroutines = gates.new(), 0, setmetatable({}, { __mode = "k" })
-      for _ in -- luacheck: ignore 512
-        map(numbers(300), function(item)
-          coroutines[coroutine.running()] = true
-          ended = ended + 1
-          gate:open(ended)
-          return item
-        end, { concurrency = 100 })
-      do
-        gate:wait(201)
-        sleep(0)
-        collectgarbage()
-        collectgarbage()
-        assert.is_nil(next(coroutines))
-        break
-      end
-    end)
+    local gate, ended, coroutines = gates.new(), 0, setmetatable({}, { __mode = "k" })
+    for _ in -- luacheck: ignore 512
+      map(numbers(300), function(item)
+        coroutines[coroutine.running()] = true
+        ended = ended + 1
+        gate:open(ended)
+        return item
+      end, { concurrency = 100 })
+    do
+      gate:wait(201)
+      sleep(0)
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(next(coroutines))
+      break
+    end
   end)
 
   it("has at most twice as many items begun and not given as may run at once", function()
@@ -313,31 +300,29 @@ describe("llama_cloud.map", function()
     end)
 
     it("it without losing what was done before, and begins with nothing more", function()
-      suspended(function()
-        local gate, found = gates.new(), {}
-        local source, asked = numbers(1000)
-        local ok, err = pcall(function()
-          for item in
-            map(source, function(item)
-              if item == 5 then
-                gate:wait(4)
-                gate:open(5)
-                error("the fifth", 0)
-              end
-              gate:open(item)
-              return item
-            end, { concurrency = 2 })
-          do
-            gate:wait(5) -- three results wait to be taken by then
-            found[#found + 1] = item
-          end
-        end)
-        assert.is_false(ok)
-        assert.equal("the fifth", err)
-        table.sort(found)
-        assert.same({ 1, 2, 3, 4 }, found)
-        assert.equal(5, asked.count)
+      local gate, found = gates.new(), {}
+      local source, asked = numbers(1000)
+      local ok, err = pcall(function()
+        for item in
+          map(source, function(item)
+            if item == 5 then
+              gate:wait(4)
+              gate:open(5)
+              error("the fifth", 0)
+            end
+            gate:open(item)
+            return item
+          end, { concurrency = 2 })
+        do
+          gate:wait(5) -- three results wait to be taken by then
+          found[#found + 1] = item
+        end
       end)
+      assert.is_false(ok)
+      assert.equal("the fifth", err)
+      table.sort(found)
+      assert.same({ 1, 2, 3, 4 }, found)
+      assert.equal(5, asked.count)
     end)
 
     it("what the items' iterator raises", function()

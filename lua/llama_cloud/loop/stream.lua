@@ -8,8 +8,8 @@
 ---     for name in stream:loop() do … end             -- ends when all tasks have ended; raises what one has raised
 ---
 --- The tasks run while the loop's next value is waited for. While its body waits, a pump runs them: a task beside the one
---- that has the loop, or a coroutine of its event loop. It ends when they all wait for the body to come back, so that
---- nothing is held up by a loop that was left in the middle. In a plain script the body blocks them.
+--- that has the loop, or a coroutine of its event loop; in a plain script, a task that whoever blocks runs. It ends when they
+--- all wait for the body to come back, so that nothing is held up by a loop that was left in the middle.
 
 local loop = require("llama_cloud.loop")
 
@@ -25,6 +25,7 @@ local streams = {}
 ---@field private busy boolean somebody is waiting for the next value
 ---@field private failure? { [1]: any } what was raised
 ---@field private pump? LlamaCloud.Task
+---@field private aside? LlamaCloud.Task that of a plain script
 ---@field private hosted fun()[] the pump of an event loop, unless that has dropped it
 ---@field private closed boolean
 ---@field private idle fun(): boolean whether nothing can be done before somebody takes a value
@@ -195,7 +196,19 @@ local function go_on_meanwhile(stream)
       pump(stream)
       stream.hosted[1] = nil
     end
-    stream.hosted[1] = loop.spawn_in_host(hosted) and hosted or nil
+    if loop.spawn_in_host(hosted) then
+      stream.hosted[1] = hosted
+    else
+      stream.aside = loop.aside:spawn(pump, stream)
+    end
+  end
+end
+
+-- Ends the pump of a plain script: nobody runs it where an event loop or step has the loop from here on.
+local function end_aside(stream)
+  if stream.aside then
+    stream.aside:cancel()
+    stream.aside = nil
   end
 end
 
@@ -222,6 +235,7 @@ function Stream:take()
   end
   local taking <close> = setmetatable({ stream = self }, taking_mt) -- luacheck: ignore taking
   self.busy = true
+  end_aside(self)
   self.group:drive(self.takeable)
   local value = shift(self.output)
   if value ~= nil then
@@ -238,6 +252,7 @@ function Stream:close()
   self.output:clear()
   self.output:close()
   self.group:close()
+  end_aside(self)
 end
 
 ---@class LlamaCloud.StreamHandle what the caller of a loop has; when nobody has it any more, the stream is closed
