@@ -435,7 +435,8 @@ static int loop_group(lua_State *L) {
   return 1;
 }
 
-/* loop:current() -> group: that of the task that is running; outside of all, the root. */
+/* loop:current() -> group, task: the task that is running, and its group; outside of all, the root and no
+   task. */
 static int loop_current(lua_State *L) {
   const lua_loop *loop = lua_check_loop(L, 1);
   if (loop->current == NULL) {
@@ -443,6 +444,8 @@ static int loop_current(lua_State *L) {
   } else {
     push_task(L, loop, loop->current);
     lua_getiuservalue(L, -1, TASK_GROUP);
+    lua_insert(L, -2);
+    return 2;
   }
   return 1;
 }

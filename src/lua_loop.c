@@ -112,18 +112,26 @@ static void wait_or_go_on(lua_State *L, waiter *w, const lua_group *group, int h
 
 /* Blocks the thread until what is waited for has come, or the group can be driven. What ends meanwhile makes
    its waiters ready, who run when their event loops get control. A signal lets Lua run, so that a hook set by
-   its handler is called. */
-static void block(lua_State *L, lua_loop *loop, lua_group *group, int how) {
+   its handler is called. Outside of all tasks, those of the group `aside` go on meanwhile; false: see
+   lua_group_turn. */
+static bool block(lua_State *L, lua_loop *loop, lua_group *group, int how) {
   for (;;) {
     transport *t;
     lua_open_transport(L, loop->transport); /* there is something to block in from now on */
     lua_dispatch(L, loop);
     if (has_ended(L, how))
-      return;
+      return true;
     if (group != NULL) {
       run_queue_readmit(&group->queue, &group->later); /* tasks that yield by themselves can always go on */
       if (run_queue_is_ready(&group->queue))
-        return;
+        return true;
+    }
+    if (loop->current == NULL && run_queue_is_ready(&loop->aside->queue)) {
+      lua_push_kept(L, loop, KEPT_ASIDE);
+      if (!lua_group_turn(L, lua_gettop(L), poller_now() + SLICE))
+        return false;
+      lua_pop(L, 1);
+      continue;
     }
     t = lua_open_transport(L, loop->transport);
     if (transport_pending(t) == 0 && !run_queue_is_ready(&loop->attended)) {
@@ -220,7 +228,8 @@ static int suspend(lua_State *L, lua_loop *loop, lua_group *group, int how) {
   lua_settop(L, SLOT_TOP);
   if (how & WAIT_LATER)
     return -1;
-  block(L, loop, group, how);
+  if (!block(L, loop, group, how))
+    return leave_with_error(L);
   if ((how & WAIT_INSIDE) && !has_ended(L, how) && !lua_group_turn(L, SLOT_GROUP, poller_now() + SLICE))
     return leave_with_error(L);
   return -1;
@@ -442,8 +451,8 @@ static const luaL_Reg loop_methods[] = {{"await", loop_await},       {"wait_read
      trace_raise(err, frames)
      close(co)           coroutine.close
 
-   Returns the transport that is made at its first use, the group that step() drives, and a weak table:
-   coroutine -> task. */
+   Returns the transport that is made at its first use, the group that step() drives, a weak table: coroutine
+   -> task, and the group whose tasks go on while the thread is blocked outside of all. */
 static int core_loop(lua_State *L) {
   static const char *const names[] = {"attend",    "place",    "unwatch",     "root_left",
                                       "cancelled", "trace_of", "trace_raise", "close"};
@@ -462,6 +471,8 @@ static int core_loop(lua_State *L) {
   lua_rawseti(L, 4, KEPT_TRANSPORT);
   loop->root = lua_push_group(L, loop);
   lua_rawseti(L, 4, KEPT_ROOT);
+  loop->aside = lua_push_group(L, loop);
+  lua_rawseti(L, 4, KEPT_ASIDE);
   loop->transport->attended = &loop->attended;
   loop->transport->root = &loop->root->queue;
   loop->transport->quiet = &loop->quiet;
@@ -484,7 +495,8 @@ static int core_loop(lua_State *L) {
   lua_rawgeti(L, 4, KEPT_TRANSPORT);
   lua_rawgeti(L, 4, KEPT_ROOT);
   lua_rawgeti(L, 4, KEPT_TASKS);
-  return 4;
+  lua_rawgeti(L, 4, KEPT_ASIDE);
+  return 5;
 }
 
 void lua_loop_open(lua_State *L) {

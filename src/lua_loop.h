@@ -25,6 +25,7 @@ typedef struct lua_task lua_task;
 struct lua_loop {
   run_queue attended; /* waiters that event loops have parked, and alarms: Lua sees to them */
   lua_group *root;    /* the group that step() drives */
+  lua_group *aside;   /* the group that goes on while the thread is blocked outside of all tasks */
   lua_task *current;  /* the task that is running; NULL outside of all */
   lua_transport *transport;
   bool quiet;      /* see loop:leave_root */
@@ -67,6 +68,7 @@ enum {
   KEPT_LOOP = 1,
   KEPT_TRANSPORT,
   KEPT_ROOT,
+  KEPT_ASIDE,
   KEPT_PARKED, /* address of a waiter that Lua is to see to -> its place */
   KEPT_TASKS,  /* coroutine -> task; weak */
   KEPT_PARK,   /* what a generator yields to wait */

@@ -192,11 +192,11 @@ local MAP_OPTIONS = { concurrency = "integer" }
 --- Calls f for many items, some of them at once, in tasks: `for item, result, err in llama_cloud.map(items, f) do … end`
 --- gives each item, and the first two values that f has returned for it, in the order in which the calls end.
 ---
---- Items are taken one by one, as calls can begin. While the body of the loop runs, calls go on wherever it waits in a task
---- or an event loop; at most twice as many items as `concurrency` are begun with and not yet given to the loop, so that
---- memory does not grow with their number. What f raises, or an iterator, the loop raises, and cancels the other calls; so
---- does `break`. Tasks that f spawns are waited for before the loop ends. Raises at the caller's line where an argument is
---- wrong, and where two coroutines use one loop.
+--- Items are taken one by one, as calls can begin. Calls go on while the body of the loop waits, for a call of this module or
+--- in an event loop; at most twice as many items as `concurrency` are begun with and not yet given to the loop, so that memory
+--- does not grow with their number. What f raises, or an iterator, the loop raises, and cancels the other calls; so does
+--- `break`. Tasks that f spawns are waited for before the loop ends. Raises at the caller's line where an argument is wrong,
+--- and where two coroutines use one loop.
 ---@generic T, R, E
 ---@param items T[]|fun(): T?|LlamaCloud.List an array; or an iterator, called without arguments until it returns nil, by one task: a list, or what io.lines gives. One that has a `__close` is closed with the loop
 ---@param f fun(item: T): R?, E?

@@ -4,8 +4,10 @@
 local cqueues = require("cqueues")
 
 local core = require("llama_cloud.core")
+local gates = require("spec.support.gates")
 local llama_cloud = require("llama_cloud")
 local loop = require("llama_cloud.loop")
+local streams = require("llama_cloud.loop.stream")
 
 local run, sleep, spawn, step, wrap =
   llama_cloud.run, llama_cloud.sleep, llama_cloud.spawn, llama_cloud.step, llama_cloud.wrap
@@ -319,5 +321,103 @@ describe("an event loop", function()
     assert(controller:loop(20))
     assert.is_true(ran)
     assert.equal(0, step())
+  end)
+
+  it("that is dropped lets another drive a stream whose loop is left in the middle", function()
+    llama_cloud.use_loop(nil)
+    local stream, gate = streams.new(3), gates.new()
+    for i = 1, 4 do
+      stream:spawn(function()
+        gate:wait("begin " .. i)
+        stream:put(i)
+        gate:open(i)
+      end)
+    end
+    local function body(f)
+      local controller = cqueues.new()
+      local ended = false
+      controller:wrap(function()
+        f()
+        ended = true
+      end)
+      for _ = 1, 1000 do
+        assert(controller:step(0.01))
+        if ended then
+          return
+        end
+      end
+      error("the body does not end")
+    end
+    gate:open("begin 1")
+    body(function()
+      assert.equal(1, stream:take())
+    end)
+    collectgarbage()
+    collectgarbage()
+    gate:open("begin 2")
+    body(function()
+      assert.equal(2, stream:take())
+      for i = 3, 4 do
+        gate:open("begin " .. i)
+        gate:wait(i)
+        assert.equal(i, stream:take())
+      end
+    end)
+    assert.is_nil(stream:take())
+  end)
+end)
+
+describe("a stream whose loop is begun in the main program", function()
+  local stream, gate
+
+  before_each(function()
+    stream, gate = streams.new(1), gates.new()
+    for i = 1, 4 do
+      stream:spawn(function()
+        sleep(0.001)
+        stream:put(i)
+        gate:open("put " .. i)
+      end)
+    end
+    assert.equal(1, stream:take())
+    gate:wait("put 2") -- which the main program has run
+  end)
+
+  it("is gone on with in an event loop", function()
+    local controller, sum = cqueues.new(), 0
+    controller:wrap(function()
+      for value in stream:loop() do
+        sum = sum + value
+      end
+    end)
+    assert(controller:loop(20))
+    assert.equal(2 + 3 + 4, sum)
+  end)
+
+  it("is gone on with in a task of step", function()
+    local sum = 0
+    spawn(function()
+      for value in stream:loop() do
+        sum = sum + value
+      end
+    end)
+    local deadline = core.now() + 20
+    while step() > 0 do
+      assert(loop.transport():wait(deadline - core.now()), "the descriptor stays silent")
+    end
+    assert.equal(2 + 3 + 4, sum)
+  end)
+
+  it("is kept by nobody when the loop is left", function()
+    local closed = setmetatable({}, { __mode = "k" })
+    closed[stream] = true
+    do
+      local handle <close> = stream:loop() -- luacheck: ignore
+    end
+    stream = nil
+    for _ = 1, 3 do
+      collectgarbage()
+    end
+    assert.is_nil(next(closed))
   end)
 end)

@@ -39,15 +39,6 @@ local function sorted(found)
   return table.concat(found, " ")
 end
 
--- Runs f where waiting suspends the caller and nobody else. The main program has nothing of that kind but a task.
-local function suspended(f)
-  if (os.getenv("LLAMA_CLOUD_TEST_HOST") or "") ~= "" then
-    f()
-  else
-    run(f)
-  end
-end
-
 -- A to-be-closed value that counts its closing in a table.
 local function counting(closed)
   return setmetatable({}, {
@@ -108,6 +99,10 @@ describe("llama_cloud.map", function()
     end
   end)
 
+  it("works on all at once where it is told so", function()
+    assert.equal(5, #collect(numbers(5), identity, { concurrency = math.maxinteger }))
+  end)
+
   describe("takes items from", function()
     it("an array, with false among them", function()
       assert.equal("1:1 false:false x:x", sorted(collect({ "x", false, 1 }, identity)))
@@ -118,6 +113,12 @@ describe("llama_cloud.map", function()
     it("arrays as Lua makes them", function()
       assert.same({ "a:a" }, collect({ [-1] = "lua", [0] = "script", "a" }, identity))
       assert.equal("1:1 2:2", sorted(collect(table.pack(1, 2), identity)))
+    end)
+
+    it("an array that hides its metatable", function()
+      for _, shown in ipairs { true, 1, "hidden" } do
+        assert.equal("1:1 2:2", sorted(collect(setmetatable({ 1, 2 }, { __metatable = shown }), identity)))
+      end
     end)
 
     it("an array that is one by its metamethods", function()
@@ -180,29 +181,64 @@ describe("llama_cloud.map", function()
   end)
 
   it("goes on while the body of the loop waits, and then pauses", function()
-    suspended(function()
-      local gate, ended, seen = gates.new(), 0, 0
-      local source, asked = numbers(50)
-      for _ in
-        map(source, function(item)
+    local gate, ended, seen = gates.new(), 0, 0
+    local source, asked = numbers(50)
+    for _ in
+      map(source, function(item)
+        sleep(0)
+        ended = ended + 1
+        gate:open(ended)
+        return item
+      end, { concurrency = 3 })
+    do
+      seen = seen + 1
+      if seen <= 20 then
+        gate:wait(seen + 6)
+        for _ = 1, 5 do
+          sleep(0) -- were there more that may begin, they would
+        end
+        assert.equal(seen + 6, ended)
+      end
+      assert.is_true(asked.count <= seen + 6 + 1)
+    end
+    assert.equal(50, seen)
+  end)
+
+  it("goes on while the body waits in a task outside of run", function()
+    local gate, ended = gates.new(), 0
+    local task = spawn(function()
+      for _ in -- luacheck: ignore 512
+        map(numbers(9), function(item)
           sleep(0)
           ended = ended + 1
           gate:open(ended)
           return item
-        end, { concurrency = 3 })
+        end, { concurrency = 2 })
       do
-        seen = seen + 1
-        if seen <= 20 then
-          gate:wait(seen + 6)
-          for _ = 1, 5 do
-            sleep(0) -- were there more that may begin, they would
-          end
-          assert.equal(seen + 6, ended)
-        end
-        assert.is_true(asked.count <= seen + 6 + 1)
+        gate:wait(5)
+        return "seen"
       end
-      assert.equal(50, seen)
     end)
+    assert.equal("seen", task:result())
+  end)
+
+  it("keeps the results that wait to be taken, and not the coroutines of their calls", function()
+    local gate, ended, coroutines = gates.new(), 0, setmetatable({}, { __mode = "k" })
+    for _ in -- luacheck: ignore 512
+      map(numbers(300), function(item)
+        coroutines[coroutine.running()] = true
+        ended = ended + 1
+        gate:open(ended)
+        return item
+      end, { concurrency = 100 })
+    do
+      gate:wait(201)
+      sleep(0)
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(next(coroutines))
+      break
+    end
   end)
 
   it("has at most twice as many items begun and not given as may run at once", function()
@@ -264,31 +300,29 @@ describe("llama_cloud.map", function()
     end)
 
     it("it without losing what was done before, and begins with nothing more", function()
-      suspended(function()
-        local gate, found = gates.new(), {}
-        local source, asked = numbers(1000)
-        local ok, err = pcall(function()
-          for item in
-            map(source, function(item)
-              if item == 5 then
-                gate:wait(4)
-                gate:open(5)
-                error("the fifth", 0)
-              end
-              gate:open(item)
-              return item
-            end, { concurrency = 2 })
-          do
-            gate:wait(5) -- two results wait to be taken by then, a call waits to add the third
-            found[#found + 1] = item
-          end
-        end)
-        assert.is_false(ok)
-        assert.equal("the fifth", err)
-        table.sort(found)
-        assert.same({ 1, 2, 3, 4 }, found)
-        assert.equal(5, asked.count)
+      local gate, found = gates.new(), {}
+      local source, asked = numbers(1000)
+      local ok, err = pcall(function()
+        for item in
+          map(source, function(item)
+            if item == 5 then
+              gate:wait(4)
+              gate:open(5)
+              error("the fifth", 0)
+            end
+            gate:open(item)
+            return item
+          end, { concurrency = 2 })
+        do
+          gate:wait(5) -- three results wait to be taken by then
+          found[#found + 1] = item
+        end
       end)
+      assert.is_false(ok)
+      assert.equal("the fifth", err)
+      table.sort(found)
+      assert.same({ 1, 2, 3, 4 }, found)
+      assert.equal(5, asked.count)
     end)
 
     it("what the items' iterator raises", function()
@@ -458,6 +492,37 @@ describe("llama_cloud.map", function()
       getmetatable(items).__call = numbers(3)
       assert.equal(3, #collect(items, identity))
       assert.equal(1, ended.count)
+    end)
+
+    it("when one of its own calls closes it, or the items' iterator: nothing more is begun with, or given", function()
+      local source, asked = numbers(100)
+      local handle, calls, by_iterator
+      local function close()
+        getmetatable(handle).__close(handle)
+      end
+      handle = map(source, function(item)
+        calls = calls + 1
+        if item == 1 then
+          close()
+        end
+        return item
+      end, { concurrency = 3 })
+      calls = 0
+      assert.is_nil(handle())
+      assert.equal(1, calls)
+      assert.equal(3, asked.count)
+      handle = map(function()
+        by_iterator = (by_iterator or 0) + 1
+        if by_iterator == 2 then
+          close()
+        end
+        return by_iterator
+      end, function()
+        calls = calls + 1
+      end)
+      assert.is_nil(handle())
+      assert.equal(2, by_iterator)
+      assert.equal(1, calls)
     end)
 
     it("and has ended then", function()

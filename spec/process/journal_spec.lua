@@ -228,6 +228,16 @@ describe("a journal", function()
     assert.same({}, room:list())
   end)
 
+  it("takes an identity of any length that it can read again", function()
+    local length = (1 << 20) - 101 - #'{"s":""}'
+    local long = { s = ("x"):rep(length) }
+    raises("this cannot be the identity of a run: it takes %d+ bytes", journal.open, path, { s = long.s .. "x" })
+    assert.same({}, room:list())
+    assert(journal.open(path, long)):close()
+    local again <close> = assert(journal.open(path, long))
+    assert.is_true(again.resumed)
+  end)
+
   describe("is one run's:", function()
     it("another identity is refused, and what differs is named", function()
       local identity = { root = "/data/caf\xe9", job = { type = "parse_v2", list = { 1, 2 } }, base_url = "https://x" }

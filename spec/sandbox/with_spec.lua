@@ -21,6 +21,16 @@ local function is_free(port)
   return true
 end
 
+-- Whether a process has not ended.
+local function is_running(pid)
+  local file = io.open(("/proc/%s/cmdline"):format(pid))
+  local running = file ~= nil and file:read("a") ~= "" -- it is empty where nobody has asked for the end
+  if file then
+    file:close()
+  end
+  return running
+end
+
 -- Runs a text with that of a chunk in a process; what it wrote, the sandbox included, which has its standard error.
 local function run(chunk)
   return process.run('local sandbox = require("llama_cloud.sandbox")\n' .. chunk)
@@ -131,6 +141,7 @@ describe("sandbox.with", function()
       ["option 'client' must be a table"] = { { client = 5 }, nothing },
       ["unknown option 'max_retrys'"] = { { client = { max_retrys = 1 } }, nothing },
       ["'GET *': "] = { { faults = { "GET *" } }, nothing },
+      ["option 'faults' must be an array of strings"] = { { faults = { 5 } }, nothing },
       ["options must be a table, not string"] = { "x", nothing },
       ["a function is needed, not nil"] = { EMPTY },
     } do
@@ -159,12 +170,17 @@ describe("a sandbox in a process of its own", function()
       assert.equal('{"name":"mine"}', created.body)
       assert.equal("15", tostring(created.body_length))
       assert.equal("(redacted)", created.headers.authorization)
+      plain_http.request(service:port(), "POST", "/api/v2/batches", "\xff", { ["content-type"] = "application/json" })
+      local body = plain_http.request(service:port(), "GET", "/__sandbox__/requests?limit=1").body
+      local answer = assert(llama_cloud.json.decode(body))
+      assert.equal(1, answer.requests[1].body_length)
+      assert.is_nil(answer.requests[1].body)
       assert.is_nil(other.body)
       assert.equal(20011, other.body_length)
       assert.is_nil(uploaded.body)
       assert.equal("a.txt", uploaded.parts[1].filename)
       assert.equal("5", tostring(uploaded.parts[1].size))
-      assert.same(uploaded, service:requests(1)[1])
+      assert.same(uploaded, service:requests(2)[1])
       assert.equal(2, service:stats().routes["POST /api/v1/beta/directories"])
       assert.equal(1, service:uploads().by_unique_id["a.txt"])
       assert.same({}, service:webhooks())
@@ -241,9 +257,7 @@ describe("a sandbox in a process of its own", function()
       service = nil -- luacheck: ignore
       collectgarbage()
       assert.is_true(is_free(port))
-      local file = assert(io.open(("/proc/%s/cmdline"):format(sleeper.pid)), "it was waited for")
-      assert.not_equal("", file:read("a")) -- it is where the process is over and nobody has asked for its end
-      file:close()
+      assert.is_true(is_running(sleeper.pid), "it was waited for")
     end)
   end
 
@@ -268,6 +282,20 @@ describe("a sandbox in a process of its own", function()
     end)
   end
 
+  it("is ended when its program is killed, although another process of that goes on", function()
+    local output = run([[
+      sandbox.with({ batches = 0 }, function(_, service)
+        print(service:port())
+        io.stdout:flush()
+        os.execute("sleep 20 >/dev/null 2>&1 & echo $!; kill -KILL $PPID")
+      end)
+    ]])
+    local port, sleeper = output:match("^(%d+)\n(%d+)\n")
+    assert.is_true(is_free(assert(math.tointeger(tonumber(port)), output)))
+    assert.is_true(is_running(sleeper), "it was waited for")
+    os.execute("kill " .. sleeper)
+  end)
+
   it("is not ended by a child of its program that was forked", function()
     local fork = process.fork()
     local service <close> = sandbox.start(EMPTY)
@@ -280,14 +308,14 @@ describe("a sandbox in a process of its own", function()
   end)
 
   -- A sandbox that was started by a script which tells its process.
-  local function start_with_pid()
+  local function start_with_pid(faults)
     local path = os.tmpname()
     local file = assert(io.open(path, "w"))
     local lua = os.getenv("LUA") or "lua" .. _VERSION:match("[%d.]+")
     file:write(("#!/bin/sh\necho $$ >'%s.pid'\nexec %s \"$@\"\n"):format(path, process.quote(lua)))
     file:close()
     assert(os.execute(("chmod +x '%s'"):format(path)))
-    local service = sandbox.start { batches = 0, lua = path }
+    local service = sandbox.start { batches = 0, lua = path, faults = faults }
     local pid = assert(math.tointeger(tonumber(assert(io.open(path .. ".pid")):read("l"))))
     os.remove(path .. ".pid")
     os.remove(path)
@@ -313,6 +341,24 @@ describe("a sandbox in a process of its own", function()
     assert.has_error(function()
       service:stats()
     end, "the sandbox has been closed")
+  end)
+
+  -- More than a pipe holds is not for a process that is gone: writing it would never end.
+  it("takes texts of any length, and says so where it is gone", function()
+    local long = "GET /x: 500 body=" .. ("+."):rep(100000)
+    local service, pid = start_with_pid { long }
+    assert.equal(long, service:faults()[1].fault)
+    assert.equal(2, service:add_fault(long))
+    assert.equal(long, service:faults()[2].fault)
+    assert(os.execute(("kill -KILL %d"):format(pid)))
+    assert.has_error(function()
+      while true do
+        service:add_fault(long)
+      end
+    end, "the sandbox has ended by itself")
+    local ok, err = pcall(sandbox.start, { lua = "/nowhere/lua", faults = { long } })
+    assert.is_false(ok)
+    assert.matches("cannot be started", err)
   end)
 
   it("says so where it cannot be started", function()

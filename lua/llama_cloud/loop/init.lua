@@ -37,7 +37,7 @@ local recognised = {} -- those of them that the application has loaded
 
 local PARK = {} -- what a generator yields to wait
 
-local engine, transport, root -- see core.loop
+local engine, transport, root, aside -- see core.loop
 
 --- The transport that all clients share.
 ---@return table
@@ -332,7 +332,8 @@ function loop.drive_root()
   return false
 end
 
-engine, transport, root = core.loop(PARK, {
+local _
+engine, transport, root, _, aside = core.loop(PARK, {
   attend = attend,
   place = place,
   unwatch = unwatch,
@@ -348,6 +349,6 @@ engine, transport, root = core.loop(PARK, {
   end,
   close = coroutine.close,
 })
-loop.engine, loop.root = engine, root
+loop.engine, loop.root, loop.aside = engine, root, aside
 
 return loop

@@ -6,9 +6,15 @@ local map = {}
 
 map.concurrency = 8 -- unless the caller says otherwise
 
+-- A metamethod of the items; nil where there is none.
+local function metamethod(items, name)
+  local meta = getmetatable(items)
+  return type(meta) == "table" and meta[name] or nil
+end
+
 -- What gives the items one by one, and then nil.
 local function puller(items)
-  if type(items) == "table" and not (getmetatable(items) or {}).__call then
+  if type(items) == "table" and not metamethod(items, "__call") then
     local position = 0
     return function()
       position = position + 1
@@ -18,32 +24,25 @@ local function puller(items)
   return items
 end
 
--- The items, if a loop over them would close them.
-local function closable(items)
-  local meta = getmetatable(items)
-  return type(meta) == "table" and meta.__close and items or nil
-end
-
 -- One item.
 local function work(pool, item)
   local f = pool.f
   local result, err = f(item)
-  pool.stream:put { item, result, err }
   pool.running = pool.running - 1
-  pool.stream:notify()
+  pool.stream:put { item, result, err }
 end
 
 -- Takes the items, one whenever another can be begun with.
 local function feed(pool)
-  local leaving <close> = closable(pool.items) -- luacheck: ignore leaving
+  local leaving <close> = metamethod(pool.items, "__close") and pool.items -- luacheck: ignore leaving
   local pull = puller(pool.items)
   while true do
     pool.may_begin:wait()
-    local item
-    if not pool.stream.group:failed() then
-      item = pull()
+    if pool.stream:ending() then
+      break
     end
-    if item == nil then
+    local item = pull()
+    if item == nil or pool.stream:ending() then
       break
     end
     pool.running = pool.running + 1
@@ -59,8 +58,7 @@ end
 ---@param items any
 ---@return string? problem
 function map.problem(items)
-  local meta = getmetatable(items)
-  if type(items) == "function" or type(meta) == "table" and meta.__call then
+  if type(items) == "function" or metamethod(items, "__call") then
     return nil
   elseif type(items) ~= "table" then
     return ("items must be an array or an iterator, not %s"):format(type(items))
@@ -87,12 +85,14 @@ end
 ---@return nil
 ---@return LlamaCloud.StreamHandle
 function map.new(items, f, concurrency)
-  local pool = { items = items, f = f, running = 0, stream = streams.new(concurrency) }
-  pool.may_begin = pool.stream:condition(function()
-    return pool.running < concurrency or pool.stream.group:failed()
+  local stream = streams.new(math.huge) -- there is room for the result of each item that was begun with
+  local pool = { items = items, f = f, running = 0, stream = stream }
+  pool.may_begin = stream:condition(function()
+    local free = concurrency - pool.running
+    return free > 0 and stream:count() - concurrency < free or stream:ending()
   end)
-  pool.stream:spawn(feed, pool)
-  return pool.stream:loop(give)
+  stream:spawn(feed, pool)
+  return stream:loop(give)
 end
 
 return map

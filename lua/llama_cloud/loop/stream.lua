@@ -8,12 +8,12 @@
 ---     for name in stream:loop() do … end             -- ends when all tasks have ended; raises what one has raised
 ---
 --- The tasks run while the loop's next value is waited for. While its body waits, a pump runs them: a task beside the one
---- that has the loop, or a coroutine of its event loop. It ends when they all wait for the body to come back, so that
---- nothing is held up by a loop that was left in the middle. In a plain script the body blocks them.
+--- that has the loop, or a coroutine of its event loop; in a plain script, a task that whoever blocks runs. It ends when they
+--- all wait for the body to come back, so that nothing is held up by a loop that was left in the middle.
 
 local loop = require("llama_cloud.loop")
 
-local engine, root = loop.engine, loop.root
+local engine = loop.engine
 
 local streams = {}
 
@@ -25,7 +25,9 @@ local streams = {}
 ---@field private busy boolean somebody is waiting for the next value
 ---@field private failure? { [1]: any } what was raised
 ---@field private pump? LlamaCloud.Task
----@field private hosted boolean an event loop has a pump
+---@field private aside? LlamaCloud.Task that of a plain script
+---@field private hosted fun()[] the pump of an event loop, unless that has dropped it
+---@field private closed boolean
 ---@field private idle fun(): boolean whether nothing can be done before somebody takes a value
 ---@field private takeable fun(): boolean whether waiting for a value is over
 local Stream = {}
@@ -156,10 +158,23 @@ function Stream:notify()
   self.group:notify()
 end
 
---- Gives the loop a value, from a task of the stream; waits while as many as the bound wait to be taken.
+--- Gives the loop a value, from a task of the stream; waits while as many as the bound wait to be taken. Where the stream
+--- is closed, the value is dropped.
 ---@param value any not nil
 function Stream:put(value)
   self.output:put(value)
+end
+
+--- How many values wait to be taken.
+---@return integer
+function Stream:count()
+  return self.output.count
+end
+
+--- Whether nothing more is to be begun with: a task has failed, or the stream is closed, by what a task has called, too.
+---@return boolean
+function Stream:ending()
+  return self.closed or self.group:failed()
 end
 
 local function pump(stream)
@@ -171,16 +186,29 @@ local function go_on_meanwhile(stream)
   if stream.idle() then
     return
   end
-  local current = engine:current()
-  if current ~= root then
+  local current, task = engine:current()
+  if task then
     if not stream.pump or stream.pump:status() ~= "pending" then
       stream.pump = current:spawn(pump, stream)
     end
-  elseif not stream.hosted then
-    stream.hosted = loop.spawn_in_host(function()
+  elseif not stream.hosted[1] then
+    local function hosted()
       pump(stream)
-      stream.hosted = false
-    end)
+      stream.hosted[1] = nil
+    end
+    if loop.spawn_in_host(hosted) then
+      stream.hosted[1] = hosted
+    else
+      stream.aside = loop.aside:spawn(pump, stream)
+    end
+  end
+end
+
+-- Ends the pump of a plain script: nobody runs it where an event loop or step has the loop from here on.
+local function end_aside(stream)
+  if stream.aside then
+    stream.aside:cancel()
+    stream.aside = nil
   end
 end
 
@@ -207,6 +235,7 @@ function Stream:take()
   end
   local taking <close> = setmetatable({ stream = self }, taking_mt) -- luacheck: ignore taking
   self.busy = true
+  end_aside(self)
   self.group:drive(self.takeable)
   local value = shift(self.output)
   if value ~= nil then
@@ -219,8 +248,11 @@ end
 
 --- Cancels the tasks, and drops what was not taken. Idempotent.
 function Stream:close()
+  self.closed = true
   self.output:clear()
+  self.output:close()
   self.group:close()
+  end_aside(self)
 end
 
 ---@class LlamaCloud.StreamHandle what the caller of a loop has; when nobody has it any more, the stream is closed
@@ -256,11 +288,17 @@ function Stream:loop(give)
 end
 
 --- Makes a stream.
----@param bound integer how many values wait to be taken at most; then the tasks wait
+---@param bound number how many values wait to be taken at most; then the tasks wait
 ---@return LlamaCloud.Stream
 function streams.new(bound)
-  local stream =
-    setmetatable({ group = engine:group(), resting = 0, conditions = {}, busy = false, hosted = false }, Stream)
+  local stream = setmetatable({
+    group = engine:group(),
+    resting = 0,
+    conditions = {},
+    busy = false,
+    closed = false,
+    hosted = setmetatable({}, { __mode = "v" }),
+  }, Stream)
   local group, output = stream.group, stream:queue(bound)
   stream.output = output
   function stream.takeable()
@@ -269,7 +307,7 @@ function streams.new(bound)
   end
   function stream.idle()
     local live = group:live()
-    if live == 0 or group:failed() then
+    if live == 0 or stream:ending() then
       return true
     elseif live > stream.resting then
       return false

@@ -22,7 +22,8 @@ local journal = {}
 
 local FORMAT = 1 -- what this file writes, and the newest that it reads
 local HEAD = '{"llama_cloud_journal":' -- with which each journal begins
-local MOST_OF_LINE = 1 << 20 -- bytes
+local MOST_OF_LINE = 1 << 20 -- bytes, with its line break
+local MOST_OF_IDENTITY = MOST_OF_LINE - 100 -- the rest of a header is shorter
 local PIECE = 1 << 16 -- bytes that are read at once
 
 -- A new id of a run.
@@ -79,8 +80,8 @@ local function restore(value)
   return value
 end
 
--- A table as JSON, in one line; nil and the problem.
-local function encode(value)
+-- A table as JSON, in one line of fewer bytes than `most`; nil and the problem.
+local function encode(value, most)
   local line = core.encode(value)
   if not line or line:find(MARK, 1, true) then
     local copy, problem = expressible(value, 1)
@@ -94,8 +95,8 @@ local function encode(value)
   end
   if line:byte() ~= 123 then -- {
     return nil, "it is an array"
-  elseif #line >= MOST_OF_LINE then
-    return nil, ("it takes %d bytes, and %d are allowed"):format(#line, MOST_OF_LINE - 1)
+  elseif #line >= most then
+    return nil, ("it takes %d bytes, and %d are allowed"):format(#line, most - 1)
   end
   return line
 end
@@ -270,7 +271,7 @@ end
 function File:put(fact)
   check_open(self)
   check_fact(fact)
-  local line, problem = encode(fact)
+  local line, problem = encode(fact, MOST_OF_LINE)
   if not line then
     error("this cannot be written as a fact: " .. problem, 2)
   end
@@ -399,7 +400,7 @@ function journal.open(path, identity)
   elseif type(identity) ~= "table" then
     error(("the identity of a run must be a table, not %s"):format(type(identity)), 2)
   end
-  local encoded, problem = encode(identity)
+  local encoded, problem = encode(identity, MOST_OF_IDENTITY)
   if not encoded then
     error("this cannot be the identity of a run: " .. problem, 2)
   end

@@ -50,7 +50,15 @@ kinds.flag = {
 kinds.strings = {
   "an array of strings",
   function(value)
-    return type(value) == "table"
+    if type(value) ~= "table" then
+      return false
+    end
+    for _, member in pairs(value) do
+      if type(member) ~= "string" then
+        return false
+      end
+    end
+    return true
   end,
 }
 

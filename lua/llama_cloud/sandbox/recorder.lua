@@ -47,7 +47,7 @@ function recorder_methods:add(request, route, status, request_id, now)
     path = request.path,
     query_string = request.query_string,
     headers = request.headers,
-    body = #text > 0 and #text <= LONGEST_BODY and text or nil,
+    body = #text > 0 and #text <= LONGEST_BODY and utf8.len(text) and text or nil, -- JSON has no other
     body_length = request.body.received,
     parts = request.parts, -- of a form: sizes and hashes, not the bytes
     status = status,

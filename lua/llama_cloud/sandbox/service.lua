@@ -1,5 +1,5 @@
 -- A sandbox in a process of its own, for programs that block or have an event loop of another kind. What is asked of it goes
--- there and back through two pipes, as lines of JSON, by Lua's own `io`: so it works in every coroutine, is no connection
+-- there and back through two pipes, as JSON (child.lua), by Lua's own `io`: so it works in every coroutine, is no connection
 -- that the sandbox counts, and no fault delays it.
 
 local json = require("llama_cloud.sandbox.json")
@@ -65,12 +65,23 @@ local function spawn(lua, path)
   return commands, answers
 end
 
--- Sends one line and returns the answer; nil if the process has ended.
+-- Bytes that every pipe holds, so that writing them never waits: the process may be gone, and nobody read them.
+local PIECE = 4000
+
+-- Sends a value, piece by piece, and returns the answer; nil if the process has ended.
 local function exchange(self, value)
-  self.commands:write(json.encode(value), "\n")
-  self.commands:flush()
-  local line = self.answers:read("l")
-  return line and json.plain(json.decode(line))
+  local text = json.encode(value)
+  local line
+  for from = 1, #text, PIECE do
+    local last = from + PIECE > #text
+    self.commands:write(last and "." or "+", text:sub(from, from + PIECE - 1), "\n")
+    self.commands:flush()
+    line = self.answers:read("l")
+    if not line then
+      return nil
+    end
+  end
+  return json.plain(json.decode(line))
 end
 
 --- Starts a sandbox in a process of its own.
@@ -92,7 +103,7 @@ function service.start(given)
   elseif checked.log then
     return nil, "option 'log' is not for a sandbox in another process: service:requests() tells what it was asked"
   end
-  checked.faults = json.array(checked.faults)
+  checked.faults = json.array { table.unpack(checked.faults) }
 
   local path = os.tmpname()
   os.remove(path)
@@ -149,7 +160,8 @@ function service_methods:port()
 end
 
 --- The last requests, oldest first, at most 1,000: `method`, `path`, `query`, `headers`, `body`, `body_length`, `parts` (of a
---- form), `status`, `request_id`, `time`. Of a body that is longer than 16 KiB only the length is known.
+--- form), `status`, `request_id`, `time`. Of a body that is
+--- longer than 16 KiB, or no UTF-8, only the length is known.
 ---@param limit? integer
 ---@return table[]
 function service_methods:requests(limit)
