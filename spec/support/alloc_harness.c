@@ -65,9 +65,9 @@ typedef struct program {
   char **argv;
 } program;
 
-/* The pool of the run that goes on, for the shim to find, and how many blocks each holds. libcurl resolves
- * names in threads of its own, and an address, too, when the memory to read it has failed. Nothing fails in
- * those, for a pool is one thread's; but what they hold is counted. */
+/* The pool of the current run, for the shim to find, and how many blocks each allocator has out. libcurl
+ * resolves names in threads of its own, and IP addresses, too, when it has no memory to parse them. A pool
+ * belongs to one thread, so no allocation of those threads fails; but their blocks count. */
 static _Thread_local pool *current;
 static atomic_long blocks[ALLOCATORS];
 
@@ -195,8 +195,8 @@ static bool goes_on(lua_State *L, const pool *p) {
   return false;
 }
 
-/* Whether the core has given all back, and no more of libcurl's is out than after the first run. A thread
- * that libcurl has left behind may have to end first. */
+/* Whether the core has given all back, and no more of libcurl's is out than after the first run. Waits up to
+ * ten seconds for the threads that libcurl has left behind, which still hold some. */
 static bool is_balanced(const pool *p) {
   static long curl_blocks = -1;
   const struct timespec millisecond = {.tv_nsec = 1000000};
