@@ -50,7 +50,7 @@ local history = {}
 
 ---@class LlamaCloud.History
 ---@field directories table<integer, LlamaCloud.RunDirectory> those that are not finished
----@field finished table<integer, LlamaCloud.RunDirectory> those of earlier runs whose files are all done, and which were not deleted
+---@field finished table<integer, LlamaCloud.RunDirectory> those of earlier runs that have no files any more, and were not deleted
 ---@field last integer the number of the last directory
 ---@field private journal LlamaCloud.Journal
 ---@field private folder? string where files without a path lie
@@ -95,6 +95,7 @@ end
 
 function means.file(self, fact, item)
   leave(self, fact.name)
+  self.done[fact.name], self.failed[fact.name] = nil, nil
   local directory = directory_of(self, fact)
   local path = fact.path or not fact.file and self.folder and self.folder .. "/" .. fact.name or nil
   local entry = item or { name = fact.name, path = path, size = fact.size, time = fact.time, file = fact.file }
@@ -165,7 +166,7 @@ function history.read(journal, folder)
   self.reading = false
   for n, directory in pairs(self.directories) do
     directory.doubtful = not directory.id
-    if directory.batch and directory.left == 0 then
+    if directory.id and directory.left == 0 then
       self.directories[n], self.finished[n] = nil, directory
     end
   end
@@ -206,19 +207,11 @@ function History:sync()
   end
 end
 
---- What is under way of a file; nil: nothing.
+--- Takes a file out of where it is under way, until it is put into another directory. The journal learns of it then.
 ---@param name string
----@return LlamaCloud.Entry.File?
-function History:entry_of(name)
-  local directory = self.place[name]
-  return directory and directory.entries[name]
-end
-
---- Where a file is under way; nil: it is not.
----@param name string
----@return LlamaCloud.RunDirectory?
-function History:place_of(name)
-  return self.place[name]
+---@return LlamaCloud.Entry.File? entry
+function History:leave(name)
+  return leave(self, name)
 end
 
 --- Whether a file is under way or done.

@@ -39,7 +39,7 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field news LlamaCloud.Condition that a file has come back, or none can any more
 ---@field uploads LlamaCloud.StreamQueue entries that are to be uploaded
 ---@field fetches LlamaCloud.StreamQueue entries whose jobs have ended
----@field again LlamaCloud.Item[] files whose directory is gone
+---@field again LlamaCloud.Item[] files that go into another directory than they were in
 ---@field open integer directories that are not finished
 ---@field unbatched integer those that have no batch
 ---@field exhausted boolean the source has no more files
@@ -102,10 +102,11 @@ end
 --- Gives no result of a file, if it is under way: it has changed since, and is a new one.
 ---@param name string
 function Run:drop(name)
-  local entry = self.history:entry_of(name)
+  local entry = self.history:leave(name)
   if entry then
     self:count("processing", entry.processing and -1 or 0)
     entry.dropped, entry.processing = true, nil
+    directories.settle(self, entry.directory)
   end
 end
 
@@ -188,6 +189,9 @@ local function start(run)
     return a.n < b.n
   end)
   for _, directory in ipairs(left) do
+    if directory.batch then
+      directories.release(run, directory)
+    end
     run.open = run.open + 1
     run.unbatched = run.unbatched + (directory.batch and 0 or 1)
     run.stream:spawn(batches.resume, run, directory)
