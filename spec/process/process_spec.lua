@@ -4,6 +4,7 @@ local files = require("spec.support.files")
 local hosts = require("spec.support.hosts")
 local lists = require("spec.support.lists")
 local llama_cloud = require("llama_cloud")
+local process = require("spec.support.process")
 local sandbox = require("spec.support.sandbox")
 
 local PARSE = { config = { job = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" } } }
@@ -236,6 +237,46 @@ describe("client.batches:process", function()
       assert.truthy(err:find("^[^:]*process_spec.lua:%d+: "), err)
       assert.truthy(err:find(case[4]), err)
     end
+  end)
+
+  it("takes names of any bytes", function()
+    local expected = { "caf\xe9.pdf", "caf%E9.pdf", "caf%25E9.pdf", "100%.pdf", "a\nb.pdf", "a\"b';c\\d.pdf", " .pdf" }
+    for _, name in ipairs(expected) do
+      folder:write(name, name)
+    end
+    table.sort(expected)
+    local before = s:uploads().total
+    local found = collect(folder.directory, PARSE, quick())
+    assert.same(expected, names(found))
+    for _, file in pairs(found) do
+      assert.equal("COMPLETED", file.status, file.error)
+    end
+    assert.equal(#expected, s:uploads().total - before)
+  end)
+
+  it("raises where its client is closed, and no file has failed", function()
+    for index = 1, 9 do
+      folder:write(index .. ".pdf", "x")
+    end
+    local own = lists.client(s)
+    local ok, err = pcall(function()
+      for file in own.batches:process(folder.directory, parse { expand = "text_full" }, quick { batch_size = 1 }) do
+        assert.equal("COMPLETED", file.status, file.error)
+        own:close()
+      end
+    end)
+    assert.is_false(ok)
+    assert.matches("closed", tostring(err), 1, true)
+    assert.is_nil(tostring(err):find("FAILED", 1, true))
+  end)
+
+  it("ends when its time is over, also where uploads wait for their turn", function()
+    folder:write("a.pdf", "a")
+    folder:write("b.pdf", "b")
+    local options = quick { total_timeout = 0.3 * process.slowdown }
+    options.uploads_per_second = 0.001
+    local ok, err = pcall(collect, folder.directory, PARSE, options)
+    assert.same({ false, "timeout" }, { ok, err.kind })
   end)
 
   it("ends with an error that holds for all files", function()

@@ -8,11 +8,12 @@ local directories = {}
 
 local MOST_ROUNDS = 5 -- of looking whether all files are there
 
---- By what a directory knows a file: its name; where that is no UTF-8, with percent signs for what is not ASCII.
+--- By what a directory knows a file: its name; where that is no UTF-8, with percent signs for what is not ASCII. A name that
+--- looks as if it had been made so is written so, too: thus different names stay different.
 ---@param name string
 ---@return string
 function directories.unique_id(name)
-  if utf8.len(name) then
+  if utf8.len(name) and not name:find("%%25") and not name:find("%%[89A-F]%x") then
     return name
   end
   return (name:gsub("[%%\128-\255]", function(byte)
