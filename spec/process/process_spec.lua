@@ -183,7 +183,7 @@ describe("client.batches:process", function()
       end
       hosts.run(host, function()
         local journal = folder:path("journal")
-        local options = quick { batch_size = 2, journal = journal, exclude = "^journal$" }
+        local options = quick { batch_size = 2, journal = journal }
         local seen = {}
         for _ = 1, 2 do
           for file in client.batches:process(folder.directory, PARSE, options) do
@@ -227,6 +227,12 @@ describe("client.batches:process", function()
       { {}, PARSE, { pattern = "(" }, "option 'pattern': .*unfinished capture" },
       { {}, { concurrency = 1 }, nil, "concurrency" },
       { {}, PARSE, { output = "/dev/null/x" }, "the output folder '/dev/null/x' cannot be made" },
+      { folder.directory, PARSE, { output = folder:path(".") }, "written into the folder of the files" },
+      { { { path = "a", name = "b/" } }, PARSE, nil, "files%[1%] has a name that ends with a slash" },
+      { { { id = "file-\n" } }, PARSE, nil, "files%[1%] has an 'id' with a control character" },
+      { {}, PARSE, { backoff = "never" }, 'must be "linear", "constant" or "exponential", not \'never\'' },
+      { {}, PARSE, { headers = { ["X\n"] = "x" } }, "invalid header name" },
+      { {}, PARSE, { name = "\xff" }, "option 'name' must be UTF%-8" },
     }
     for _, case in ipairs(cases) do
       local ok, err = pcall(function()
@@ -237,6 +243,27 @@ describe("client.batches:process", function()
       assert.truthy(err:find("^[^:]*process_spec.lua:%d+: "), err)
       assert.truthy(err:find(case[4]), err)
     end
+  end)
+
+  it("does not take its journal for what it is to read", function()
+    folder:write("a.pdf", "a")
+    assert.same({ "a.pdf" }, names(collect(folder.directory, PARSE, quick { journal = folder:path("run.jsonl") })))
+  end)
+
+  it("raises what `expand` asks for wrongly, and no extract job is lost", function()
+    folder:write("a.pdf", "a")
+    local parameters = { product_type = "extract_v2", data_schema = { type = "object", properties = {} } }
+    local saved = assert(client.configurations:create { name = "nothing", parameters = parameters })
+    local params = { config = { job = { type = "extract_v2", configuration_id = saved.id } }, expand = "nonsense" }
+    local options = quick { journal = folder:path("journal") }
+    local ok, err = pcall(collect, folder.directory, params, options)
+    assert.same({ false, 422 }, { ok, err.status })
+    params.expand = "extract_metadata"
+    local before = s:uploads().total
+    local file = collect(folder.directory, params, options)["a.pdf"]
+    assert.equal("COMPLETED", file.status, file.error)
+    assert.is_table(file.result.extract_metadata)
+    assert.equal(before, s:uploads().total)
   end)
 
   it("takes names of any bytes", function()

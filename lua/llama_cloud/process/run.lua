@@ -45,6 +45,7 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field exhausted boolean the source has no more files
 ---@field filled boolean no more files will be uploaded
 ---@field successes integer steps that have succeeded
+---@field fetched integer files whose results have all been fetched
 ---@field next_upload number when the next upload may begin
 ---@field deadline number
 ---@field progress LlamaCloud.RunProgress
@@ -230,6 +231,7 @@ function runs.start(given)
     exhausted = false,
     filled = false,
     successes = 0,
+    fetched = 0,
     next_upload = -math.huge,
     deadline = loop.now() + given.options.total_timeout,
     progress = { walked = 0, uploaded = 0, processing = 0, done = 0, failed = 0, bytes = 0 },

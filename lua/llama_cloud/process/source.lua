@@ -15,6 +15,7 @@ local source = {}
 ---@field size? integer bytes, of a local file
 ---@field time? integer when it was changed last, in seconds since the epoch
 ---@field problem? string why it cannot be read
+---@field is_folder? boolean it is a folder, which cannot be read
 
 -- LuaFileSystem. Nil and what to install.
 local function file_system()
@@ -82,7 +83,7 @@ local function look_at(lfs, root, name, hidden)
   local names
   names, problem = names_in(lfs, path)
   if not names then
-    return { name = name, path = path, problem = problem }
+    return { name = name, path = path, problem = problem, is_folder = true }
   end
   return nil, { names = names, next = 1, prefix = name .. "/" }
 end
@@ -134,8 +135,13 @@ local function item_of(value)
     return nil, "has a 'name' that is no text"
   elseif (path or ""):find("\0", 1, true) or (name or ""):find("\0", 1, true) then
     return nil, "has a NUL in its path or name"
+  elseif id and id:find("%c") then
+    return nil, "has an 'id' with a control character"
   end
   name = name or path and path:gsub("^%./+", "") or id
+  if name:find("/$") then
+    return nil, "has a name that ends with a slash"
+  end
   return { name = name, path = path, file = id }
 end
 
@@ -281,7 +287,7 @@ function source.open(files, options, own)
     local item
     repeat
       item = pull()
-    until not item or wanted(item.name) and not (options.exclude and unwanted(item.name))
+    until not item or (item.is_folder or wanted(item.name)) and not (options.exclude and unwanted(item.name))
     return item
   end,
     root,

@@ -17,7 +17,14 @@ trouble.looks = { 0, 1, 2, 4 }
 
 local PASSES = { connection = true, decode = true, internal_server = true, rate_limit = true, timeout = true }
 local OF_ALL = { [401] = true, [402] = true, [403] = true } -- statuses
-local NO_PLACE = { "No space left", "Disk quota", "Read%-only file system", "Permission denied", "Too many open files" }
+local NO_PLACE = {
+  "No space left",
+  "Disk quota",
+  "Read%-only file system",
+  "Permission denied",
+  "Too many open files",
+  "Input/output error",
+}
 
 --- Whether an error is trouble that passes.
 ---@param err LlamaCloud.Error
