@@ -105,6 +105,15 @@ describe("the source", function()
     assert.same({ "b" }, names_of(given, { pattern = "^b$" }))
   end)
 
+  it("keeps nothing of an array's files that it has given", function()
+    local pull = assert(source.open({ { id = "file-1" }, { id = "file-2" } }, {}, {}))
+    local given = setmetatable({ [pull()] = true }, { __mode = "k" })
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(given))
+    assert.equal("file-2", pull().name)
+  end)
+
   it("an iterator that gives a name twice, or no file, is told of where it is", function()
     local given = { { id = "file-1" }, { id = "file-1" }, 5 }
     local pull = source.open(function()

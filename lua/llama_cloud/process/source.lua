@@ -167,7 +167,7 @@ end
 
 -- The items of an array, checked at once. Nil and the problem.
 local function array_items(files)
-  local items, seen = {}, {}
+  local items, seen, local_files = {}, {}, false
   for index, value in ipairs(files) do
     local item, problem = item_of(value)
     if not item then
@@ -177,6 +177,7 @@ local function array_items(files)
       return nil, ("files[%d] and files[%d] have the same name %s"):format(seen[item.name], index, quoted)
     end
     seen[item.name], items[index] = index, item
+    local_files = local_files or item.path ~= nil
   end
   for key in pairs(files) do
     if math.type(key) ~= "integer" or key < 1 or key > #items then
@@ -186,10 +187,12 @@ local function array_items(files)
   local position = 0
   return function()
     position = position + 1
-    return items[position] and source.look(items[position])
+    local item = items[position]
+    items[position] = nil -- what is made of it need not be kept
+    return item and source.look(item)
   end,
     nil,
-    #items > 0 and items[1].path ~= nil
+    local_files
 end
 
 -- The items of an iterator. What is wrong with one is raised where it is pulled.
