@@ -290,6 +290,25 @@ describe("a run that goes on", function()
     assert.equal(requests, s:stats().requests)
   end)
 
+  it("does not go on with a journal whose lines are not a run's", function()
+    start {}
+    write(1)
+    run()
+    local whole = folder:read("run.jsonl")
+    local _, lines = whole:gsub("\n", "")
+    for _, fact in ipairs { '{"t":"batch"}', '{"t":"file","n":"1","name":"x"}', '{"t":"done","name":5}' } do
+      folder:write("run.jsonl", whole .. fact .. "\n")
+      local ok, err = pcall(run)
+      assert.is_false(ok)
+      assert.same(
+        { "file", ("line %d of the journal is not what a run writes"):format(lines + 1) },
+        { err.kind, err.message }
+      )
+    end
+    folder:write("run.jsonl", whole .. '{"t":"of a later version"}\n')
+    assert.equal(0, #run())
+  end)
+
   it("does not go on with a journal of another folder", function()
     start {}
     write(1)

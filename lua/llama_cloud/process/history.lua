@@ -16,6 +16,8 @@
 --- Of a file that is done, its name and a number are kept, and only where the source may come to it yet, as it does when a run
 --- goes on; of those under way, an entry.
 
+local later = require("llama_cloud.base.later")
+local errors = later.require("llama_cloud.base.errors")
 local source = require("llama_cloud.process.source")
 
 local history = {}
@@ -141,6 +143,16 @@ end
 
 means.deleted = means.gone
 
+-- Which facts have a directory's number, and which the name of a file.
+local HAVE_N = { directory = true, file = true, uploaded = true, batch = true, gone = true, deleted = true }
+local HAVE_NAME = { file = true, uploaded = true, done = true }
+
+-- Whether a fact has what its meaning needs.
+local function is_whole(fact)
+  return (not HAVE_N[fact.t] or math.type(fact.n) == "integer")
+    and (not HAVE_NAME[fact.t] or type(fact.name) == "string")
+end
+
 --- Reads what the journal has. Raises an error of kind "file" where it cannot be read.
 ---@param journal LlamaCloud.Journal
 ---@param folder? string whose files they are: paths in it are not written
@@ -157,9 +169,14 @@ function history.read(journal, folder)
     failed = {},
     reading = true,
   }, History)
+  local number = 1 -- of the line; the first is the header
   for fact in journal:facts() do
+    number = number + 1
     local meaning = means[fact.t]
-    if meaning then
+    if meaning and not is_whole(fact) then
+      local message = ("line %d of the journal is not what a run writes"):format(number)
+      error(errors.new { kind = "file", message = message }, 0)
+    elseif meaning then
       meaning(self, fact)
     end
   end
