@@ -229,6 +229,7 @@ describe("client.batches:process", function()
       { {}, PARSE, { output = "/dev/null/x" }, "the output folder '/dev/null/x' cannot be made" },
       { folder.directory, PARSE, { output = folder:path(".") }, "written into the folder of the files" },
       { { { path = "a", name = "b/" } }, PARSE, nil, "files%[1%] has a name that ends with a slash" },
+      { { { path = "a", name = ("b"):rep(4097) } }, PARSE, nil, "files%[1%] has a name of more than 4096 bytes" },
       { { { id = "file-\n" } }, PARSE, nil, "files%[1%] has an 'id' with a control character" },
       { {}, PARSE, { backoff = "never" }, 'must be "linear", "constant" or "exponential", not \'never\'' },
       { {}, PARSE, { headers = { ["X\n"] = "x" } }, "invalid header name" },
