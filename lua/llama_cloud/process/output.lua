@@ -9,6 +9,7 @@ local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
 local errors = later.require("llama_cloud.base.errors")
 local source = require("llama_cloud.process.source")
+local texts = require("llama_cloud.base.text")
 local trouble = require("llama_cloud.process.trouble")
 
 local output = {}
@@ -278,7 +279,7 @@ function output.write(run, entry, result)
   return written.list, err
 end
 
---- Sees to it that there is an output folder. Nil and the problem.
+--- Sees to it that there is an output folder, and that files can be made in it. Nil and the problem.
 ---@param path string
 ---@param input? string the folder of the files
 ---@return true?
@@ -288,18 +289,24 @@ function output.prepare(path, input)
   if not lfs then
     return nil, missing
   end
-  local so_far = ""
+  local so_far, problem = "", nil
   for segment, slash in path:gmatch("([^/]*)(/?)") do
     so_far = so_far .. segment
-    if segment ~= "" and not lfs.attributes(so_far) then
-      lfs.mkdir(so_far)
+    if segment ~= "" and not problem and not lfs.attributes(so_far) then
+      problem = select(2, lfs.mkdir(so_far))
     end
     so_far = so_far .. slash
   end
-  local mode, problem = lfs.attributes(path, "mode")
+  local mode = lfs.attributes(path, "mode")
   if mode ~= "directory" then
-    return nil, ("the output folder '%s' cannot be made: %s"):format(path, problem or "there is a " .. mode)
+    problem = problem or "there is a " .. tostring(mode)
+    return nil, ("the output folder %s cannot be made: %s"):format(texts.quote(path), problem)
   end
+  local probe, unwritable = core.output(path .. "/probe.json" .. TEMPORARY) -- no folder has such a name
+  if not probe then
+    return nil, ("the output folder %s cannot be used: %s"):format(texts.quote(path), unwritable)
+  end
+  probe:close()
   local own, other = lfs.attributes(path), input and lfs.attributes(input)
   if own and other and own.dev == other.dev and own.ino == other.ino then
     return nil, "the results cannot be written into the folder of the files: give another 'output', which may be in it"
