@@ -139,7 +139,7 @@ function Run:deliver(entry, file)
   if entry.dropped or directory and directory.entries[entry.name] ~= entry then
     return
   end
-  file.path, file.name, file.id, file.job = entry.path, entry.name, entry.dfl or entry.file, entry.job
+  file.path, file.name, file.id, file.job = entry.path, entry.name, entry.dfl, entry.job
   self.stream:put { file = file, entry = entry }
 end
 
