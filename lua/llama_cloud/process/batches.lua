@@ -101,8 +101,6 @@ local function outcome(run, directory)
   if batch then
     local message = ("batch %s has no result for this file"):format(directory.batch)
     return batch.results or {}, errors.new { kind = "batch_failed", message = message }
-  elseif trouble.passes(err) then
-    error(err, 0) -- it is about many files, which are paid for
   elseif not err.batch then
     return {}, err
   end

@@ -44,7 +44,7 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field unbatched integer those that have no batch
 ---@field exhausted boolean the source has no more files
 ---@field filled boolean no more files will be uploaded
----@field successes integer steps that have succeeded
+---@field successes { upload: integer, result: integer } steps about one file that have succeeded
 ---@field fetched integer files whose results have all been fetched
 ---@field next_upload number when the next upload may begin
 ---@field deadline number
@@ -230,7 +230,7 @@ function runs.start(given)
     unbatched = 0,
     exhausted = false,
     filled = false,
-    successes = 0,
+    successes = { upload = 0, result = 0 },
     fetched = 0,
     next_upload = -math.huge,
     deadline = loop.now() + given.options.total_timeout,
