@@ -167,7 +167,8 @@ describe("llama-cloud demo", function()
     end
     out, err, status = cli.run(nil, "demo " .. folder)
     assert.equal("", out)
-    assert.equal(("llama-cloud: cannot make the folder %s: File exists\n"):format(folder), err)
+    local advice = "llama-cloud: '%s' is there already: remove it, or name a new folder: llama-cloud demo %s-2\n"
+    assert.equal(advice:format(folder, folder), err)
     assert.equal(2, status)
     os.execute("rm -r " .. folder)
   end)

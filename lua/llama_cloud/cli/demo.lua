@@ -27,6 +27,10 @@ end
 
 -- Makes the folder with the files. Raises wrong use where there is something already.
 local function make_files(lfs, folder)
+  if lfs.attributes(folder) then
+    local advice = "'%s' is there already: remove it, or name a new folder: llama-cloud demo %s-2"
+    error(usage(advice:format(folder, (folder:gsub("(.)/+$", "%1")))), 0)
+  end
   for _, name in ipairs { "", "/in", "/in/invoices" } do
     local made, problem = lfs.mkdir(folder .. name)
     if not made then
@@ -47,7 +51,8 @@ end
 function demo.run(_, result, state)
   local found, lfs = pcall(require, "lfs")
   if not found then
-    error(usage("the demo needs LuaFileSystem: apt-get install lua-filesystem, or luarocks install luafilesystem"), 0)
+    local packages = "the rock luafilesystem, or on Debian and Ubuntu the package lua-filesystem"
+    error(usage("the demo needs the Lua module lfs: install " .. packages), 0)
   end
   local sandbox = require("llama_cloud.sandbox")
   local folder = result.folder
