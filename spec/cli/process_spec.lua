@@ -122,9 +122,12 @@ describe("llama-cloud process", function()
   it("refuses wrong use before anything is sent or written", function()
     for arguments, message in pairs {
       ["in"] = "missing option '--configuration'",
-      ["in --configuration c --type classify_v2"] = "the type of 'config.job' must be parse_v2 or extract_v2",
+      ["in --configuration c --type classify_v2"] = "'--type' must be one of 'parse_v2', 'extract_v2'",
       ["in --configuration c --batch-size 2000"] = "'--batch-size' must be an integer from 1 to 1000",
       ["--configuration c"] = "missing argument 'path'",
+      ["no --configuration c --journal j"] = "llama-cloud: there is no file or folder 'no'\n",
+      ["in/sub/1.txt in --configuration c"] = "llama-cloud: 'in' is a folder: give one folder, or files\n",
+      ["in --configuration c --output /proc/self"] = "no files can be made in the output folder '/proc/self'",
     } do
       local out, err, status = shell("lc process " .. arguments)
       assert.equal(2, status, err)
@@ -134,17 +137,48 @@ describe("llama-cloud process", function()
     assert.equal(0, s:stats().requests)
   end)
 
-  it("shows on a terminal how far it is, and in the end a table of what failed", function()
-    assert(io.open(folder .. "/in/empty.txt", "w")):close()
-    local whole = cli.command(s, ("stty cols 100; cd %s; NO_COLOR=1 lc %s"):format(folder, COMMAND))
+  it("tells what else nobody would know: what is missing, and what it waits for", function()
+    s:fault("POST */upload: 429 x1")
+    local plain = COMMAND:gsub("%-%-output out %-%-journal run.jsonl %-%-expand markdown_full", "--max-retries 0")
+    local out, err, status = shell("lc " .. plain:gsub(" in ", " in/sub/1.txt "))
+    assert.equal(0, status, err)
+    assert.equal("COMPLETED", cjson.decode(out).result.job.status)
+    assert.matches("^llama%-cloud: no text will be fetched, only whether each job is completed: %-%-expand", err)
+    assert.matches("\nllama%-cloud: trying again: rate_limit: 429: ", err)
+    out, err, status = shell("lc " .. COMMAND .. " --pattern '*.txt'")
+    assert.same({ "", 0 }, { out, status })
+    local nothing =
+      "llama-cloud: there are no files whose paths --pattern and --exclude leave: they are Lua patterns, such as %.pdf$"
+    assert.equal(nothing .. "\nllama-cloud: 0 files: 0 completed, 0 failed\n", err)
+    -- what the same command would not mend is no reason to give it again
+    out, err, status = shell("lc " .. COMMAND .. " --journal in/sub/1.txt")
+    assert.same({ "", 1 }, { out, status })
+    assert.equal("llama-cloud: file: 'in/sub/1.txt' is no journal, and was left as it is: give another path\n", err)
+  end)
+
+  local function on_terminal(commands)
+    local whole = cli.command(s, ("stty cols 100; cd %s; %s"):format(folder, commands))
     local script = "preload=$LD_PRELOAD exec env -u LD_PRELOAD SHELL=/bin/sh script -qec %s /dev/null </dev/null"
     local pipe = assert(io.popen(script:format(process.quote(whole))))
-    local output = pipe:read("a"):gsub("\r\n", "\n")
+    local shown = pipe:read("a"):gsub("\r\n", "\n")
     pipe:close()
+    return shown
+  end
+
+  it("shows on a terminal how far it is, and in the end a table of what failed", function()
+    assert(io.open(folder .. "/in/empty.txt", "w")):close()
+    local output = on_terminal("NO_COLOR=1 lc " .. COMMAND)
     assert.matches("\27%[K%d+ of %d+ files? done", output)
     local ending = output:match("[^\r]*$"):gsub("^\27%[K", "")
     assert.matches("^name       status  error\nempty.txt  FAILED  file: the file 'in/empty.txt' is empty\n", ending)
     assert.matches("\nllama%-cloud: 13 files: 12 completed, 1 failed\n", ending)
+  end)
+
+  it("shows on a terminal the results that are written nowhere else", function()
+    local output =
+      on_terminal("lc " .. COMMAND:gsub(" in .*run.jsonl", " in/sub/1.txt --configuration cfg-PARSE_AGENTIC"))
+    local row = output:match("\27%[K({[^\n]*})\n")
+    assert.matches("^#", cjson.decode(row).result.markdown_full)
   end)
 end)
 

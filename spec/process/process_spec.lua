@@ -5,6 +5,7 @@ local hosts = require("spec.support.hosts")
 local lists = require("spec.support.lists")
 local llama_cloud = require("llama_cloud")
 local sandbox = require("spec.support.sandbox")
+local trouble = require("llama_cloud.process.trouble")
 
 local PARSE = { config = { job = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" } } }
 
@@ -150,6 +151,36 @@ describe("client.batches:process", function()
     assert.is_true(calls >= 1)
   end)
 
+  it("tells what it waits for, while it does", function()
+    local pauses = trouble.pauses
+    trouble.pauses = setmetatable({}, {
+      __index = function()
+        return 0.05
+      end,
+    })
+    folder:write("a.pdf", "a")
+    s:fault("POST */upload: 429")
+    local seen, last
+    local found = collect(
+      folder.directory,
+      PARSE,
+      quick {
+        max_retries = 0,
+        on_progress = function(progress)
+          last = progress
+          if progress.trouble and not seen then
+            seen = progress.trouble
+            s:clear_faults()
+          end
+        end,
+      }
+    )
+    trouble.pauses = pauses
+    assert.equal("COMPLETED", found["a.pdf"].status)
+    assert.equal(429, seen.status)
+    assert.is_nil(last.trouble)
+  end)
+
   it("goes on while the body waits, and cancels what is under way when it is left", function()
     for index = 1, 6 do
       folder:write(index .. ".pdf", "x")
@@ -214,7 +245,8 @@ describe("client.batches:process", function()
   it("raises a wrong argument at the caller's line", function()
     local cases = {
       { 5, PARSE, nil, "files must be a folder, an array or an iterator, not number" },
-      { folder:path("none"), PARSE, nil, "cannot be read: .*No such file" },
+      { folder:path("none"), PARSE, nil, "none' cannot be read: No such file or directory$" },
+      { folder:write("a", "a"), PARSE, nil, "/a' is a file, not a folder; a single file is given as { '/[^']*/a' }$" },
       { { "a", "a" }, PARSE, nil, "files%[1%] and files%[2%] have the same name" },
       { { {} }, PARSE, nil, "files%[1%] must have a 'path', or the 'id'" },
       { {}, nil, nil, "'config' must be" },
@@ -225,7 +257,8 @@ describe("client.batches:process", function()
       { {}, PARSE, { uploads_per_second = 0 }, "'uploads_per_second' must be a number greater than 0" },
       { {}, PARSE, { pattern = "(" }, "option 'pattern': .*unfinished capture" },
       { {}, { concurrency = 1 }, nil, "concurrency" },
-      { {}, PARSE, { output = "/dev/null/x" }, "the output folder '/dev/null/x' cannot be made" },
+      { {}, PARSE, { output = "/dev/null/x" }, "the output folder '/dev/null/x' cannot be made: Not a directory$" },
+      { {}, PARSE, { output = "/proc/self" }, "no files can be made in the output folder '/proc/self': %u" },
     }
     for _, case in ipairs(cases) do
       local ok, err = pcall(function()

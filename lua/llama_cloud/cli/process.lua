@@ -32,6 +32,7 @@ local OPTIONS = {
   { "max_interval", "seconds", "SECONDS", "what this grows to (5)" },
 }
 
+local PATTERNS = "they are Lua patterns, such as %.pdf$"
 local MOST_FAILURES = 1000 -- that are kept, to be listed in the end
 
 local function add(parser, kind, one)
@@ -57,7 +58,7 @@ function process.declare(parser)
     :target("configuration")
     :argname("ID")
     :count(1)
-  parser:option("--type", "of the jobs: parse_v2 or extract_v2"):target("type"):argname("TYPE"):default("parse_v2")
+  parser:option("--type", "of the jobs"):target("type"):choices({ "parse_v2", "extract_v2" }):default("parse_v2")
   for _, one in ipairs(OPTIONS) do
     add(parser, "o:", one)
   end
@@ -71,16 +72,25 @@ function process.declare(parser)
   )
 end
 
-local IS_FOLDER = 21 -- EISDIR
+local function usage(message)
+  return setmetatable({ message = message }, act.Usage)
+end
 
-local function is_folder(path)
-  local file = io.open(path, "rb")
-  if not file then
-    return false
+-- What is to be processed: one folder, or files. Raises wrong use for what can be neither; of several files, one that is not
+-- there fails alone. Without LuaFileSystem the library says what it needs.
+local function files_of(paths)
+  local found, lfs = pcall(require, "lfs")
+  for _, path in ipairs(found and paths or {}) do
+    local mode = lfs.attributes(path, "mode")
+    if not mode and #paths == 1 then
+      error(usage(("there is no file or folder '%s'"):format(path)), 0)
+    elseif mode == "directory" and #paths == 1 then
+      return path
+    elseif mode == "directory" then
+      error(usage(("'%s' is a folder: give one folder, or files"):format(path)), 0)
+    end
   end
-  local _, _, code = file:read(0)
-  file:close()
-  return code == IS_FOLDER
+  return paths
 end
 
 -- A word as a shell reads it.
@@ -103,11 +113,22 @@ local function count(n, what)
   return ("%d %s%s"):format(n, what, n == 1 and "" or "s")
 end
 
+local QUIET = 60 -- seconds between two sentences about trouble that may pass
+
+-- Says why nothing moves, lest an unreachable service look like a slow one.
+local function tell_trouble(run, err)
+  if err and core.now() >= run.tell_trouble_at then
+    run.tell_trouble_at = core.now() + QUIET
+    progress.say("trying again: " .. act.told(err))
+  end
+end
+
 -- What `on_progress` is to be: counts, the rate since the first of them, and the time that is left if no more files are found.
 local function teller(run)
   local begun, first
   return function(now)
     run.now = now
+    tell_trouble(run, now.trouble)
     local ended = now.done + now.failed
     begun, first = begun or core.now(), first or ended
     local passed = core.now() - begun
@@ -140,6 +161,11 @@ local function report(run, result, state)
     run.out:put(run.failures)
   end
   run.out:finish()
+  if run.now.walked == 0 then
+    progress.say(
+      "there are no files" .. (run.filtered and " whose paths --pattern and --exclude leave: " .. PATTERNS or "")
+    )
+  end
   progress.say(("%s: %d completed, %d failed"):format(count(done + failed, "file"), done, failed))
   if failed > 0 and result["o:journal"] and state.arguments then
     progress.say("what failed is processed again by: " .. again(state.arguments, "--retry-failed"))
@@ -182,7 +208,7 @@ function process.run(client, result, state)
     options[name] = result["g:" .. name]
   end
   local out = output.new {
-    format = state.format,
+    format = state.format or not options.output and "jsonl" or nil, -- a table has no room for results
     fields = state.fields,
     order = { "path", "name", "status", "id", "job", "result", "output", "error" },
     many = true,
@@ -190,14 +216,20 @@ function process.run(client, result, state)
   if out.format == "table" then
     out.fields = out.fields or { "name", "status", "error" }
   end
-  local run = { out = out, failures = {} }
+  local run = { out = out, failures = {}, tell_trouble_at = 0, filtered = options.pattern or options.exclude }
   options.on_progress = teller(run)
-  local files = #result.paths == 1 and is_folder(result.paths[1]) and result.paths[1] or result.paths
-  local journal = result["o:journal"]
+  local files = files_of(result.paths)
+  if result.type == "parse_v2" and not params.expand then
+    progress.say(
+      "no text will be fetched, only whether each job is completed: --expand markdown_full or text_full does"
+    )
+  end
+  local iterate, _, _, closing = act.invoke(client.batches.process, client.batches, files, params, options)
+  local journal = options.journal -- which could be opened: what is wrong with it, the same command would not mend
   state.hint = journal and state.arguments and "to go on: " .. again(state.arguments)
     or not journal and "without --journal nothing of this is known to another run"
     or nil
-  for file in act.invoke(client.batches.process, client.batches, files, params, options) do
+  for file in iterate, nil, nil, closing do
     take(run, file)
   end
   state.hint = nil

@@ -237,7 +237,19 @@ function output.write(run, entry, result)
   return written.list
 end
 
---- Sees to it that there is an output folder. Nil and the problem.
+-- What keeps files from being made in a folder, or nil.
+local function obstacle(folder)
+  local path = folder .. "/.llama-cloud" .. TEMPORARY
+  local file, problem = io.open(path, "wb")
+  if file then
+    file:close()
+    os.remove(path)
+  end
+  return problem and source.reason(problem)
+end
+
+--- Sees to it that there is an output folder, in which files can be made: not to be found out when all is done and paid. Nil
+--- and the problem.
 ---@param path string
 ---@return true?
 ---@return string? problem
@@ -246,19 +258,22 @@ function output.prepare(path)
   if not lfs then
     return nil, missing
   end
-  local so_far = ""
+  local so_far, problem = "", nil
   for segment, slash in path:gmatch("([^/]*)(/?)") do
     so_far = so_far .. segment
     if segment ~= "" and not lfs.attributes(so_far) then
-      lfs.mkdir(so_far)
+      local _, why = lfs.mkdir(so_far)
+      problem = problem or why
     end
     so_far = so_far .. slash
   end
-  local mode, problem = lfs.attributes(path, "mode")
+  local mode = lfs.attributes(path, "mode")
   if mode ~= "directory" then
-    return nil, ("the output folder '%s' cannot be made: %s"):format(path, problem or "there is a " .. mode)
+    problem = mode and "there is a " .. mode or source.reason(problem or "")
+    return nil, ("the output folder '%s' cannot be made: %s"):format(path, problem)
   end
-  return true
+  problem = obstacle(path)
+  return not problem or nil, problem and ("no files can be made in the output folder '%s': %s"):format(path, problem)
 end
 
 return output
