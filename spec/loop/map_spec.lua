@@ -325,6 +325,19 @@ describe("llama_cloud.map", function()
       assert.equal(5, asked.count)
     end)
 
+    it("a wrong argument of a call in tail position without blaming a line of this module", function()
+      local client = llama_cloud.new { api_key = "llx-test", base_url = "http://127.0.0.1:9" }
+      local ok, err = pcall(collect, { "a" }, function(id)
+        return client.batches:get(id, { expnd = "results" })
+      end)
+      assert.same({ false, "unknown parameter 'expnd' (did you mean 'expand'?)" }, { ok, err })
+      local task = function()
+        return client.batches:get("a", { expnd = "results" })
+      end
+      assert.same({ false, err }, { pcall(run, task) })
+      client:close()
+    end)
+
     it("what the items' iterator raises", function()
       local source = numbers(10)
       local ok, err = pcall(collect, function()
