@@ -99,7 +99,7 @@ describe("llama-cloud", function()
         ["batches create " .. CONFIG] = "missing flag '--source-directory-id'",
         ["batches create --source-directory-id d --config '{'"] = "--config: '{' is not JSON: expected a key or '}'",
         ["batches create --source-directory-id d --config 3"] = "--config: '3' must be a JSON object or array",
-        ["batches list --page-size -1"] = "unknown flag '-1'; a value that begins with a dash is given as --flag",
+        ["batches create --source-directory-id d --config @/nonexistent"] = "--config: cannot read /nonexistent: No",
         ["parsing create --file-id f --upload-file README.md"] = "give either --upload-file or --file-id, not both",
         ["batches list --page_size 3"] = "unknown flag '--page_size' (did you mean '--page-size'?)",
         ["batches list --page-size -1"] = "unknown flag '-1'; a value that begins with a dash is",
