@@ -145,11 +145,14 @@ describe("completion", function()
     assert.equal("--file --format --fields", candidates("files", "create", "--f"))
     assert.equal("table json jsonl csv", candidates("batches", "list", "--format", ""))
     assert.equal("json jsonl", candidates("batches", "list", "--format", "=", "js"))
+    assert.equal("--format=json --format=jsonl", candidates("batches", "list", "--format=js"))
     assert.equal("bash zsh fish", candidates("completion", ""))
   end)
 
   it("leaves values, and arguments, to the shell", function()
     assert.equal("", candidates("--key-file", ""))
+    assert.equal("", candidates("--key-file=k", ""):match("^%-%-") or "")
+    assert.equal("", candidates("--no-such-flag=k"))
     assert.equal("", candidates("batches", "get", ""))
     assert.equal("", candidates("batches", "list", "--status", "l"))
   end)
@@ -170,6 +173,7 @@ describe("the manual page", function()
       end
     end
     assert.truthy(page:find("\n.SS process PATH\n", 1, true))
+    assert.truthy(page:find("\n.SS man\n", 1, true))
     assert.truthy(page:find("\n.B \\-\\-retry\\-failed\n", 1, true))
     local known = { TH = true, SH = true, SS = true, TP = true, B = true, I = true, PP = true, EX = true, EE = true }
     for line in page:gmatch("[^\n]+") do

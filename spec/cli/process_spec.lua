@@ -3,7 +3,10 @@
 local cjson = require("cjson")
 
 local cli = require("spec.support.cli")
+local command_line = require("llama_cloud.cli")
+local lookup = require("llama_cloud.cli.lookup")
 local process = require("spec.support.process")
+local recipe = require("llama_cloud.process")
 local sandbox = require("spec.support.sandbox")
 local server = require("spec.support.server")
 
@@ -40,6 +43,16 @@ describe("llama-cloud process", function()
 
   local function shell(commands)
     return cli.shell(s, ("cd %s\n%s"):format(folder, commands))
+  end
+
+  -- What commands write to a terminal.
+  local function on_terminal(commands)
+    local whole = cli.command(s, ("stty cols 100; cd %s; %s"):format(folder, commands))
+    local script = "preload=$LD_PRELOAD exec env -u LD_PRELOAD SHELL=/bin/sh script -qec %s /dev/null </dev/null"
+    local pipe = assert(io.popen(script:format(process.quote(whole))))
+    local output = pipe:read("a"):gsub("\r\n", "\n")
+    pipe:close()
+    return output
   end
 
   it("writes results, and a line for each file", function()
@@ -121,13 +134,15 @@ describe("llama-cloud process", function()
 
   it("refuses wrong use before anything is sent or written", function()
     for arguments, message in pairs {
-      ["in"] = "missing option '--configuration'",
-      ["in --configuration c --type classify_v2"] = "'--type' must be one of 'parse_v2', 'extract_v2'",
-      ["in --configuration c --batch-size 2000"] = "'--batch-size' must be an integer from 1 to 1000",
+      ["in"] = "missing flag '--configuration'",
+      ["in --configuration c --type classify_v2"] = "must be one of 'parse_v2', 'extract_v2'",
+      ["in --configuration c --batch-size 2000"] = "--batch-size must be an integer from 1 to 1000",
       ["--configuration c"] = "missing argument 'path'",
-      ["no --configuration c --journal j"] = "llama-cloud: there is no file or folder 'no'\n",
-      ["in/sub/1.txt in --configuration c"] = "llama-cloud: 'in' is a folder: give one folder, or files\n",
+      ["nosuch --configuration c --journal refused"] = "cannot read nosuch: No such file",
+      ["in out --configuration c --journal refused"] = "give one folder, or files: 'in' is a folder",
+      ["in --configuration c --uploads-per-second 0"] = "--uploads-per-second: '0' is not a number above 0",
       ["in --configuration c --output /proc/self"] = "no files can be made in the output folder '/proc/self'",
+      ["in --configuration c --pattern '['"] = "--pattern: malformed pattern",
     } do
       local out, err, status = shell("lc process " .. arguments)
       assert.equal(2, status, err)
@@ -135,35 +150,51 @@ describe("llama-cloud process", function()
       assert.truthy(err:find(message, 1, true), err)
     end
     assert.equal(0, s:stats().requests)
+    assert.is_nil(io.open(folder .. "/refused"))
   end)
 
-  it("tells what else nobody would know: what is missing, and what it waits for", function()
-    s:fault("POST */upload: 429 x1")
-    local plain = COMMAND:gsub("%-%-output out %-%-journal run.jsonl %-%-expand markdown_full", "--max-retries 0")
-    local out, err, status = shell("lc " .. plain:gsub(" in ", " in/sub/1.txt "))
-    assert.equal(0, status, err)
-    assert.equal("COMPLETED", cjson.decode(out).result.job.status)
-    assert.matches("^llama%-cloud: no text will be fetched, only whether each job is completed: %-%-expand", err)
-    assert.matches("\nllama%-cloud: trying again: rate_limit: 429: ", err)
-    out, err, status = shell("lc " .. COMMAND .. " --pattern '*.txt'")
+  it("does not advise to repeat what is refused as it is", function()
+    local _, err, status = shell("lc process in --configuration c --journal in/sub/1.txt")
+    assert.equal(1, status)
+    assert.matches("^llama%-cloud: file: 'in/sub/1.txt' is no journal[^\n]*\n$", err)
+  end)
+
+  it("says that nothing was found, that no text was asked for, and what it waits for", function()
+    local out, err, status = shell("lc " .. COMMAND .. " --pattern '*.txt'")
     assert.same({ "", 0 }, { out, status })
     local nothing =
-      "llama-cloud: there are no files whose paths --pattern and --exclude leave: they are Lua patterns, such as %.pdf$"
-    assert.equal(nothing .. "\nllama-cloud: 0 files: 0 completed, 0 failed\n", err)
-    -- what the same command would not mend is no reason to give it again
-    out, err, status = shell("lc " .. COMMAND .. " --journal in/sub/1.txt")
-    assert.same({ "", 1 }, { out, status })
-    assert.equal("llama-cloud: file: 'in/sub/1.txt' is no journal, and was left as it is: give another path\n", err)
+      "llama%-cloud: no file is left by %-%-pattern and %-%-exclude, which are Lua patterns, such as %%.pdf%$\n"
+    assert.matches("^" .. nothing .. "llama%-cloud: 0 files", err)
+    s:fault("POST */upload: 429 x1")
+    out, err, status = shell("lc process in/sub/1.txt --configuration c --polling-interval 0.05 --max-retries 0")
+    assert.equal(0, status, err)
+    assert.equal("COMPLETED", cjson.decode(out).result.job.status)
+    assert.matches("^llama%-cloud: no text will be fetched", err)
+    assert.matches("\nllama%-cloud: trying again: rate_limit: 429: ", err)
   end)
 
-  local function on_terminal(commands)
-    local whole = cli.command(s, ("stty cols 100; cd %s; %s"):format(folder, commands))
-    local script = "preload=$LD_PRELOAD exec env -u LD_PRELOAD SHELL=/bin/sh script -qec %s /dev/null </dev/null"
-    local pipe = assert(io.popen(script:format(process.quote(whole))))
-    local shown = pipe:read("a"):gsub("\r\n", "\n")
-    pipe:close()
-    return shown
-  end
+  it("takes --retry-failed for a flag, also where a path stands behind --", function()
+    assert(io.open(folder .. "/-empty", "w")):close()
+    local _, err, status = shell("lc process --configuration cfg-PARSE_AGENTIC --journal j --output out -- -empty")
+    assert.equal(1, status)
+    local again = err:match("processed again by: llama%-cloud (.*)\n$")
+    _, err, status = shell("lc " .. again)
+    assert.equal(1, status)
+    assert.matches("file '%-empty' is empty\n", err)
+  end)
+
+  it("has all parameters and options of the recipe as flags", function()
+    local flags = {}
+    for _, name in lookup.flags(lookup.command(command_line.parser("files"), "process")) do
+      flags[name] = true
+    end
+    local not_flags = { config = true, headers = true, on_progress = true }
+    for _, kind in ipairs { "parameters", "options" } do
+      for name in pairs(recipe.method[kind]) do
+        assert.is_true(not_flags[name] or flags["--" .. name:gsub("_", "-")], name)
+      end
+    end
+  end)
 
   it("shows on a terminal how far it is, and in the end a table of what failed", function()
     assert(io.open(folder .. "/in/empty.txt", "w")):close()
@@ -172,13 +203,18 @@ describe("llama-cloud process", function()
     local ending = output:match("[^\r]*$"):gsub("^\27%[K", "")
     assert.matches("^name       status  error\nempty.txt  FAILED  file: the file 'in/empty.txt' is empty\n", ending)
     assert.matches("\nllama%-cloud: 13 files: 12 completed, 1 failed\n", ending)
+    output = on_terminal("NO_COLOR=1 lc " .. COMMAND)
+    assert.matches("llama%-cloud: 13 files: 12 completed, 1 failed %(1 in an earlier run%)\n", output)
   end)
 
-  it("shows on a terminal the results that are written nowhere else", function()
-    local output =
-      on_terminal("lc " .. COMMAND:gsub(" in .*run.jsonl", " in/sub/1.txt --configuration cfg-PARSE_AGENTIC"))
-    local row = output:match("\27%[K({[^\n]*})\n")
-    assert.matches("^#", cjson.decode(row).result.markdown_full)
+  it("prints on a terminal, too, the results that are written to no folder; and on a dumb one nothing else", function()
+    local output = on_terminal("export TERM=dumb; lc " .. COMMAND:gsub("%-%-output out ", ""))
+    local found = lines(output)
+    assert.equal("llama-cloud: 12 files: 12 completed, 0 failed", table.remove(found))
+    assert.equal(12, #found)
+    for _, line in ipairs(found) do
+      assert.equal("string", type(cjson.decode(line).result.markdown_full))
+    end
   end)
 end)
 
@@ -201,8 +237,10 @@ describe("llama-cloud demo", function()
     end
     out, err, status = cli.run(nil, "demo " .. folder)
     assert.equal("", out)
-    local advice = "llama-cloud: '%s' is there already: remove it, or name a new folder: llama-cloud demo %s-2\n"
-    assert.equal(advice:format(folder, folder), err)
+    assert.matches(
+      ("^llama%%-cloud: cannot make the folder %s: File exists; give the name of a new one"):format(folder),
+      err
+    )
     assert.equal(2, status)
     os.execute("rm -r " .. folder)
   end)

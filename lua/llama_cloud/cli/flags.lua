@@ -1,7 +1,6 @@
 --- A command becomes one of the argument parser's, and what that has read becomes the arguments of a method.
 
 local commands = require("llama_cloud.cli.commands")
-local core = require("llama_cloud.core")
 local examples = require("llama_cloud.cli.examples")
 local text = require("llama_cloud.base.text")
 local values = require("llama_cloud.cli.values")
@@ -16,6 +15,9 @@ local OPTIONS = {
   { "connection_patience", "seconds of nothing but connection errors after which it gives up (300)" },
   { "stall_timeout", "seconds in which no byte moves after which an attempt ends (60)" },
 }
+
+-- Types of parameters and options whose flags may be repeated, and are an empty table if they are not given.
+local REPEATED = { strings = true, names = true }
 
 -- A name as a flag, and where the parser is to put its value: a command's word may be the same.
 local function flag(name)
@@ -33,7 +35,7 @@ local function add_value(parser, one, is_option)
   if convert then
     option:convert(convert)
   end
-  if one.type == "strings" or one.type == "names" then
+  if REPEATED[one.type] then
     option:count("*")
     option:description((one.text and one.text .. "; " or "") .. "may be given several times")
   elseif one.required then
@@ -147,6 +149,21 @@ local function all_ids(given)
   return ids
 end
 
+-- The types of what a command takes, by the places where the parser puts the values.
+local function types_of(command)
+  local types = {}
+  for _, one in ipairs(command.parameters) do
+    types["p:" .. one.name] = one.type
+  end
+  for name, type_name in pairs(command.options) do
+    types["o:" .. name] = type_name
+  end
+  for name, type_name in pairs(command.run_options or {}) do
+    types["o:" .. name] = type_name
+  end
+  return types
+end
+
 --- The arguments of the method: its ids, parameters and options.
 ---@param command LlamaCloud.Cli.Command
 ---@param result table what the parser has read
@@ -161,10 +178,11 @@ function flags.arguments(command, result)
   if command.kind == "wait_all" then
     ids[1] = all_ids(result["i:all"])
   end
+  local types = types_of(command)
   for name, value in pairs(result) do
     local kind, bare = name:match("^([op]):(.*)$")
-    local given = type(value) ~= "table" or next(value) ~= nil or getmetatable(value) == core.array
-    if kind and (given or command.options[bare] == "table") then
+    local absent = REPEATED[types[name]] and next(value) == nil
+    if kind and not absent then
       (kind == "p" and params or options)[bare] = value
     end
   end

@@ -21,6 +21,7 @@ end
 
 ---@class LlamaCloud.Cli.Terminal
 ---@field columns? integer nil where the file is no terminal
+---@field steered boolean whether escape sequences steer it
 ---@field utf8 boolean whether it shows more than ASCII
 ---@field colour boolean https://no-color.org
 
@@ -32,11 +33,13 @@ function terminal.of(file)
   if columns == 0 then
     columns = math.tointeger(tonumber(os.getenv("COLUMNS"))) or USUAL_WIDTH
   end
-  local plain = os.getenv("NO_COLOR")
+  local plain, kind = os.getenv("NO_COLOR"), os.getenv("TERM")
+  local steered = columns ~= nil and kind ~= nil and kind ~= "" and kind ~= "dumb"
   return {
-    columns = columns and math.max(columns, 20),
+    columns = columns and (columns > 0 and columns or USUAL_WIDTH),
+    steered = steered,
     utf8 = is_utf8(),
-    colour = columns ~= nil and (plain == nil or plain == "") and os.getenv("TERM") ~= "dumb",
+    colour = steered and (plain == nil or plain == ""),
   }
 end
 

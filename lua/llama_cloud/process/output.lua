@@ -154,7 +154,7 @@ function Written:stored()
   for _, key in ipairs(sorted_keys(entries)) do
     local entry = entries[key]
     if type(entry) == "table" and entry.presigned_url and entry.exists ~= false then
-      local own = key:gsub("[^%w_-]", "_")
+      local own = key:gsub("[^0-9A-Za-z_-]", "_")
       local usual = EXTENSIONS[key] or own
       local extension = not self.taken[usual] and usual or not self.taken[own] and own or own .. "-stored"
       self.taken[extension] = true
@@ -177,7 +177,7 @@ function Written:images()
       if index == 1 then
         made, err = make_folder(folder)
       end
-      local path = folder .. "/" .. safe((image.filename:gsub("[/%z]", "_")), false)
+      local path = folder .. "/" .. safe((image.filename:gsub("[/\0]", "_")), false)
       made, err = made and self:download(image.filename, path), err
       if not made then
         return nil, err
