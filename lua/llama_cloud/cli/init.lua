@@ -161,6 +161,8 @@ function cli.parser(only)
   return root
 end
 
+local KEYS = { ["--api-key"] = true, ["--key"] = true } -- as other programs have them
+
 -- A complaint of the parser's; about a name that it does not know, with the nearest that it does.
 local function complaint(parser, message)
   local flag, command = message:match("^unknown option '([^\n]*)'"), message:match("^unknown command '([^\n]*)'")
@@ -170,6 +172,8 @@ local function complaint(parser, message)
       known[one._name] = true
     end
     return nearest.no_method(command, known, "command")
+  elseif KEYS[flag] then
+    return "others can see the flags of a program: the API key comes from LLAMA_CLOUD_API_KEY, or a file (--key-file)"
   elseif flag and flag:find("^%-%-") then
     for _, name in lookup.flags(parser) do
       known[name] = true
@@ -180,6 +184,7 @@ local function complaint(parser, message)
       text.quote(flag)
     )
   end
+  message = message:gsub("^too many arguments$", "%0: what is not an id is given by a flag")
   return (message:gsub("%f[a-z]option '", "flag '"):gsub("requires an argument$", "needs a value"))
 end
 
