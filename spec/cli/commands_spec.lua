@@ -7,6 +7,7 @@ local commands = require("llama_cloud.cli.commands")
 local command_line = require("spec.support.cli")
 local completion = require("llama_cloud.cli.completion")
 local examples = require("llama_cloud.cli.examples")
+local lookup = require("llama_cloud.cli.lookup")
 local man = require("llama_cloud.cli.man")
 local resources = require("llama_cloud.resources")
 
@@ -121,6 +122,12 @@ describe("the commands", function()
       local ok, result = pcall(root.parse, root, words)
       assert.is_true(ok, ("%s: %s"):format(example, tostring(result)))
       assert.equal(spelled(command), spelled(result.command))
+      local changing = command.method == "create" or command.method == "update" or command.method == "run"
+      assert.is_true(not changing or line:find(" --", 1, true) ~= nil, example)
+      -- the help has it in lines that a shell joins again, and none is broken
+      local help = lookup.at(root, command.words):get_help()
+      local shown = help:match("Example:\n(.-)\n\n"):gsub(" \\\n *", " "):gsub("^ *", "")
+      assert.equal(example, shown)
     end
     os.execute(("rm -r %s"):format(folder))
   end)

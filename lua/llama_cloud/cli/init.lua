@@ -237,6 +237,7 @@ end
 
 -- A complaint of the library's, with the names of parameters and options as flags, and those of ids as the help has them.
 local function with_flags(message, command)
+  message = message:gsub("pass api_key,", "give --key-file,")
   for _, kind in ipairs { "parameter", "option" } do
     message = message:gsub(("%%f[a-z]%s '([a-z_]+)'"):format(kind), function(name)
       return "--" .. commands.dashed(name)
@@ -260,19 +261,13 @@ local function with_flags(message, command)
 end
 
 local function new_client(result)
-  local options = {
+  return act.invoke(llama_cloud.new, {
     api_key = result["g:key_file"] and read_key(result["g:key_file"]) or nil,
     base_url = result["g:base_url"],
     region = result["g:region"],
     ca_file = result["g:ca_file"],
     log = result["g:log"],
-  }
-  local ok, client = pcall(llama_cloud.new, options)
-  if not ok then
-    client = type(client) == "string" and act.usage((client:gsub("pass api_key,", "give --key-file,")), true) or client
-    error(client, 0)
-  end
-  return client
+  })
 end
 
 local function names_of(given)
