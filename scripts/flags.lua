@@ -158,7 +158,8 @@ local groups = {}
 
 local function put_resource(place, resource, class, inside)
   local comments, head = comments_of(resource)
-  head = head:gsub("client%.([%l_]+)", "the command %1"):gsub(' "[^"]*" of the API reference.*$', ""):gsub(" https:.*$", "")
+  head =
+    head:gsub("client%.([%l_]+)", "the command %1"):gsub(' "[^"]*" of the API reference.*$', ""):gsub(" https:.*$", "")
   groups[#groups + 1] = { place, inside and assert(INNER[place], place) or head }
   local names = {}
   for name, member in pairs(resource.members) do

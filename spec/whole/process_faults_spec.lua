@@ -115,6 +115,12 @@ describe("process under faults", function()
     end)
   end
 
+  it("a file that cannot be looked for is no file that has failed", function()
+    start { "POST */upload: 409 x1", "GET */files: 500 x2" }
+    complete(run { max_retries = 0 })
+    assert.equal(2, s:faults()[2].hits)
+  end)
+
   it("a journal that ends anywhere after a batch was begun: the batch is found", function()
     start()
     complete(run())

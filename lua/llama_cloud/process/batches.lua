@@ -22,8 +22,11 @@ end
 local function find(run, directory)
   local params = run:scope { source_directory_id = directory.id }
   local found, err = run.client.batches:list(params, run:call_options()):all()
-  local batch = found and found[#found] -- the oldest
-  return batch, err
+  local oldest
+  for _, batch in ipairs(found or {}) do -- the newest comes first
+    oldest = batch.source_directory_id == directory.id and batch or oldest
+  end
+  return oldest, err
 end
 
 -- Creates the batch; its intent is on the disk before. False: the directory is no longer there.
@@ -54,10 +57,11 @@ local function adopt(run, directory)
   local found, err = trouble.look(run, function()
     return find(run, directory)
   end)
-  if err then
+  if err and err.status ~= 404 then
     error(err, 0)
   elseif found then
     run.history:note { t = "batch", n = directory.n, id = found.id }
+    directories.release(run, directory)
   end
 end
 
@@ -97,13 +101,18 @@ local function outcome(run, directory)
   if batch then
     local message = ("batch %s has no result for this file"):format(directory.batch)
     return batch.results or {}, errors.new { kind = "batch_failed", message = message }
+  elseif trouble.passes(err) then
+    error(err, 0) -- it is about many files, which are paid for
   elseif not err.batch then
     return {}, err
   end
-  local ended = trouble.persist(run, function()
+  local ended, problem = trouble.persist(run, function()
     return run.client.batches:get(directory.batch, run:scope { expand = { "results" } }, run:call_options())
   end)
-  return ended and ended.results or {}, err
+  if not ended then
+    error(problem, 0)
+  end
+  return ended.results or {}, err
 end
 
 -- Fails a file by what has become of its batch or job.
@@ -184,9 +193,6 @@ end
 function batches.process(run, directory)
   local had = directory.batch
   local begun = begin(run, directory)
-  if not begun and run.history.directories[directory.n] ~= directory then
-    return -- abandoned
-  end
   if not had then
     run.unbatched = run.unbatched - 1
     run:notify()

@@ -16,8 +16,15 @@ trouble.pauses = { 1, 2, 4, 8, 16 }
 trouble.looks = { 0, 1, 2, 4 }
 
 local PASSES = { connection = true, decode = true, internal_server = true, rate_limit = true, timeout = true }
-local OF_ALL = { [401] = true, [402] = true, [403] = true }
-local NO_PLACE = { "No space left", "Disk quota", "Read%-only file system", "Permission denied", "Too many open files" }
+local OF_ALL = { [401] = true, [402] = true, [403] = true } -- statuses
+local NO_PLACE = {
+  "No space left",
+  "Disk quota",
+  "Read%-only file system",
+  "Permission denied",
+  "Too many open files",
+  "Input/output error",
+}
 
 --- Whether an error is trouble that passes.
 ---@param err LlamaCloud.Error
@@ -26,12 +33,12 @@ function trouble.passes(err)
   return not err.permanent and (PASSES[err.kind] or err.status == 408) or false
 end
 
---- Whether an error holds for the whole run: the key, the plan, the project; or what has to be changed here before any request
---- can be sent.
+--- Whether an error holds for the whole run: the key, the plan, the project; what has to be changed here before any request
+--- can be sent; a client that was closed.
 ---@param err LlamaCloud.Error
 ---@return boolean
 function trouble.is_of_all(err)
-  return OF_ALL[err.status] or err.permanent and err.kind ~= "file" or false
+  return OF_ALL[err.status] or err.permanent and err.kind ~= "file" or err.kind == "cancelled"
 end
 
 --- Whether what went wrong with a file of the output would go wrong with every file.
@@ -129,9 +136,9 @@ function trouble.create(run, send, find, doubtful)
     if made or not (err.maybe_sent or err.kind == "decode" or err.kind == "conflict") then
       return made, err
     end
-    local found = look(find)
+    local found, problem = look(find)
     doubtful = true
-    return found, not found and err or nil
+    return found, not found and (problem or err) or nil
   end)
 end
 
