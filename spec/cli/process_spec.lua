@@ -171,6 +171,9 @@ describe("llama-cloud process", function()
     assert.equal("COMPLETED", cjson.decode(out).result.job.status)
     assert.matches("^llama%-cloud: no text will be fetched", err)
     assert.matches("\nllama%-cloud: trying again: rate_limit: 429: ", err)
+    err = select(2, shell("lc " .. COMMAND .. " --expand markdwn --expand text --expand of_tomorrow --exclude ."))
+    local unknown = "llama%-cloud: unknown value of %-%-expand "
+    assert.matches(("^%s'markdwn' %%(did you mean 'markdown'%%?%%)\n%s'of_tomorrow'\n"):format(unknown, unknown), err)
   end)
 
   it("takes --retry-failed for a flag, also where a path stands behind --", function()

@@ -5,9 +5,11 @@ local again = require("llama_cloud.cli.again")
 local commands = require("llama_cloud.cli.commands")
 local core = require("llama_cloud.core")
 local lookup = require("llama_cloud.cli.lookup")
+local nearest = require("llama_cloud.endpoint.nearest")
 local output = require("llama_cloud.cli.output")
 local progress = require("llama_cloud.cli.progress")
 local text = require("llama_cloud.base.text")
+local texts = require("llama_cloud.cli.texts")
 local values = require("llama_cloud.cli.values")
 
 local process = { name = "process" }
@@ -228,6 +230,24 @@ local function out_of(options, state)
   return out
 end
 
+local GET = { parse_v2 = "parsing.get", extract_v2 = "extract.get" }
+
+-- Says what is to be known before all is processed and paid: that no text will be fetched, or perhaps something else.
+local function tell_of_expand(command, names)
+  if not names and command == "parsing.get" then
+    progress.say("no text will be fetched: that takes --expand markdown_full, or text_full")
+  end
+  local known = {}
+  for name in texts.commands[command].flags.expand:gmatch("[%l_]+") do
+    known[name] = true
+  end
+  for _, name in ipairs(names or {}) do
+    if not known[name] then
+      progress.say(nearest.unknown("value of --expand", name, known))
+    end
+  end
+end
+
 local NOT_KEPT = "without --journal the next run begins anew"
 
 ---@param client LlamaCloud.Client
@@ -252,9 +272,7 @@ function process.run(client, result, state)
   options.on_progress = teller(run)
   local files = files_of(result.paths)
   local iterate, _, _, handle = act.invoke(client.batches.process, client.batches, files, params, options)
-  if result.type == "parse_v2" and not params.expand then
-    progress.say("no text will be fetched: that takes --expand markdown_full, or text_full")
-  end
+  tell_of_expand(GET[result.type], params.expand)
   state.hint = state.arguments
       and function()
         return options.journal and "to go on: " .. again.line(state.arguments) or NOT_KEPT
