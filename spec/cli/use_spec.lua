@@ -209,7 +209,7 @@ describe("llama-cloud", function()
       "llama-cloud: %s does not find the module llama_cloud: install it, or in a checkout, run scripts/lua %s\n"
     assert.equal(advice:format(_VERSION, path), err)
     _, err = cli.shell(nil, lua:format("-e '_VERSION = \"Lua 5.1\"' ", path))
-    assert.equal(("llama-cloud: this is Lua 5.1, and Lua 5.4 or 5.5 is needed: lua5.4 %s\n"):format(path), err)
+    assert.equal(("llama-cloud: it needs Lua 5.4 or newer, and this is Lua 5.1: run 'lua5.4 %s'\n"):format(path), err)
   end)
 
   it("without lua-argparse says in one sentence what to install", function()
