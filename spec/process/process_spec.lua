@@ -337,6 +337,7 @@ describe("client.batches:process", function()
     options.uploads_per_second = 0.001
     local ok, err = pcall(collect, folder.directory, PARSE, options)
     assert.same({ false, "timeout" }, { ok, err.kind })
+    assert.matches("^the run has not ended within [%d.]+ s$", err.message) -- without a journal it cannot go on
   end)
 
   it("ends with an error that holds for all files", function()

@@ -89,7 +89,8 @@ end
 ---@param cause LlamaCloud.Error
 ---@return LlamaCloud.Error
 function Run:overdue(cause)
-  local message = "the run has not ended within %s s; started again with the same journal, it goes on"
+  local message = "the run has not ended within %s s"
+  message = self.options.journal and message .. "; started again with the same journal, it goes on" or message
   local seconds = text.number(self.options.total_timeout, "%.14g")
   return errors.new { kind = "timeout", message = message:format(seconds), cause = cause }
 end
