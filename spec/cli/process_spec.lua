@@ -159,21 +159,29 @@ describe("llama-cloud process", function()
     assert.matches("^llama%-cloud: file: 'in/sub/1.txt' is no journal[^\n]*\n$", err)
   end)
 
-  it("says that nothing was found, that no text was asked for, and what it waits for", function()
+  it("says that nothing was found, and that no text was asked for", function()
     local out, err, status = shell("lc " .. COMMAND .. " --pattern '*.txt'")
     assert.same({ "", 0 }, { out, status })
     local nothing =
       "llama%-cloud: no file is left by %-%-pattern and %-%-exclude, which are Lua patterns, such as %%.pdf%$\n"
     assert.matches("^" .. nothing .. "llama%-cloud: 0 files", err)
-    s:fault("POST */upload: 429 x1")
-    out, err, status = shell("lc process in/sub/1.txt --configuration c --polling-interval 0.05 --max-retries 0")
+    out, err, status = shell("lc process in/sub/1.txt --configuration c --polling-interval 0.05")
     assert.equal(0, status, err)
     assert.equal("COMPLETED", cjson.decode(out).result.job.status)
     assert.matches("^llama%-cloud: no text will be fetched", err)
-    assert.matches("\nllama%-cloud: trying again: rate_limit: 429: ", err)
     err = select(2, shell("lc " .. COMMAND .. " --expand markdwn --expand text --expand of_tomorrow --exclude ."))
     local unknown = "llama%-cloud: unknown value of %-%-expand "
     assert.matches(("^%s'markdwn' %%(did you mean 'markdown'%%?%%)\n%s'of_tomorrow'\n"):format(unknown, unknown), err)
+  end)
+
+  it("tells of trouble while nothing moves, by what its client logs", function()
+    local code = 'local log = require("llama_cloud.cli.process").log; log("info", 1); log("warn", 2); log("warn", 3)'
+    local _, err = shell(('"$lua" -e %s'):format(process.quote(code)))
+    assert.equal("llama-cloud: trying again: 2\n", err)
+    code = 'require("llama_cloud.cli.process").log = function() os.exit(77) end'
+    local command = ('"$lua" -e %s "$program" %s'):format(process.quote(code), COMMAND)
+    assert.equal(77, (select(3, shell(command))))
+    assert.equal(0, (select(3, shell("LLAMA_CLOUD_LOG=off " .. command))))
   end)
 
   it("takes --retry-failed for a flag, also where a path stands behind --", function()

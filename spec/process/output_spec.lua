@@ -190,8 +190,7 @@ describe("process with an output folder", function()
       return {}
     end
     local run = { options = { output = folder:path("out") }, client = { parsing = parsing }, resource = "parsing" }
-    run.scope, run.call_options, run.tell_trouble = nothing, nothing, nothing
-    run.successes, run.fetched, run.deadline = 0, 0, math.huge
+    run.scope, run.call_options, run.successes, run.fetched, run.deadline = nothing, nothing, 0, 0, math.huge
     local images = { { filename = "1.png" }, { filename = "../2.png", presigned_url = "x" }, {} }
     local result = { images_content_metadata = { images = images }, result_content_metadata = require("cjson").null }
     local list, err = output.write(run, { name = "a" }, result)

@@ -6,7 +6,6 @@ local lists = require("spec.support.lists")
 local llama_cloud = require("llama_cloud")
 local process = require("spec.support.process")
 local sandbox = require("spec.support.sandbox")
-local trouble = require("llama_cloud.process.trouble")
 
 local PARSE = { config = { job = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" } } }
 
@@ -150,36 +149,6 @@ describe("client.batches:process", function()
     collect(folder.directory, PARSE, options)
     assert.same({ walked = 5, uploaded = 5, processing = 0, done = 4, failed = 1, bytes = 25 }, last)
     assert.is_true(calls >= 1)
-  end)
-
-  it("tells what it waits for, while it does", function()
-    local pauses = trouble.pauses
-    trouble.pauses = setmetatable({}, {
-      __index = function()
-        return 0.05
-      end,
-    })
-    folder:write("a.pdf", "a")
-    s:fault("POST */upload: 429")
-    local seen, last
-    local found = collect(
-      folder.directory,
-      PARSE,
-      quick {
-        max_retries = 0,
-        on_progress = function(progress)
-          last = progress
-          if progress.trouble and not seen then
-            seen = progress.trouble
-            s:clear_faults()
-          end
-        end,
-      }
-    )
-    trouble.pauses = pauses
-    assert.equal("COMPLETED", found["a.pdf"].status)
-    assert.equal(429, seen.status)
-    assert.is_nil(last.trouble)
   end)
 
   it("goes on while the body waits, and cancels what is under way when it is left", function()

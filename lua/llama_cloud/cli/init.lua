@@ -26,7 +26,7 @@ local WRONG_USE, INTERRUPTED, CLOSED = 2, 130, 141
 
 -- The commands written by hand, each a module: { name, about, declare(parser), run(client, result, state) -> exit code }. `result`
 -- is what the parser has read, by the targets that `declare` has named, and `state` a LlamaCloud.Cli.State. One that has
--- `offline` gets no client.
+-- `offline` gets no client; the client of one that has `log` logs by that, unless the user has asked for a log.
 local BY_HAND = { "process", "demo", "completion", "man", "sandbox" }
 
 local GLOBAL = {
@@ -266,7 +266,7 @@ local function new_client(result)
     base_url = result["g:base_url"],
     region = result["g:region"],
     ca_file = result["g:ca_file"],
-    log = result["g:log"],
+    log = result["g:log"] or not os.getenv("LLAMA_CLOUD_LOG") and result.by_hand and result.by_hand.log or nil,
   })
 end
 

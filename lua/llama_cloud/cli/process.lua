@@ -130,13 +130,18 @@ local function count(n, what)
   return ("%d %s%s"):format(n, what, n == 1 and "" or "s")
 end
 
-local QUIET = 60 -- seconds between two sentences about trouble that may pass
+local PATIENCE, QUIET = 5, 60 -- seconds in which nothing moves before trouble is told of, and between two such sentences
 
--- Says why nothing moves, lest a service that cannot be reached look like a slow one.
-local function tell_trouble(run, err)
-  if err and core.now() >= run.tell_trouble_at then
-    run.tell_trouble_at = core.now() + QUIET
-    progress.say("trying again: " .. act.told(err))
+local moved, told = -math.huge, -math.huge -- when a count has changed last, and when trouble was told of
+
+--- What the client logs: tells why nothing moves, lest a service that cannot be reached look like a slow one.
+---@param level string
+---@param message string
+function process.log(level, message)
+  local now = core.now()
+  if level == "warn" and now >= moved + PATIENCE and now >= told + QUIET then
+    told = now
+    progress.say("trying again: " .. message)
   end
 end
 
@@ -144,8 +149,7 @@ end
 local function teller(run)
   local begun, first
   return function(now)
-    run.now = now
-    tell_trouble(run, now.trouble)
+    run.now, moved = now, core.now()
     local ended = now.done + now.failed
     begun, first = begun or core.now(), first or ended
     local passed = core.now() - begun
@@ -268,7 +272,8 @@ function process.run(client, result, state)
   for _, name in ipairs { "timeout", "total_timeout", "max_retries" } do
     options[name] = result["g:" .. name]
   end
-  local run = { out = out_of(options, state), failed = 0, failures = {}, tell_trouble_at = 0 }
+  moved = core.now()
+  local run = { out = out_of(options, state), failed = 0, failures = {} }
   options.on_progress = teller(run)
   local files = files_of(result.paths)
   local iterate, _, _, handle = act.invoke(client.batches.process, client.batches, files, params, options)

@@ -25,7 +25,6 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field done integer files that were completed, and given; those of earlier runs, too
 ---@field failed integer files that have failed or were cancelled, and given; likewise
 ---@field bytes integer that were uploaded by this run
----@field trouble? LlamaCloud.Error why a step will be tried again; nil when one has succeeded since
 
 ---@class LlamaCloud.Run
 ---@field client LlamaCloud.Client
@@ -101,13 +100,6 @@ end
 function Run:count(what, n)
   self.progress[what] = self.progress[what] + n
   self.progress_changed = true
-end
-
---- Lets the program know what a step waits for, or that there is no trouble any more.
----@param err? LlamaCloud.Error
-function Run:tell_trouble(err)
-  self.progress_changed = self.progress_changed or self.progress.trouble ~= err
-  self.progress.trouble = err
 end
 
 --- Gives no result of a file, if it is under way: it has changed since, and is a new one.

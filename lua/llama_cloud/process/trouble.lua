@@ -64,7 +64,6 @@ function trouble.persist(run, step)
     local value, err = step()
     if value ~= nil then
       run.successes = run.successes + 1
-      run:tell_trouble(nil)
       return value
     elseif trouble.is_of_all(err) then
       error(err, 0)
@@ -79,7 +78,6 @@ function trouble.persist(run, step)
     elseif not pause then
       return nil, err
     end
-    run:tell_trouble(err)
     loop.sleep(math.min(pause, math.max(run.deadline - loop.now(), 0)))
     try = try + 1
   end
