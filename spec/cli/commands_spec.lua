@@ -10,6 +10,7 @@ local examples = require("llama_cloud.cli.examples")
 local lookup = require("llama_cloud.cli.lookup")
 local man = require("llama_cloud.cli.man")
 local resources = require("llama_cloud.resources")
+local terminal = require("llama_cloud.cli.terminal")
 
 local all = commands.all()
 
@@ -200,5 +201,26 @@ describe("the manual page", function()
     assert.equal(0, status)
     assert.matches("batches wait%-all BATCH%-ID", out)
     assert.matches("%-%-source%-directory%-id ID", out)
+  end)
+end)
+
+describe("the width of a text", function()
+  it("is that of its characters, which may take two columns, or none", function()
+    for s, width in pairs {
+      ["report"] = 6,
+      ["für"] = 3,
+      ["fu\u{308}r"] = 3,
+      ["東京"] = 4,
+      ["ｱ"] = 1,
+      ["✅ \u{1F680}"] = 5,
+      ["✔\u{FE0F}"] = 1,
+      ["\u{5E9}\u{5C1}"] = 1,
+      ["\u{20000}\u{E0100}"] = 2,
+      ["…–"] = 2,
+    } do
+      assert.equal(width, terminal.width(s), s)
+    end
+    assert.equal("東…", terminal.cut("東京都", 4, "…"))
+    assert.equal("東京都", terminal.cut("東京都", 6, "…"))
   end)
 end)
