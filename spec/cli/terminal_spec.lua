@@ -150,29 +150,6 @@ describe("on a terminal", function()
   end)
 end)
 
-describe("in bash", function()
-  it("completion asks the program, and leaves names of files to the shell", function()
-    local out, err = cli.shell(
-      nil,
-      [[
-        export preload
-        bash -c '
-          llama-cloud() { env ${preload:+LD_PRELOAD="$preload"} "$lua" "$program" "$@"; }
-          eval "$(llama-cloud completion bash)"
-          complete -p llama-cloud
-          ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _llama_cloud; echo "${COMPREPLY[@]}"; }
-          ask llama-cloud ba
-          ask llama-cloud batches wa
-          ask llama-cloud batches list --format = js
-          ask llama-cloud --key-file ""
-        '
-      ]]
-    )
-    assert.equal("", err)
-    assert.equal("complete -o default -F _llama_cloud llama-cloud\nbatches\nwait watch wait-all\njson jsonl\n\n", out)
-  end)
-end)
-
 describe("in a pipe", function()
   it("the first line is there before the second page is asked for", function()
     local s <close> = sandbox.start { batches = 800, seed = 3 }

@@ -9,11 +9,11 @@ local flags = {}
 
 -- Options of methods that are flags of a command: how they are told. Those that all commands have are in init.lua.
 local OPTIONS = {
-  { "polling_interval", "seconds from the first look to the second (1)" },
-  { "max_interval", "seconds that this grows to (5)" },
+  { "polling_interval", "seconds from the first poll to the second (1)" },
+  { "max_interval", "seconds to which this grows (5)" },
   { "backoff", "how it grows: linear, constant or exponential" },
-  { "connection_patience", "seconds of nothing but connection errors after which it gives up (300)" },
-  { "stall_timeout", "seconds in which no byte moves after which an attempt ends (60)" },
+  { "connection_patience", "give up after so many seconds of nothing but connection errors (300)" },
+  { "stall_timeout", "end an attempt in which no byte moves for so many seconds (60)" },
 }
 
 -- Types of parameters and options whose flags may be repeated, and are an empty table if they are not given.
@@ -70,7 +70,7 @@ local function add_unknown(parser, command)
       end)
   end
   if command.options.body and command.has_body then
-    add_value(parser, { name = "body", type = "table", text = "members of the body, over what the flags say" }, true)
+    add_value(parser, { name = "body", type = "table", text = "members of the body, which win over the flags" }, true)
   end
 end
 
@@ -87,13 +87,13 @@ local function add_options(parser, command)
   end
   table.sort(shown)
   for _, name in ipairs(shown) do
-    add_value(parser, { name = name, type = command.run_options[name], text = "as of get, of what has ended" }, true)
+    add_value(parser, { name = name, type = command.run_options[name], text = "as for get, once it has ended" }, true)
   end
   if command.options.reconcile then
     parser:flag("--reconcile", "if the answer is lost, look for what was created"):target("o:reconcile")
   end
   if command.kind == "list" then
-    add_value(parser, { name = "max_items", type = "count", text = "end after so many" }, true)
+    add_value(parser, { name = "max_items", type = "count", text = "end after so many items" }, true)
   end
   add_unknown(parser, command)
 end

@@ -38,11 +38,11 @@ local GLOBAL = {
   },
   { "base_url", "string", "URL", "the service; else LLAMA_CLOUD_BASE_URL" },
   { "region", "string", "REGION", "us or eu: a shorthand for --base-url" },
-  { "timeout", "seconds", "SECONDS", "for one attempt (60)" },
-  { "total_timeout", "seconds", "SECONDS", "for the whole call; of a list for each page" },
-  { "max_retries", "count", "N", "how often a request is sent again (5)" },
+  { "timeout", "seconds", "SECONDS", "for one attempt of a request (60)" },
+  { "total_timeout", "seconds", "SECONDS", "for the whole call, or for each page of a list" },
+  { "max_retries", "count", "N", "how many times a request is sent again (5)" },
   { "ca_file", "string", "FILE", "certificates to trust instead of the system's" },
-  { "log", "string", "LEVEL", "debug, info or warn: what it does, on standard error" },
+  { "log", "string", "LEVEL", "debug, info or warn: tell on standard error what it does" },
 }
 
 -- What is raised when the help was written.

@@ -19,8 +19,8 @@ process.about = "Takes a folder of files to results: uploads, batches, waiting a
 -- Flags: name, type, placeholder, text. The first ones are parameters, the others options of batches:process.
 local PARAMETERS = {
   { "expand", "strings", "NAME", "what is fetched of each result, such as markdown_full; may be given several times" },
-  { "webhook_configuration_ids", "strings", "ID", "as of batches create; may be given several times" },
-  { "webhook_configurations", "array", "JSON", "as of batches create" },
+  { "webhook_configuration_ids", "strings", "ID", "as for batches create; may be given several times" },
+  { "webhook_configurations", "array", "JSON", "as for batches create" },
   { "organization_id", "string", "ID", "" },
   { "project_id", "string", "ID", "" },
 }
@@ -32,12 +32,12 @@ local OPTIONS = {
   { "pattern", "string", "PATTERN", "only files whose path below the folder matches this Lua pattern, such as %.pdf$" },
   { "exclude", "string", "PATTERN", "no files whose path matches this one" },
   { "concurrency", "count", "N", "uploads at once, and results fetched at once (8)" },
-  { "uploads_per_second", "rate", "N", "at most so many (10, which is what the service allows)" },
-  { "batch_size", "count", "N", "files in a batch (1000, which is the most)" },
+  { "uploads_per_second", "rate", "N", "at most so many (10, the published limit)" },
+  { "batch_size", "count", "N", "files in a batch (1000, the most that the service takes)" },
   { "batches", "count", "N", "batches at once (10)" },
   { "name", "string", "NAME", "what the names of directories at the service begin with" },
-  { "polling_interval", "seconds", "SECONDS", "from the first look to the second (1)" },
-  { "max_interval", "seconds", "SECONDS", "what this grows to (5)" },
+  { "polling_interval", "seconds", "SECONDS", "from the first poll to the second (1)" },
+  { "max_interval", "seconds", "SECONDS", "to which this grows (5)" },
   { "backoff", "string", "BACKOFF", "how it grows: linear, constant or exponential" },
 }
 
