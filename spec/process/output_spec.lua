@@ -167,6 +167,28 @@ describe("process with an output folder", function()
     assert.same({ "a.pdf.json", "b.pdf.json" }, left)
   end)
 
+  it("refuses a folder that cannot be made or used, before anything is uploaded", function()
+    folder:write("in/a.pdf", "a")
+    folder:write("file", "x")
+    local before = s:stats().requests
+    for path, message in pairs {
+      [folder:path("file")] = "cannot be made: there is a file",
+      [folder:path("file/x")] = "cannot be made: Not a directory",
+      ["/proc/self"] = "cannot be used: ",
+    } do
+      local ok, err = pcall(
+        client.batches.process,
+        client.batches,
+        folder:path("in"),
+        { config = { job = PARSE } },
+        { output = path }
+      )
+      assert.is_false(ok)
+      assert.matches(message, err, 1, true)
+    end
+    assert.equal(before, s:stats().requests)
+  end)
+
   it("writes a file whose name is as long as it can be", function()
     local name = ("x"):rep(251) .. ".pdf"
     folder:write("in/" .. name, "a")

@@ -9,6 +9,7 @@ local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
 local errors = later.require("llama_cloud.base.errors")
 local source = require("llama_cloud.process.source")
+local texts = require("llama_cloud.base.text")
 local trouble = require("llama_cloud.process.trouble")
 
 local output = {}
@@ -278,19 +279,7 @@ function output.write(run, entry, result)
   return written.list, err
 end
 
--- What keeps files from being made in a folder, or nil.
-local function obstacle(folder)
-  local path = folder .. "/.llama-cloud" .. TEMPORARY
-  local file, problem = io.open(path, "wb")
-  if file then
-    file:close()
-    os.remove(path)
-  end
-  return problem and source.reason(problem)
-end
-
---- Sees to it that there is an output folder, in which files can be made: not to be found out when all is done and paid. Nil
---- and the problem.
+--- Sees to it that there is an output folder, and that files can be made in it. Nil and the problem.
 ---@param path string
 ---@param input? string the folder of the files
 ---@return true?
@@ -303,23 +292,26 @@ function output.prepare(path, input)
   local so_far, problem = "", nil
   for segment, slash in path:gmatch("([^/]*)(/?)") do
     so_far = so_far .. segment
-    if segment ~= "" and not lfs.attributes(so_far) then
-      local _, why = lfs.mkdir(so_far)
-      problem = problem or why
+    if segment ~= "" and not problem and not lfs.attributes(so_far) then
+      problem = select(2, lfs.mkdir(so_far))
     end
     so_far = so_far .. slash
   end
   local mode = lfs.attributes(path, "mode")
   if mode ~= "directory" then
-    problem = mode and "there is a " .. mode or source.reason(problem or "")
-    return nil, ("the output folder '%s' cannot be made: %s"):format(path, problem)
+    problem = problem or "there is a " .. tostring(mode)
+    return nil, ("the output folder %s cannot be made: %s"):format(texts.quote(path), problem)
   end
+  local probe, unwritable = core.output(path .. "/probe.json" .. TEMPORARY) -- no folder has such a name
+  if not probe then
+    return nil, ("the output folder %s cannot be used: %s"):format(texts.quote(path), unwritable)
+  end
+  probe:close()
   local own, other = lfs.attributes(path), input and lfs.attributes(input)
   if own and other and own.dev == other.dev and own.ino == other.ino then
     return nil, "the results cannot be written into the folder of the files: give another 'output', which may be in it"
   end
-  problem = obstacle(path)
-  return not problem or nil, problem and ("no files can be made in the output folder '%s': %s"):format(path, problem)
+  return true
 end
 
 return output

@@ -8,6 +8,8 @@ local require = require -- here, for an application may take it away later
 
 local source = {}
 
+local MOST_OF_NAME = 4096 -- bytes: as long as a path can be
+
 ---@class LlamaCloud.Item one file to process
 ---@field name string unique among all: the path below the folder, or what was given
 ---@field path? string of the local file
@@ -152,6 +154,8 @@ local function item_of(value)
   name = name or path and path:gsub("^%./+", "") or id
   if name:find("/$") then
     return nil, "has a name that ends with a slash"
+  elseif #name > MOST_OF_NAME then
+    return nil, ("has a name of more than %d bytes"):format(MOST_OF_NAME)
   end
   return { name = name, path = path, file = id }
 end
