@@ -404,6 +404,16 @@ describe("llama_cloud.map", function()
         { unnamed, { [1.5] = 1 }, print },
         { "items[2] is nil, but items[3] is not: an array has no holes", { 1, nil, 3 }, print },
         { "items[1] is nil, but items[7] is not: an array has no holes", { [7] = 1 }, print },
+        {
+          "items is called without arguments, and what pairs returns needs some: wrap it in a function",
+          (pairs { 1 }),
+          print,
+        },
+        {
+          "items is called without arguments, and what ipairs returns needs some: wrap it in a function",
+          (ipairs { 1 }),
+          print,
+        },
         { "concurrency must be an integer from 1", {}, print, { concurrency = 0 } },
         { "unknown option 'concurency' (did you mean 'concurrency'?)", {}, print, { concurency = 1 } },
       }
