@@ -141,6 +141,7 @@ describe("llama-cloud process", function()
       ["nosuch --configuration c --journal refused"] = "cannot read nosuch: No such file",
       ["in out --configuration c --journal refused"] = "give one folder, or files: 'in' is a folder",
       ["in --configuration c --uploads-per-second 0"] = "--uploads-per-second: '0' is not a number above 0",
+      ["in/ --configuration c --output ./in"] = "the output folder is 'in/' itself",
       ["in --configuration c --pattern '['"] = "--pattern: malformed pattern",
     } do
       local out, err, status = shell("lc process " .. arguments)

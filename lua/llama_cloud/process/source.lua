@@ -230,6 +230,11 @@ local function folder_items(lfs, folder, own)
   names, problem = names_in(lfs, root)
   if not names then
     return nil, ("the folder %s cannot be read: %s"):format(text.quote(folder), problem)
+  elseif identities(lfs, own)[next(identities(lfs, { root }))] then
+    return nil,
+      ("the output folder is %s itself, whose results would be processed in turn: give another"):format(
+        text.quote(folder)
+      )
   end
   return function()
     return walk(lfs, root, identities(lfs, own))
