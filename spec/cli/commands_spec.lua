@@ -2,6 +2,7 @@
 
 local llama_cloud = require("llama_cloud")
 
+local again = require("llama_cloud.cli.again")
 local cli = require("llama_cloud.cli")
 local commands = require("llama_cloud.cli.commands")
 local command_line = require("spec.support.cli")
@@ -9,6 +10,7 @@ local completion = require("llama_cloud.cli.completion")
 local examples = require("llama_cloud.cli.examples")
 local lookup = require("llama_cloud.cli.lookup")
 local man = require("llama_cloud.cli.man")
+local process = require("spec.support.process")
 local resources = require("llama_cloud.resources")
 local terminal = require("llama_cloud.cli.terminal")
 
@@ -131,6 +133,35 @@ describe("the commands", function()
       assert.equal(example, shown)
     end
     os.execute(("rm -r %s"):format(folder))
+  end)
+end)
+
+describe("a command to go on with", function()
+  local root = cli.parser()
+
+  it("has those flags of another that it takes", function()
+    local given = { "--key-file", "k", "parsing", "run", "--version", "latest", "--expand=a=b", "--no-disable-cache" }
+    local words = again.flags(lookup.at(root, { "parsing", "run" }), lookup.at(root, { "parsing", "wait" }), given)
+    assert.same({ "--key-file", "k", "--expand=a=b" }, words)
+  end)
+
+  it("has other values of flags, before what stands behind --", function()
+    local given = { "batches", "list", "--page-token", "a", "--page-token=b", "--status", "x", "--", "--page-token" }
+    local parser = lookup.at(root, { "batches", "list" })
+    assert.same(
+      { "batches", "list", "--status", "x", "--page-token=-c", "--", "--page-token" },
+      again.changed(parser, given, { ["--page-token"] = "-c" })
+    )
+  end)
+
+  it("is quoted as a shell reads it", function()
+    local words = { "a", "", "a b", "it's", "$HOME", "a\nb\t'", "=a", "\\", "~", "für", "\xFF'\\", "\u{202E}" }
+    for _, word in ipairs(words) do
+      local pipe = assert(io.popen("bash -c " .. process.quote("printf %s " .. again.quoted(word))))
+      assert.equal(word, pipe:read("a"))
+      pipe:close()
+    end
+    assert.equal("a-b/c.pdf", again.quoted("a-b/c.pdf"))
   end)
 end)
 

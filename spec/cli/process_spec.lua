@@ -142,6 +142,7 @@ describe("llama-cloud process", function()
       ["in out --configuration c --journal refused"] = "give one folder, or files: 'in' is a folder",
       ["in --configuration c --uploads-per-second 0"] = "--uploads-per-second: '0' is not a number above 0",
       ["in --configuration c --output /proc/self"] = "the output folder '/proc/self' cannot be used: ",
+      ["in/ --configuration c --output ./in"] = "the results cannot be written into the folder of the files",
       ["in --configuration c --pattern '['"] = "--pattern: malformed pattern",
     } do
       local out, err, status = shell("lc process " .. arguments)

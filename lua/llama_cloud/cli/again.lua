@@ -79,7 +79,10 @@ end
 function again.flags(parser, other, arguments)
   local words = {}
   each(parser, arguments, function(word, value)
-    if word:find("^%-.") and lookup.flag(other, word:match("^[^=]*")) then
+    local name = word:find("^%-.") and word:match("^[^=]*")
+    local flag, same = lookup.flag(parser, name), lookup.flag(other, name)
+    -- a name may stand for two things: --version of the program, and of a tier
+    if same and lookup.takes_value(same) == lookup.takes_value(flag) then
       words[#words + 1] = word
       words[#words + 1] = value
     end

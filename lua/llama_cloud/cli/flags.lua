@@ -139,8 +139,8 @@ local function all_ids(given)
   for _, id in ipairs(given) do
     if id == "-" then
       for line in io.lines() do
-        id = text.trim(line)
-        ids[#ids + 1] = id ~= "" and id or nil
+        local trimmed = text.trim(line)
+        ids[#ids + 1] = trimmed ~= "" and trimmed or nil
       end
     else
       ids[#ids + 1] = id

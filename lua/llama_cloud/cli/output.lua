@@ -211,8 +211,8 @@ end
 local function table_line(self, cells, bold)
   local parts, colour = {}, self.terminal.colour
   local mark, fit = self.terminal.utf8 and "…" or "...", fits(self, cells)
-  for position, s in ipairs(cells) do
-    s = fit and s or terminal.cut(s, self.widths[position], mark)
+  for position, whole in ipairs(cells) do
+    local s = fit and whole or terminal.cut(whole, self.widths[position], mark)
     local padding = position < #cells and (" "):rep(self.widths[position] - terminal.width(s) + GAP) or ""
     local paint = colour and (bold and "\27[1m" or self.columns[position] == "status" and COLOURS[text.upper(s)])
     parts[position] = (paint and paint .. s .. "\27[0m" or s) .. padding
