@@ -212,7 +212,8 @@ describe("process with an output folder", function()
       return {}
     end
     local run = { options = { output = folder:path("out") }, client = { parsing = parsing }, resource = "parsing" }
-    run.scope, run.call_options, run.successes, run.fetched, run.deadline = nothing, nothing, 0, 0, math.huge
+    run.scope, run.call_options, run.fetched, run.deadline = nothing, nothing, 0, math.huge
+    run.successes = { result = 0 }
     local images = { { filename = "1.png" }, { filename = "../2.png", presigned_url = "x" }, {} }
     local result = { images_content_metadata = { images = images }, result_content_metadata = require("cjson").null }
     local list, err = output.write(run, { name = "a" }, result)

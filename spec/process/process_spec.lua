@@ -103,6 +103,9 @@ describe("client.batches:process", function()
     for _, file in pairs(found) do
       assert.equal("COMPLETED", file.status)
     end
+    local none = collect({ { id = "file-none" } }, PARSE, quick())["file-none"]
+    assert.same({ "FAILED", 404 }, { none.status, none.error.status })
+    assert.is_nil(none.id) -- it has no entry
     found = collect(client.files:list { file_ids = { kept.id } }, PARSE, quick())
     assert.equal("COMPLETED", found[kept.name].status)
   end)

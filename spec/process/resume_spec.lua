@@ -290,6 +290,40 @@ describe("a run that goes on", function()
     assert.equal(requests, s:stats().requests)
   end)
 
+  for job_type, resource in pairs { parse_v2 = "parsing", extract_v2 = "extract" } do
+    it("gives a result for each of the files that share a job of the type " .. job_type, function()
+      start {}
+      write(3)
+      local configuration_id = "cfg-PARSE_AGENTIC"
+      if job_type == "extract_v2" then
+        local parameters = { product_type = "extract_v2", data_schema = { type = "object", properties = {} } }
+        configuration_id = assert(client.configurations:create { name = "x", parameters = parameters }).id
+      end
+      local params = { config = { job = { type = job_type, configuration_id = configuration_id } } }
+      local options =
+        { journal = journal, uploads_per_second = math.huge, polling_interval = 0.02, backoff = "constant" }
+      s:fault("GET /api/v2/batches/*: 402 x1")
+      assert.is_false(pcall(function()
+        for _ in client.batches:process(folder:path("in"), params, options) do
+          error("a file came")
+        end
+      end))
+      local batch = assert(client.batches:wait(client.batches:list():all()[1].id, { expand = { "results" } }))
+      for _, result in ipairs(batch.results) do
+        result.job_reference.id = batch.results[1].job_reference.id
+      end
+      s:control("POST", "/faults", { fault = ("GET /api/v2/batches/*: body=%q"):format(cjson.encode(batch)) })
+      local names = {}
+      for file in client.batches:process(folder:path("in"), params, options) do
+        names[#names + 1] = file.name
+        local job = assert(client[resource]:get(file.job))
+        assert.same({ "COMPLETED", job }, { file.status, file.result })
+      end
+      table.sort(names)
+      assert.same({ "01.pdf", "02.pdf", "03.pdf" }, names)
+    end)
+  end
+
   it("does not go on with a journal whose lines are not a run's", function()
     start {}
     write(1)

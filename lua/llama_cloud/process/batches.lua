@@ -101,8 +101,6 @@ local function outcome(run, directory)
   if batch then
     local message = ("batch %s has no result for this file"):format(directory.batch)
     return batch.results or {}, errors.new { kind = "batch_failed", message = message }
-  elseif trouble.passes(err) then
-    error(err, 0) -- it is about many files, which are paid for
   elseif not err.batch then
     return {}, err
   end
@@ -115,14 +113,27 @@ local function outcome(run, directory)
   return ended.results or {}, err
 end
 
--- Fails a file by what has become of its batch or job.
+-- Fails a file, and those with the same job, by what has become of its batch or job.
 local function fail(run, entry, err)
-  run:fail(entry, err, err.kind == "batch_cancelled" and "CANCELLED" or "FAILED")
+  repeat
+    run:fail(entry, err, err.kind == "batch_cancelled" and "CANCELLED" or "FAILED")
+    entry = entry.twin
+  until not entry
 end
 
--- The files that have jobs, in the order of the results; the others fail.
+-- Hands over a file, and those with the same job, when that has ended.
+local function hand_over(run, entry, job)
+  repeat
+    entry.result = run.rule.jobs_hold_results and job or nil
+    results.hand_over(run, entry)
+    entry = entry.twin
+  until not entry
+end
+
+-- The files that have jobs, in the order of the results; the others fail. Files with the same content may have the same job:
+-- then the first stands for all.
 local function map(run, directory, outcomes, err)
-  local by_id, mapped = {}, {}
+  local by_id, by_job, mapped = {}, {}, {}
   for _, entry in pairs(directory.entries) do
     if entry.dfl and not entry.failed then
       by_id[entry.dfl] = entry
@@ -133,8 +144,13 @@ local function map(run, directory, outcomes, err)
     local job = type(result.job_reference) == "table" and result.job_reference.id
     if entry and job then
       by_id[result.source_directory_file_id] = nil
-      entry.job = job
-      mapped[#mapped + 1] = entry
+      local first = by_job[job]
+      entry.job, by_job[job] = job, first or entry
+      if first then
+        entry.twin, first.twin = first.twin, entry
+      else
+        mapped[#mapped + 1] = entry
+      end
     elseif entry and result.error_message then
       by_id[result.source_directory_file_id] = nil
       fail(run, entry, errors.new { kind = "batch_failed", message = tostring(result.error_message) })
@@ -161,8 +177,7 @@ local function look(run, waiting)
     else
       waiting[id] = nil
       if job then
-        entry.result = run.rule.jobs_hold_results and job or nil
-        results.hand_over(run, entry)
+        hand_over(run, entry, job)
       else
         fail(run, entry, err)
       end

@@ -26,6 +26,7 @@ local history = {}
 ---@field directory LlamaCloud.RunDirectory
 ---@field dfl? string the directory's entry for it
 ---@field job? string
+---@field twin? LlamaCloud.Entry.File another with the same job
 ---@field early? boolean the source may come to it yet
 ---@field dropped? boolean it has changed since it was put into a batch: its result is not given
 ---@field failed? boolean

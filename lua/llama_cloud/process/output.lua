@@ -163,7 +163,7 @@ function Written:download(name, path)
       return false
     end
     return done, problem
-  end)
+  end, "result")
   err = err or refusal
   if file then
     self.list[#self.list + 1] = path

@@ -17,7 +17,7 @@ local function fetch(run, entry)
   result, err = trouble.persist(run, function()
     local params = run:scope { expand = run.params.expand }
     return run.client[run.resource]:get(entry.job, params, run:call_options())
-  end)
+  end, "result")
   if err and (err.status == 400 or err.status == 422) and run.fetched == 0 then
     error(err, 0) -- about `expand`, which holds for all: started again with another, the run goes on
   end

@@ -45,7 +45,7 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field unbatched integer those that have no batch
 ---@field exhausted boolean the source has no more files
 ---@field filled boolean no more files will be uploaded
----@field successes integer steps that have succeeded
+---@field successes { upload: integer, result: integer } steps about one file that have succeeded
 ---@field fetched integer files whose results have all been fetched
 ---@field next_upload number when the next upload may begin
 ---@field deadline number
@@ -141,7 +141,7 @@ function Run:deliver(entry, file)
   if entry.dropped or directory and directory.entries[entry.name] ~= entry then
     return
   end
-  file.path, file.name, file.id, file.job = entry.path, entry.name, entry.dfl or entry.file, entry.job
+  file.path, file.name, file.id, file.job = entry.path, entry.name, entry.dfl, entry.job
   self.stream:put { file = file, entry = entry }
 end
 
@@ -232,7 +232,7 @@ function runs.start(given)
     unbatched = 0,
     exhausted = false,
     filled = false,
-    successes = 0,
+    successes = { upload = 0, result = 0 },
     fetched = 0,
     next_upload = -math.huge,
     deadline = loop.now() + given.options.total_timeout,

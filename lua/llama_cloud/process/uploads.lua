@@ -51,7 +51,7 @@ local function upload(run, entry)
     end
     return nil, err
   end
-  return trouble.create(run, send, find)
+  return trouble.create(run, send, find, false, "upload")
 end
 
 -- Uploads one file, and says what came of it.
