@@ -255,13 +255,19 @@ local function with_flags(message, command)
   )
 end
 
+-- What is logged, and where: by the flag or the variable, else a terminal shows for what a request waits.
+local function log_of(result)
+  local variable = os.getenv("LLAMA_CLOUD_LOG")
+  return result["g:log"] or (variable or "") == "" and result.command and progress.retries() or nil
+end
+
 local function new_client(result)
   return act.invoke(llama_cloud.new, {
     api_key = result["g:key_file"] and read_key(result["g:key_file"]) or nil,
     base_url = result["g:base_url"],
     region = result["g:region"],
     ca_file = result["g:ca_file"],
-    log = result["g:log"],
+    log = log_of(result),
   })
 end
 
