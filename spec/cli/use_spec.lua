@@ -108,6 +108,7 @@ describe("llama-cloud", function()
         ["batches get ''"] = "batch-id must not be empty",
         ["files create --purpose parse --file no_such_file"] = "--file: cannot read 'no_such_file': No such file",
         ["batches list --region mars"] = "unknown region 'mars': it is 'us' or 'eu', or give a --base-url",
+        ["--key-file / batches list"] = "--key-file: cannot read '/': Is a directory",
         ["--key-file \"$(printf '\\033[31m')\" batches list"] = "--key-file:  [31m: No such file",
         ["batches list --query x"] = "'x' is not of the form NAME=VALUE",
         ["batches list --include-deleted"] = "unknown flag '--include-deleted'",

@@ -220,11 +220,13 @@ local function read_key(path)
     error(act.usage("--key-file: " .. problem), 0)
   end
   local mode = core.mode(file)
-  local content = file:read("a")
+  local content, cause = file:read("a") -- nil for a folder
   file:close()
-  if not mode or mode & 63 ~= 0 then -- 077
+  if not content then
+    error(act.usage(("--key-file: cannot read %s: %s"):format(text.quote(path), cause)), 0)
+  elseif not mode or mode & 63 ~= 0 then -- 077
     error(act.usage(("--key-file: others may read %s; run 'chmod 600' on it"):format(text.quote(path))), 0)
-  elseif not content or text.trim(content) == "" then
+  elseif text.trim(content) == "" then
     error(act.usage(("--key-file: there is no key in %s"):format(text.quote(path))), 0)
   end
   return text.trim(content)
@@ -295,9 +297,6 @@ local function run(result, root, state)
   local command = result.command
   state.command = command
   local ids, params, options = flags.arguments(command, result)
-  for _, name in ipairs { "timeout", "total_timeout", "max_retries" } do
-    options[name] = result["g:" .. name]
-  end
   return act.perform(act.new(command, new_client(result), ids, params, options, state))
 end
 

@@ -4,6 +4,7 @@ local act = require("llama_cloud.cli.act")
 local again = require("llama_cloud.cli.again")
 local commands = require("llama_cloud.cli.commands")
 local core = require("llama_cloud.core")
+local flags = require("llama_cloud.cli.flags")
 local lookup = require("llama_cloud.cli.lookup")
 local output = require("llama_cloud.cli.output")
 local progress = require("llama_cloud.cli.progress")
@@ -222,9 +223,7 @@ function process.run(client, result, state)
   for _, one in ipairs(OPTIONS) do
     options[one[1]] = result["o:" .. one[1]]
   end
-  for _, name in ipairs { "timeout", "total_timeout", "max_retries" } do
-    options[name] = result["g:" .. name]
-  end
+  flags.add_call_options(result, options)
   local run = { out = out_of(options, state), failed = 0, failures = {} }
   options.on_progress = teller(run)
   local files = files_of(result.paths)
