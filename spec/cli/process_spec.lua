@@ -141,7 +141,8 @@ describe("llama-cloud process", function()
       ["nosuch --configuration c --journal refused"] = "cannot read nosuch: No such file",
       ["in out --configuration c --journal refused"] = "give one folder, or files: 'in' is a folder",
       ["in --configuration c --uploads-per-second 0"] = "--uploads-per-second: '0' is not a number above 0",
-      ["in/ --configuration c --output ./in"] = "the output folder is 'in/' itself",
+      ["in --configuration c --output /proc/self"] = "the output folder '/proc/self' cannot be used: ",
+      ["in/ --configuration c --output ./in"] = "the results cannot be written into the folder of the files",
       ["in --configuration c --pattern '['"] = "--pattern: malformed pattern",
     } do
       local out, err, status = shell("lc process " .. arguments)
@@ -157,6 +158,32 @@ describe("llama-cloud process", function()
     local _, err, status = shell("lc process in --configuration c --journal in/sub/1.txt")
     assert.equal(1, status)
     assert.matches("^llama%-cloud: file: 'in/sub/1.txt' is no journal[^\n]*\n$", err)
+  end)
+
+  it("says that nothing was found, and that no text was asked for", function()
+    local out, err, status = shell("lc " .. COMMAND .. " --pattern '*.txt'")
+    assert.same({ "", 0 }, { out, status })
+    local nothing =
+      "llama%-cloud: no file is left by %-%-pattern and %-%-exclude, which are Lua patterns, such as %%.pdf%$\n"
+    assert.matches("^" .. nothing .. "llama%-cloud: 0 files", err)
+    out, err, status = shell("lc process in/sub/1.txt --configuration c --polling-interval 0.05")
+    assert.equal(0, status, err)
+    assert.equal("COMPLETED", cjson.decode(out).result.job.status)
+    assert.matches("^llama%-cloud: no text will be fetched", err)
+    err = select(2, shell("lc " .. COMMAND .. " --expand markdwn --expand text --expand of_tomorrow --exclude ."))
+    local unknown = "llama%-cloud: unknown value of %-%-expand "
+    assert.matches(("^%s'markdwn' %%(did you mean 'markdown'%%?%%)\n%s'of_tomorrow'\n"):format(unknown, unknown), err)
+  end)
+
+  it("tells of trouble while nothing moves, by what its client logs", function()
+    local code = 'local log = require("llama_cloud.cli.process").log; log("info", 1); log("warn", 2); log("warn", 3)'
+    local _, err = shell(('"$lua" -e %s'):format(process.quote(code)))
+    assert.equal("llama-cloud: trying again: 2\n", err)
+    code = 'require("llama_cloud.cli.process").log = function() os.exit(77) end'
+    local anew = COMMAND:gsub("%-%-journal run.jsonl ", "")
+    local command = ('"$lua" -e %s "$program" %s'):format(process.quote(code), anew)
+    assert.equal(77, (select(3, shell(command))))
+    assert.equal(0, (select(3, shell("LLAMA_CLOUD_LOG=off " .. command))))
   end)
 
   it("takes --retry-failed for a flag, also where a path stands behind --", function()

@@ -111,6 +111,7 @@ describe("llama-cloud", function()
         ["--key-file / batches list"] = "--key-file: cannot read '/': Is a directory",
         ["--key-file \"$(printf '\\033[31m')\" batches list"] = "--key-file:  [31m: No such file",
         ["batches list --query x"] = "'x' is not of the form NAME=VALUE",
+        ["parsing run a.pdf"] = "too many arguments: what is not an id is given by a flag",
         ["batches list --include-deleted"] = "unknown flag '--include-deleted'",
         ["--timeout 0 batches list"] = "--timeout: '0' is not a number of seconds",
         ["batches list --format xml"] = "must be one of 'table', 'json', 'jsonl', 'csv'",
@@ -204,8 +205,20 @@ describe("llama-cloud", function()
       assert.matches("no API key: give %-%-key%-file, or set the environment variable LLAMA_CLOUD_API_KEY", err)
       _, err, status = cli.run(s, "batches list --api-key llx-secret")
       assert.equal(2, status)
+      assert.matches("the API key comes from LLAMA_CLOUD_API_KEY, or a file %(%-%-key%-file%)", err)
       assert.is_nil(err:find("llx-secret", 1, true))
     end)
+  end)
+
+  it("says how it is started, where it cannot be as it was", function()
+    local path = program.file("bin/llama-cloud")
+    local lua = "LUA_PATH='?.none' env -u LUA_PATH_5_4 -u LUA_PATH_5_5 \"$lua\" %s%s; true"
+    local _, err = cli.shell(nil, lua:format("", path))
+    local advice =
+      "llama-cloud: %s does not find the module llama_cloud: install it, or in a checkout, run scripts/lua %s\n"
+    assert.equal(advice:format(_VERSION, path), err)
+    _, err = cli.shell(nil, lua:format("-e '_VERSION = \"Lua 5.1\"' ", path))
+    assert.equal(("llama-cloud: it needs Lua 5.4 or newer, and this is Lua 5.1: run 'lua5.4 %s'\n"):format(path), err)
   end)
 
   it("without lua-argparse says in one sentence what to install", function()

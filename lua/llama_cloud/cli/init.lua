@@ -26,7 +26,7 @@ local WRONG_USE, INTERRUPTED, CLOSED = 2, 130, 141
 
 -- The commands written by hand, each a module: { name, about, declare(parser), run(client, result, state) -> exit code }. `result`
 -- is what the parser has read, by the targets that `declare` has named, and `state` a LlamaCloud.Cli.State. One that has
--- `offline` gets no client.
+-- `offline` gets no client; the client of one that has `log` logs by that, unless the user has asked for a log.
 local BY_HAND = { "process", "demo", "completion", "man", "sandbox" }
 
 local GLOBAL = {
@@ -161,6 +161,8 @@ function cli.parser(only)
   return root
 end
 
+local KEYS = { ["--api-key"] = true, ["--key"] = true } -- as other programs have them
+
 -- A complaint of the parser's; about a name that it does not know, with the nearest that it does.
 local function complaint(parser, message)
   local flag, command = message:match("^unknown option '([^\n]*)'"), message:match("^unknown command '([^\n]*)'")
@@ -170,6 +172,8 @@ local function complaint(parser, message)
       known[one._name] = true
     end
     return nearest.no_method(command, known, "command")
+  elseif KEYS[flag] then
+    return "others can see the flags of a program: the API key comes from LLAMA_CLOUD_API_KEY, or a file (--key-file)"
   elseif flag and flag:find("^%-%-") then
     for _, name in lookup.flags(parser) do
       known[name] = true
@@ -180,6 +184,7 @@ local function complaint(parser, message)
       text.quote(flag)
     )
   end
+  message = message:gsub("^too many arguments$", "%0: what is not an id is given by a flag")
   return (message:gsub("%f[a-z]option '", "flag '"):gsub("requires an argument$", "needs a value"))
 end
 
@@ -257,10 +262,13 @@ local function with_flags(message, command)
   )
 end
 
--- What is logged, and where: by the flag or the variable, else a terminal shows for what a request waits.
+-- What is logged, and where: by the flag or the variable, else a terminal shows what a request waits for.
 local function log_of(result)
-  local variable = os.getenv("LLAMA_CLOUD_LOG")
-  return result["g:log"] or (variable or "") == "" and result.command and progress.retries() or nil
+  local asked = result["g:log"] or os.getenv("LLAMA_CLOUD_LOG")
+  if asked and asked ~= "" then
+    return result["g:log"]
+  end
+  return result.by_hand and result.by_hand.log or result.command and progress.retries() or nil
 end
 
 local function new_client(result)

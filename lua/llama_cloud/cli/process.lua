@@ -6,9 +6,11 @@ local commands = require("llama_cloud.cli.commands")
 local core = require("llama_cloud.core")
 local flags = require("llama_cloud.cli.flags")
 local lookup = require("llama_cloud.cli.lookup")
+local nearest = require("llama_cloud.endpoint.nearest")
 local output = require("llama_cloud.cli.output")
 local progress = require("llama_cloud.cli.progress")
 local text = require("llama_cloud.base.text")
+local texts = require("llama_cloud.cli.texts")
 local values = require("llama_cloud.cli.values")
 
 local process = { name = "process" }
@@ -114,15 +116,41 @@ local function files_of(paths)
   return paths
 end
 
+-- Says what a program that ends well would leave unsaid: that there was nothing to do.
+local function tell_if_empty(now, result)
+  if now.walked > 0 then
+    return
+  elseif result["o:pattern"] or result["o:exclude"] then
+    progress.say("no file is left by --pattern and --exclude, which are Lua patterns, such as %.pdf$")
+  else
+    progress.say("there are no files")
+  end
+end
+
 local function count(n, what)
   return ("%d %s%s"):format(n, what, n == 1 and "" or "s")
+end
+
+local PATIENCE, QUIET = 5, 60 -- seconds in which nothing moves before trouble is told of, and between two such sentences
+
+local moved, told = -math.huge, -math.huge -- when a count has changed last, and when trouble was told of
+
+--- What the client logs: tells why nothing moves, lest a service that cannot be reached look like a slow one.
+---@param level string
+---@param message string
+function process.log(level, message)
+  local now = core.now()
+  if level == "warn" and now >= moved + PATIENCE and now >= told + QUIET then
+    told = now
+    progress.say("trying again: " .. message)
+  end
 end
 
 -- What `on_progress` is to be: counts, the rate since the first of them, and the time that is left if no more files are found.
 local function teller(run)
   local begun, first
   return function(now)
-    run.now = now
+    run.now, moved = now, core.now()
     local ended = now.done + now.failed
     begun, first = begun or core.now(), first or ended
     local passed = core.now() - begun
@@ -152,6 +180,7 @@ end
 local function report(run, result, state)
   local done, failed = run.now.done, run.now.failed
   local earlier = failed - run.failed
+  tell_if_empty(run.now, result)
   progress.clear()
   if run.out.format == "table" then
     run.out:put(run.failures)
@@ -206,6 +235,24 @@ local function out_of(options, state)
   return out
 end
 
+local GET = { parse_v2 = "parsing.get", extract_v2 = "extract.get" }
+
+-- Says what is to be known before all is processed and paid: that no text will be fetched, or perhaps something else.
+local function tell_of_expand(command, names)
+  if not names and command == "parsing.get" then
+    progress.say("no text will be fetched: that takes --expand markdown_full, or text_full")
+  end
+  local known = {}
+  for name in texts.commands[command].flags.expand:gmatch("[a-z_]+") do
+    known[name] = true
+  end
+  for _, name in ipairs(names or {}) do
+    if not known[name] then
+      progress.say(nearest.unknown("value of --expand", name, known))
+    end
+  end
+end
+
 local NOT_KEPT = "without --journal the next run begins anew"
 
 ---@param client LlamaCloud.Client
@@ -224,10 +271,12 @@ function process.run(client, result, state)
     options[one[1]] = result["o:" .. one[1]]
   end
   flags.add_call_options(result, options)
+  moved = core.now()
   local run = { out = out_of(options, state), failed = 0, failures = {} }
   options.on_progress = teller(run)
   local files = files_of(result.paths)
   local iterate, _, _, handle = act.invoke(client.batches.process, client.batches, files, params, options)
+  tell_of_expand(GET[result.type], params.expand)
   state.hint = state.arguments
       and function()
         return options.journal and "to go on: " .. again.line(state.arguments) or NOT_KEPT

@@ -27,9 +27,11 @@ local later = require("llama_cloud.base.later")
 local call = require("llama_cloud.endpoint.call")
 local download = later.require("llama_cloud.endpoint.download")
 local fields = later.require("llama_cloud.endpoint.fields")
+local headers = later.require("llama_cloud.http.headers")
 local nearest = later.require("llama_cloud.endpoint.nearest")
 local options = require("llama_cloud.endpoint.options")
 local pages = later.require("llama_cloud.endpoint.pages")
+local polling = later.require("llama_cloud.endpoint.wait")
 local reconcile = later.require("llama_cloud.endpoint.reconcile")
 local request = require("llama_cloud.http.request")
 local tables = require("llama_cloud.base.tables")
@@ -149,13 +151,20 @@ local function prepared(class, member, method, self, ...)
   return method.prepare(state, ids, params, given)
 end
 
+-- The level of the caller of a method, for error. After a tail call, such as the last of a function that is given to `map`, what
+-- is found there may be the task's own code: its line would say that the fault is in this module, so none is told.
+local function blamed()
+  local caller = debug and debug.getinfo and debug.getinfo(3, "S")
+  return caller and caller.source:find("llama_cloud/loop/", 1, true) and 0 or 2
+end
+
 -- Adds a method. What is wrong with its arguments is raised at the caller's line.
 local function add(class, member, method)
   local run = method.run
   class.__index[member] = function(self, ...)
     local subject, problem = prepared(class, member, method, self, ...)
     if not subject then
-      error(problem, 2)
+      error(problem, blamed())
     elseif run then
       return run(subject)
     end
@@ -170,6 +179,8 @@ local function beside(module)
       local known = module.method
       local problem = options.check("parameter", params, known.parameters, known.options)
         or options.check("option", given, known.options, known.parameters)
+        or given.headers and headers.check(given.headers)
+        or polling.check(given, true)
       if problem then
         return nil, problem
       end

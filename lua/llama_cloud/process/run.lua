@@ -40,12 +40,13 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field news LlamaCloud.Condition that a file has come back, or none can any more
 ---@field uploads LlamaCloud.StreamQueue entries that are to be uploaded
 ---@field fetches LlamaCloud.StreamQueue entries whose jobs have ended
----@field again LlamaCloud.Item[] files whose directory is gone
+---@field again LlamaCloud.Item[] files that go into another directory than they were in
 ---@field open integer directories that are not finished
 ---@field unbatched integer those that have no batch
 ---@field exhausted boolean the source has no more files
 ---@field filled boolean no more files will be uploaded
----@field successes integer steps that have succeeded
+---@field successes { upload: integer, result: integer } steps about one file that have succeeded
+---@field fetched integer files whose results have all been fetched
 ---@field next_upload number when the next upload may begin
 ---@field deadline number
 ---@field progress LlamaCloud.RunProgress
@@ -87,7 +88,8 @@ end
 ---@param cause LlamaCloud.Error
 ---@return LlamaCloud.Error
 function Run:overdue(cause)
-  local message = "the run has not ended within %s s; started again with the same journal, it goes on"
+  local message = "the run has not ended within %s s"
+  message = self.options.journal and message .. "; started again with the same journal, it goes on" or message
   local seconds = text.number(self.options.total_timeout, "%.14g")
   return errors.new { kind = "timeout", message = message:format(seconds), cause = cause }
 end
@@ -103,10 +105,11 @@ end
 --- Gives no result of a file, if it is under way: it has changed since, and is a new one.
 ---@param name string
 function Run:drop(name)
-  local entry = self.history:entry_of(name)
+  local entry = self.history:leave(name)
   if entry then
     self:count("processing", entry.processing and -1 or 0)
     entry.dropped, entry.processing = true, nil
+    directories.settle(self, entry.directory)
   end
 end
 
@@ -138,7 +141,7 @@ function Run:deliver(entry, file)
   if entry.dropped or directory and directory.entries[entry.name] ~= entry then
     return
   end
-  file.path, file.name, file.id, file.job = entry.path, entry.name, entry.dfl or entry.file, entry.job
+  file.path, file.name, file.id, file.job = entry.path, entry.name, entry.dfl, entry.job
   self.stream:put { file = file, entry = entry }
 end
 
@@ -189,6 +192,9 @@ local function start(run)
     return a.n < b.n
   end)
   for _, directory in ipairs(left) do
+    if directory.batch then
+      directories.release(run, directory)
+    end
     run.open = run.open + 1
     run.unbatched = run.unbatched + (directory.batch and 0 or 1)
     run.stream:spawn(batches.resume, run, directory)
@@ -226,7 +232,8 @@ function runs.start(given)
     unbatched = 0,
     exhausted = false,
     filled = false,
-    successes = 0,
+    successes = { upload = 0, result = 0 },
+    fetched = 0,
     next_upload = -math.huge,
     deadline = loop.now() + given.options.total_timeout,
     progress = { walked = 0, uploaded = 0, processing = 0, done = 0, failed = 0, bytes = 0 },

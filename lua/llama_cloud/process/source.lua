@@ -8,6 +8,8 @@ local require = require -- here, for an application may take it away later
 
 local source = {}
 
+local MOST_OF_NAME = 4096 -- bytes: as long as a path can be
+
 ---@class LlamaCloud.Item one file to process
 ---@field name string unique among all: the path below the folder, or what was given
 ---@field path? string of the local file
@@ -15,6 +17,7 @@ local source = {}
 ---@field size? integer bytes, of a local file
 ---@field time? integer when it was changed last, in seconds since the epoch
 ---@field problem? string why it cannot be read
+---@field is_folder? boolean it is a folder, which cannot be read
 
 -- LuaFileSystem. Nil and what to install.
 local function file_system()
@@ -26,6 +29,17 @@ local function file_system()
   return nil, "process needs the Lua module lfs: install " .. packages
 end
 source.file_system = file_system
+
+--- What the system says, without the words that LuaFileSystem puts before it.
+---@param problem string
+---@return string
+function source.reason(problem)
+  return problem:match(".*: (.*)$") or problem
+end
+
+local function unreadable(path, problem)
+  return ("cannot read %s: %s"):format(text.quote(path), source.reason(problem))
+end
 
 --- A number that differs where a file has changed, as far as its size and time tell; of a file that the service has, its id.
 ---@param item { file: string?, size: integer?, time: integer? }
@@ -41,7 +55,7 @@ function source.look(item)
   local lfs = item.path and file_system()
   if lfs then
     local attributes, problem = lfs.attributes(item.path)
-    item.problem = not attributes and problem or nil
+    item.problem = not attributes and unreadable(item.path, problem) or nil
     if attributes then
       item.size, item.time = math.tointeger(attributes.size), math.tointeger(attributes.modification)
     end
@@ -70,7 +84,7 @@ local function look_at(lfs, root, name, hidden)
   local path = root .. "/" .. name
   local attributes, problem = lfs.attributes(path)
   if not attributes then
-    return { name = name, path = path, problem = problem }
+    return { name = name, path = path, problem = unreadable(path, problem) }
   elseif hidden[attributes.dev .. ":" .. attributes.ino] then
     return nil
   elseif attributes.mode == "file" then
@@ -82,7 +96,7 @@ local function look_at(lfs, root, name, hidden)
   local names
   names, problem = names_in(lfs, path)
   if not names then
-    return { name = name, path = path, problem = problem }
+    return { name = name, path = path, problem = unreadable(path, problem), is_folder = true }
   end
   return nil, { names = names, next = 1, prefix = name .. "/" }
 end
@@ -134,8 +148,15 @@ local function item_of(value)
     return nil, "has a 'name' that is no text"
   elseif (path or ""):find("\0", 1, true) or (name or ""):find("\0", 1, true) then
     return nil, "has a NUL in its path or name"
+  elseif id and id:find("[\0-\31\127]") then
+    return nil, "has an 'id' with a control character"
   end
   name = name or path and path:gsub("^%./+", "") or id
+  if name:find("/$") then
+    return nil, "has a name that ends with a slash"
+  elseif #name > MOST_OF_NAME then
+    return nil, ("has a name of more than %d bytes"):format(MOST_OF_NAME)
+  end
   return { name = name, path = path, file = id }
 end
 
@@ -161,7 +182,7 @@ end
 
 -- The items of an array, checked at once. Nil and the problem.
 local function array_items(files)
-  local items, seen = {}, {}
+  local items, seen, local_files = {}, {}, false
   for index, value in ipairs(files) do
     local item, problem = item_of(value)
     if not item then
@@ -171,6 +192,7 @@ local function array_items(files)
       return nil, ("files[%d] and files[%d] have the same name %s"):format(seen[item.name], index, quoted)
     end
     seen[item.name], items[index] = index, item
+    local_files = local_files or item.path ~= nil
   end
   for key in pairs(files) do
     if math.type(key) ~= "integer" or key < 1 or key > #items then
@@ -180,10 +202,12 @@ local function array_items(files)
   local position = 0
   return function()
     position = position + 1
-    return items[position] and source.look(items[position])
+    local item = items[position]
+    items[position] = nil -- what is made of it need not be kept
+    return item and source.look(item)
   end,
     nil,
-    #items > 0 and items[1].path ~= nil
+    local_files
 end
 
 -- The items of an iterator. What is wrong with one is raised where it is pulled.
@@ -222,19 +246,15 @@ end
 local function folder_items(lfs, folder, own)
   local mode, problem = lfs.attributes(folder, "mode")
   if mode ~= "directory" then
-    local what = problem or ("it is a %s: give { path } for single files"):format(mode)
-    return nil, ("the folder %s cannot be read: %s"):format(text.quote(folder), what)
+    local name = text.quote(folder)
+    local single = ("%s is a %s, not a folder; a single file is given as { %s }"):format(name, mode, name)
+    return nil, mode and single or ("the folder %s cannot be read: %s"):format(name, source.reason(problem))
   end
   local root = folder:gsub("(.)/+$", "%1")
   local names
   names, problem = names_in(lfs, root)
   if not names then
-    return nil, ("the folder %s cannot be read: %s"):format(text.quote(folder), problem)
-  elseif identities(lfs, own)[next(identities(lfs, { root }))] then
-    return nil,
-      ("the output folder is %s itself, whose results would be processed in turn: give another"):format(
-        text.quote(folder)
-      )
+    return nil, ("the folder %s cannot be read: %s"):format(text.quote(folder), source.reason(problem))
   end
   return function()
     return walk(lfs, root, identities(lfs, own))
@@ -286,7 +306,7 @@ function source.open(files, options, own)
     local item
     repeat
       item = pull()
-    until not item or wanted(item.name) and not (options.exclude and unwanted(item.name))
+    until not item or (item.is_folder or wanted(item.name)) and not (options.exclude and unwanted(item.name))
     return item
   end,
     root,
