@@ -11,7 +11,7 @@ local sandbox = require("spec.support.sandbox")
 local server = require("spec.support.server")
 
 local COMMAND = "process in --configuration cfg-PARSE_AGENTIC --output out --journal run.jsonl --expand markdown_full "
-  .. "--polling-interval 0.05 --uploads-per-second 1000"
+  .. "--polling-interval 0.05 --backoff constant --uploads-per-second 1000"
 
 local function lines(text)
   local found = {}

@@ -135,6 +135,13 @@ describe("on a terminal", function()
     assert.equal("", err)
   end)
 
+  it("what a request waits for before it is sent again is shown, too", function()
+    s:fault("GET /api/v2/batches: 503 x1")
+    local output = on_terminal(s, 100, "NO_COLOR=1 lc batches list --max-items 1 --fields status")
+    s:clear_faults()
+    assert.matches("^\r\27%[Kattempt 2 of 6 in %S+ s: 503[^\r]*\r\27%[Kstatus\n%u+\n$", output)
+  end)
+
   it("an upload shows how far it is, how fast, and nothing in the end", function()
     local command =
       "head -c 50000 /dev/zero >$file; lc files create --purpose parse --file $file --fields purpose; rm $file"

@@ -161,6 +161,7 @@ function kinds.list(run)
   local list <close> = act.invoke(run.method, run.resource, arguments_of(run))
   while left > 0 do
     local page, err = act.invoke(list.next_page, list)
+    progress.clear()
     if err then
       return fail(run, err, run.state.hint and run.state.hint())
     elseif not page then

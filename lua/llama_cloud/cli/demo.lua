@@ -74,7 +74,9 @@ function demo.run(_, result, state)
   return sandbox.with({ batches = 0, jobs = 0, speed = 20 }, function(client)
     state.arguments = nil -- this cannot be done again: the sandbox ends
     local _, now = process.run(client, require("llama_cloud.cli").parser():parse(arguments), state)
-    progress.say(("the files are in %s/in, the results in %s/out"):format(folder, folder))
+    progress.say(
+      ("the files are in %s/in, the results in %s/out; one file is empty, to show what fails"):format(folder, folder)
+    )
     return now.done == 3 and now.failed == 1 and 0 or 1 -- one of the files is empty, which is part of what it shows
   end)
 end

@@ -164,6 +164,15 @@ local function types_of(command)
   return types
 end
 
+--- Adds those flags of all commands that are options of each call.
+---@param result table what the parser has read
+---@param options table<string, any>
+function flags.add_call_options(result, options)
+  for _, name in ipairs { "timeout", "total_timeout", "max_retries" } do
+    options[name] = result["g:" .. name]
+  end
+end
+
 --- The arguments of the method: its ids, parameters and options.
 ---@param command LlamaCloud.Cli.Command
 ---@param result table what the parser has read
@@ -194,6 +203,7 @@ function flags.arguments(command, result)
     end
     options.query = next(query) and query or nil
   end
+  flags.add_call_options(result, options)
   return ids, params, options
 end
 

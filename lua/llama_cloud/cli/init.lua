@@ -225,11 +225,13 @@ local function read_key(path)
     error(act.usage("--key-file: " .. problem), 0)
   end
   local mode = core.mode(file)
-  local content = file:read("a")
+  local content, cause = file:read("a") -- nil for a folder
   file:close()
-  if not mode or mode & 63 ~= 0 then -- 077
+  if not content then
+    error(act.usage(("--key-file: cannot read %s: %s"):format(text.quote(path), cause)), 0)
+  elseif not mode or mode & 63 ~= 0 then -- 077
     error(act.usage(("--key-file: others may read %s; run 'chmod 600' on it"):format(text.quote(path))), 0)
-  elseif not content or text.trim(content) == "" then
+  elseif text.trim(content) == "" then
     error(act.usage(("--key-file: there is no key in %s"):format(text.quote(path))), 0)
   end
   return text.trim(content)
@@ -260,13 +262,22 @@ local function with_flags(message, command)
   )
 end
 
+-- What is logged, and where: by the flag or the variable, else a terminal shows what a request waits for.
+local function log_of(result)
+  local asked = result["g:log"] or os.getenv("LLAMA_CLOUD_LOG")
+  if asked and asked ~= "" then
+    return result["g:log"]
+  end
+  return result.by_hand and result.by_hand.log or result.command and progress.retries() or nil
+end
+
 local function new_client(result)
   return act.invoke(llama_cloud.new, {
     api_key = result["g:key_file"] and read_key(result["g:key_file"]) or nil,
     base_url = result["g:base_url"],
     region = result["g:region"],
     ca_file = result["g:ca_file"],
-    log = result["g:log"] or not os.getenv("LLAMA_CLOUD_LOG") and result.by_hand and result.by_hand.log or nil,
+    log = log_of(result),
   })
 end
 
@@ -294,9 +305,6 @@ local function run(result, root, state)
   local command = result.command
   state.command = command
   local ids, params, options = flags.arguments(command, result)
-  for _, name in ipairs { "timeout", "total_timeout", "max_retries" } do
-    options[name] = result["g:" .. name]
-  end
   return act.perform(act.new(command, new_client(result), ids, params, options, state))
 end
 

@@ -4,6 +4,7 @@ local act = require("llama_cloud.cli.act")
 local again = require("llama_cloud.cli.again")
 local commands = require("llama_cloud.cli.commands")
 local core = require("llama_cloud.core")
+local flags = require("llama_cloud.cli.flags")
 local lookup = require("llama_cloud.cli.lookup")
 local nearest = require("llama_cloud.endpoint.nearest")
 local output = require("llama_cloud.cli.output")
@@ -242,7 +243,7 @@ local function tell_of_expand(command, names)
     progress.say("no text will be fetched: that takes --expand markdown_full, or text_full")
   end
   local known = {}
-  for name in texts.commands[command].flags.expand:gmatch("[%l_]+") do
+  for name in texts.commands[command].flags.expand:gmatch("[a-z_]+") do
     known[name] = true
   end
   for _, name in ipairs(names or {}) do
@@ -269,9 +270,7 @@ function process.run(client, result, state)
   for _, one in ipairs(OPTIONS) do
     options[one[1]] = result["o:" .. one[1]]
   end
-  for _, name in ipairs { "timeout", "total_timeout", "max_retries" } do
-    options[name] = result["g:" .. name]
-  end
+  flags.add_call_options(result, options)
   moved = core.now()
   local run = { out = out_of(options, state), failed = 0, failures = {} }
   options.on_progress = teller(run)

@@ -36,6 +36,20 @@ function progress.say(line)
   io.stderr:flush()
 end
 
+--- What a client's option `log` is to be that shows on a terminal what it waits for before a request is sent again; nil
+--- where that cannot be shown.
+---@return fun(level: string, message: string)?
+function progress.retries()
+  return terminal.of(io.stderr).steered
+      and function(level, message)
+        local attempt = level == "warn" and message:match("attempt %d+ of %d+ in .*")
+        if attempt then
+          progress.show(attempt)
+        end
+      end
+    or nil
+end
+
 local function bytes(n)
   for _, unit in ipairs { "B", "kB", "MB", "GB" } do
     if n < 1000 or unit == "GB" then

@@ -148,7 +148,7 @@ local function item_of(value)
     return nil, "has a 'name' that is no text"
   elseif (path or ""):find("\0", 1, true) or (name or ""):find("\0", 1, true) then
     return nil, "has a NUL in its path or name"
-  elseif id and id:find("%c") then
+  elseif id and id:find("[\0-\31\127]") then
     return nil, "has an 'id' with a control character"
   end
   name = name or path and path:gsub("^%./+", "") or id

@@ -111,6 +111,18 @@ function cli.parse(arguments)
   return options, program
 end
 
+-- Writes to standard output, at once. Where that cannot be done it says so, and returns false.
+local function put(text)
+  local ok, problem = io.stdout:write(text)
+  if ok then
+    ok, problem = io.stdout:flush()
+  end
+  if not ok then
+    io.stderr:write("llama-cloud-sandbox: standard output: ", problem, "\n")
+  end
+  return ok ~= nil
+end
+
 --- Runs the program and returns its exit status.
 ---@param arguments string[]
 ---@return integer
@@ -120,8 +132,7 @@ function cli.main(arguments)
     io.stderr:write("llama-cloud-sandbox: ", program, "\nTry --help.\n")
     return 2
   elseif program.help then
-    io.stdout:write(usage())
-    return 0
+    return put(usage()) and 0 or 1
   end
   if not program.quiet then
     options.log = function(line)
@@ -160,8 +171,10 @@ function cli.main(arguments)
     end)
   end
   service:attach(controller)
-  io.stdout:write("listening on ", service:url(), "\n")
-  io.stdout:flush()
+  if not put(("listening on %s\n"):format(service:url())) then
+    stop() -- nobody knows where
+    return 1
+  end
   while not stopped do
     assert(controller:step())
   end
