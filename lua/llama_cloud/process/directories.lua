@@ -32,23 +32,26 @@ local function is_gone(run, directory, err)
 end
 directories.is_gone = is_gone
 
+-- Finds a directory by its name.
+local function find(run, directory)
+  local found, err = run.client.beta.directories:list(run:scope { name = directory.name }, run:call_options()):all()
+  for _, one in ipairs(found or {}) do
+    if one.name == directory.name then
+      return one
+    end
+  end
+  return nil, err
+end
+
 -- Creates a directory, or finds it.
 local function create(run, directory)
-  local resource = run.client.beta.directories
   local function send()
     local params = run:scope { name = directory.name, type = "ephemeral" }
-    return resource:create(params, run:call_options())
+    return run.client.beta.directories:create(params, run:call_options())
   end
-  local function find()
-    local found, err = resource:list(run:scope { name = directory.name }, run:call_options()):all()
-    for _, one in ipairs(found or {}) do
-      if one.name == directory.name then
-        return one
-      end
-    end
-    return nil, err
-  end
-  local made, err = trouble.create(run, send, find, directory.doubtful)
+  local made, err = trouble.create(run, send, function()
+    return find(run, directory)
+  end, directory.doubtful)
   if not made then
     error(err, 0)
   end
@@ -56,16 +59,22 @@ local function create(run, directory)
   run.history:note { t = "directory", n = directory.n, id = made.id }
 end
 
---- Makes the next directory; waits until so few are under way that there may be another.
+--- Makes the next directory, or takes one that an earlier run has made, or was about to make, and put nothing into; waits until
+--- so few are under way that there may be another.
 ---@param run LlamaCloud.Run
 ---@return LlamaCloud.RunDirectory
 function directories.open(run)
   run.room:wait()
-  local n = run.history.last + 1
-  local name = ("%s-%s-%d"):format(run.options.name, run.journal.run, n)
-  local directory = run.history:note { t = "directory", n = n, name = name }
+  local directory = table.remove(run.empty)
+  if not directory then
+    local n = run.history.last + 1
+    local name = ("%s-%s-%d"):format(run.options.name, run.journal.run, n)
+    directory = run.history:note { t = "directory", n = n, name = name }
+  end
   run.open, run.unbatched = run.open + 1, run.unbatched + 1
-  create(run, directory)
+  if not directory.id then
+    create(run, directory)
+  end
   return directory
 end
 
@@ -276,6 +285,22 @@ function directories.delete_finished(run)
     if directory.id then
       run.open = run.open + 1
       delete_and_close(run, directory)
+    end
+  end
+end
+
+--- Deletes the directories that nothing was ever put into.
+---@param run LlamaCloud.Run
+function directories.delete_empty(run)
+  for _, directory in ipairs(run.empty) do
+    if not directory.id then
+      local found = trouble.look(run, function()
+        return find(run, directory)
+      end)
+      directory.id = found and found.id
+    end
+    if directory.id then
+      delete(run, directory)
     end
   end
 end
