@@ -155,11 +155,13 @@ local function fill_up(trial, directory, left)
     await(trial, run, math.huge)
     local status, said = run:wait()
     local clear = said:find("No space left on device", 1, true) ~= nil
-    report[time] = { text = ("exit status %d: %s"):format(status, said:gsub("%s+$", "")), holds = status == 1 and clear }
+    report[time] =
+      { text = ("exit status %d: %s"):format(status, said:gsub("%s+$", "")), holds = status == 1 and clear }
     steps[time] = trial.steps
   end
   local middle = steps[1] > 0 and steps[1] < 2 * settings.files
-  report[#report + 1] = { text = ("it was full after %d of %d steps"):format(steps[1], 2 * settings.files), holds = middle }
+  report[#report + 1] =
+    { text = ("it was full after %d of %d steps"):format(steps[1], 2 * settings.files), holds = middle }
   os.remove(directory .. "/filler")
   return report
 end

@@ -240,4 +240,36 @@ describe("Ctrl-C", function()
     local out = cli.run(s, "batches list --fields id --page-token " .. token)
     assert.equal(6, #lines(out))
   end)
+
+  -- As lua does it: an error, raised by a hook, after so many instructions.
+  local INTERRUPTED_AT = [[
+    local moment = tonumber(table.remove(arg, 1))
+    debug.sethook(function()
+      debug.sethook()
+      error("interrupted!", 2)
+    end, "", moment)
+    arg[0] = table.remove(arg, 1)
+    local exit = os.exit
+    os.exit = function(code)
+      debug.sethook()
+      exit(code, true)
+    end
+    dofile(arg[0])
+  ]]
+
+  it("ends it at any moment of its start", function()
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write(INTERRUPTED_AT)
+    file:close()
+    local command = '"$lua" %s %d "$program" batches list --base-url http://127.0.0.1:1 --max-retries 0'
+    local moment, count, status, err = 1000, 0, nil, nil
+    repeat
+      _, err, status = cli.shell(nil, "export LLAMA_CLOUD_API_KEY=x; " .. command:format(path, moment))
+      assert.is_true(status == 130 or status == 3, ("after %d instructions: %d, %s"):format(moment, status, err))
+      moment, count = moment * 11 // 10, count + 1
+    until status == 3
+    os.remove(path)
+    assert.is_true(count > 30, count)
+  end)
 end)

@@ -26,6 +26,13 @@ function act.told(err)
   return (tostring(err):gsub("^llama_cloud: ", ""))
 end
 
+--- Whether it was Ctrl-C that raised something.
+---@param problem any
+---@return boolean
+function act.is_interruption(problem)
+  return type(problem) == "string" and problem:find("interrupted!$") ~= nil
+end
+
 --- Calls a method. What it raises about its arguments is wrong use of the command. Anything else is raised as it is.
 ---@param method function
 ---@param ... any
@@ -36,7 +43,7 @@ function act.invoke(method, ...)
     return table.unpack(results, 2, results.n)
   end
   local problem = results[2]
-  if type(problem) == "string" and not problem:find("interrupted!$") and not problem:find("%.lua:%d+: ") then
+  if type(problem) == "string" and not act.is_interruption(problem) and not problem:find("%.lua:%d+: ") then
     problem = setmetatable({ message = problem }, act.Usage)
   end
   error(problem, 0)

@@ -224,7 +224,8 @@ local function new_client(result)
   }
   local ok, client = pcall(llama_cloud.new, options)
   if not ok then
-    client = type(client) == "string" and usage_error((client:gsub("pass api_key,", "give --key-file,"))) or client
+    local is_usage = type(client) == "string" and not act.is_interruption(client)
+    client = is_usage and usage_error((client:gsub("pass api_key,", "give --key-file,"))) or client
     error(client, 0)
   end
   return client
@@ -277,7 +278,7 @@ local function ended(problem, state)
       progress.say(state.hint)
     end
     return act.code_of(problem)
-  elseif type(problem) == "string" and problem:find("interrupted!$") then
+  elseif act.is_interruption(problem) then
     progress.say("interrupted")
     if state.hint then
       progress.say(state.hint)
