@@ -159,6 +159,33 @@ describe("a run that goes on", function()
     assert.equal(0, #run())
   end)
 
+  it("gives one result of a file that has changed, though its batch ends before the source comes to it", function()
+    start {}
+    write(2)
+    local options = { journal = journal, uploads_per_second = math.huge, polling_interval = 0.02, backoff = "constant" }
+    local paths, position, count = { folder:path("in/01.pdf"), folder:path("in/02.pdf") }, 0, 0
+    for _ in client.batches:process(paths, PARSE, options) do
+      break
+    end
+    folder:write("in/01.pdf", "another text")
+    folder:write("in/02.pdf", "another text")
+    s:clear_stats()
+    local function late() -- gives time to the batch of the first run
+      local looks = 0
+      while position == 0 and looks < 10 do
+        llama_cloud.sleep(0.01)
+        looks = looks + (s:stats().requests > 2 and 1 or 0)
+      end
+      position = position + 1
+      return paths[position]
+    end
+    for file in client.batches:process(late, PARSE, options) do
+      count = count + 1
+      assert.equal("COMPLETED", file.status)
+    end
+    assert.same({ 2, 4 }, { count, s:uploads().total })
+  end)
+
   it("gives a file once that is done before the source comes to it", function()
     start {}
     write(2)

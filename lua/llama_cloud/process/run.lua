@@ -7,6 +7,7 @@ local errors = require("llama_cloud.base.errors")
 local history = require("llama_cloud.process.history")
 local loop = require("llama_cloud.loop")
 local results = require("llama_cloud.process.results")
+local source = require("llama_cloud.process.source")
 local streams = require("llama_cloud.loop.stream")
 local uploads = require("llama_cloud.process.uploads")
 
@@ -40,6 +41,7 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field uploads LlamaCloud.StreamQueue entries that are to be uploaded
 ---@field fetches LlamaCloud.StreamQueue entries whose jobs have ended
 ---@field again LlamaCloud.Item[] files whose directory is gone
+---@field held table[] what came of files that have changed since, and that the source may come to yet
 ---@field empty LlamaCloud.RunDirectory[] directories of earlier runs that nothing was put into
 ---@field open integer directories that are not finished
 ---@field unbatched integer those that have no batch
@@ -130,6 +132,15 @@ function Run:notify()
   self.stream:notify()
 end
 
+-- Whether a file of an earlier run has changed since, which the source may come to yet: then it is a new one.
+local function may_be_new(run, entry)
+  if not entry.early or run.exhausted then
+    return false
+  end
+  local now = source.look { path = entry.path, file = entry.file }
+  return now.size ~= nil and source.fingerprint(now) ~= source.fingerprint(entry)
+end
+
 --- Hands what came of a file to the program; waits where it has not taken the last ones yet.
 ---@param entry LlamaCloud.Entry.File|LlamaCloud.Item
 ---@param file table
@@ -139,7 +150,23 @@ function Run:deliver(entry, file)
     return
   end
   file.path, file.name, file.id, file.job = entry.path, entry.name, entry.dfl or entry.file, entry.job
-  self.stream:put { file = file, entry = entry }
+  local delivery = { file = file, entry = entry }
+  if may_be_new(self, entry) then
+    self.held[#self.held + 1] = delivery
+  else
+    self.stream:put(delivery)
+  end
+end
+
+--- Takes note that the source has no more files: what it has not come to is what it was.
+function Run:exhaust()
+  self.exhausted = true
+  for _, delivery in ipairs(self.held) do
+    if not delivery.entry.dropped then
+      self.stream:put(delivery)
+    end
+  end
+  self.held = {}
 end
 
 --- Hands over that a file has failed.
@@ -227,6 +254,7 @@ function runs.start(given)
     stream = streams.new(bound),
     again = {},
     empty = {},
+    held = {},
     open = 0,
     unbatched = 0,
     exhausted = false,

@@ -91,7 +91,7 @@ local function next_item(run)
   while not run.exhausted do
     item = run.source()
     if not item then
-      run.exhausted = true
+      run:exhaust()
       return nil
     end
     run:count("walked", 1)
