@@ -1,7 +1,7 @@
 --- Does client.batches:process keep its promises when it is ended over and over, while the service answers wrongly?
 ---
----   scripts/lua bench/recipe/endurance.lua [--scenarios kill,interrupt,output,journal] [--seeds 1,2,3] [--files 2500] [--times 20]
----     [--program "command line"|lua] [--type parse_v2|extract_v2] [--delete-directories] [--duplicates conflict|add|replace]
+---   scripts/lua bench/recipe/endurance.lua [--scenarios kill,interrupt,output,journal,steps] [--seeds 1,2,3]
+---     [--files 2500] [--times 20] [--program "command line"|lua] [--type parse_v2|extract_v2] [--delete-directories] [--duplicates conflict|add|replace]
 ---     [--rate 0.03] [--batch-size 100]
 ---
 --- A folder of small files goes through a sandbox that answers some requests wrongly. The program is ended at so many random
@@ -11,6 +11,8 @@
 ---   interrupt   by SIGINT; its exit code is to be 130
 ---   output      once, for the disk with the results is full; it is to say so. Then there is room again
 ---   journal     the same of the disk with the journal
+---
+---   steps       three files, by SIGKILL at each line of the client's log, one after another
 ---
 --- Then it is counted at the sandbox, in the journal and on the disk. A line for each rule; exit status 0: all of them hold.
 --- The moments, the faults and the files depend on the seed; what is under way at these moments, on the machine.
@@ -27,7 +29,7 @@ local LOOK = 0.005 -- seconds between two looks at what the sandbox was asked
 local LONGEST = 300 -- seconds without a step after which a run is given up
 
 local settings = {
-  scenarios = "kill,interrupt,output,journal",
+  scenarios = "kill,interrupt,output,journal,steps",
   seeds = "1,2,3",
   files = 2500,
   times = 20,
@@ -200,6 +202,46 @@ local function tell(report)
   return well
 end
 
+-- Files so few that each step of the work can be the last one, with and without faults.
+local function try_steps(seed)
+  local expected, line, broken = nil, 0, 0
+  repeat
+    line = line + 1
+    local trial = recipe_trial.new {
+      count = 3,
+      seed = seed,
+      program = "lua",
+      quick = true,
+      type = settings.type,
+      rate = settings.rate,
+      delete_directories = settings["delete-directories"],
+      duplicates = settings.duplicates,
+      batch_size = 2,
+    }
+    expected = expected or recipe_truth.expected(trial)
+    local ended = trial:start(line):wait() == 0
+    local report = {}
+    if not ended then
+      finish(trial, report)
+    end
+    trial:collect()
+    for _, one in ipairs(table.move(recipe_truth.check(trial, expected), 1, 100, #report + 1, report)) do
+      if not one.holds then
+        broken = broken + 1
+        print(("  BROKEN  killed at line %d: %s"):format(line, one.text))
+      end
+    end
+    trial:close()
+  until ended or line == 2000
+  return tell {
+    {
+      text = ("%d rules broken, of what was killed at each of %d lines"):format(broken, line - 1),
+      holds = broken == 0,
+    },
+    { text = "and once it was not killed any more", holds = line < 2000 },
+  }
+end
+
 -- One trial of a scenario.
 local function try(scenario, seed, expected)
   math.randomseed(seed)
@@ -247,7 +289,7 @@ end
 read_arguments()
 local well, expected = true, {}
 for scenario in words_of(settings.scenarios) do
-  if not scenarios[scenario] then
+  if not scenarios[scenario] and scenario ~= "steps" then
     error("unknown scenario: " .. scenario, 0)
   end
   for seed in words_of(settings.seeds) do
@@ -257,16 +299,23 @@ for scenario in words_of(settings.scenarios) do
       form:format(
         scenario,
         seed,
-        settings.files,
-        settings.program,
+        scenario == "steps" and 3 or settings.files,
+        scenario == "steps" and "lua" or settings.program,
         settings.type,
         deleted,
         100 * settings.rate,
-        settings["batch-size"],
+        scenario == "steps" and 2 or settings["batch-size"],
         settings.duplicates
       )
     )
-    well = try(scenario, assert(math.tointeger(tonumber(seed))), expected) and well
+    local number = assert(math.tointeger(tonumber(seed)), "a seed must be an integer")
+    local held
+    if scenario == "steps" then
+      held = try_steps(number)
+    else
+      held = try(scenario, number, expected)
+    end
+    well = held and well
     io.stdout:flush()
   end
 end

@@ -7,7 +7,7 @@ local trouble = require("llama_cloud.process.trouble")
 
 local given = assert(load("return " .. arg[1]))()
 
-if given.quick then -- pauses that need not be as long as those for a service
+if given.quick then -- to try again: pauses need not be as long as those for a service
   trouble.pauses, trouble.looks = { 0.01, 0.02, 0.02, 0.02, 0.02 }, { 0, 0.01, 0.02 }
 end
 

@@ -103,12 +103,12 @@ function recipe_trial.configuration(client, job_type)
     return "cfg-PARSE_AGENTIC"
   end
   local parameters = { product_type = job_type, data_schema = SCHEMA }
-  return assert(client.beta.configurations:create { name = "trial", parameters = parameters }).id
+  return assert(client.configurations:create { name = "trial", parameters = parameters }).id
 end
 
 --- Makes the folder, and starts the sandbox. `given`: `count` of files; `seed`; `program` ("command line" or "lua"); `type` of
 --- the jobs; `rate` of wrong answers; `delete_directories`; `duplicates`, as of the sandbox, of files and of directories;
---- `batch_size`; `quick` pauses of the Lua program.
+--- `batch_size`; whether the Lua program is `quick` to try again.
 ---@param given table
 ---@return spec.RecipeTrial
 function recipe_trial.new(given)
@@ -153,11 +153,12 @@ local function literal(value)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
-local UPLOADS_PER_SECOND, TIMEOUT = 2000, 1
+local UPLOADS_PER_SECOND, TIMEOUT, QUICK_TIMEOUT = 2000, 1, 0.4
 
 -- The words of the program that calls client.batches:process.
 local function lua_program(trial, last_line)
   local given = trial.given
+  local timeout = (given.quick and QUICK_TIMEOUT or TIMEOUT) * process.slowdown
   local options = {
     journal = trial.journal,
     output = trial.output,
@@ -166,7 +167,8 @@ local function lua_program(trial, last_line)
     delete_directories = given.delete_directories,
     polling_interval = 0.02,
     max_interval = 0.1,
-    timeout = TIMEOUT * process.slowdown,
+    timeout = timeout,
+    max_retries = given.quick and 0 or nil,
   }
   local argument = literal {
     folder = trial.input,
@@ -175,7 +177,7 @@ local function lua_program(trial, last_line)
       expand = given.type == "parse_v2" and { "markdown_full" } or nil,
     },
     options = options,
-    timeout = TIMEOUT * process.slowdown,
+    timeout = timeout,
     quick = given.quick,
     last_line = last_line,
   }
