@@ -41,11 +41,14 @@ local ANY = {
 }
 -- Not for uploads from the command line, which has no flag for how long they may stand still.
 local STALLS = { "stall", "stall processed", "stall=body" }
+-- Received slowly, and taken after all, though the program may have been killed meanwhile.
+local SLOW = "POST */upload: take-rate=2000"
 local STALLED = { "GET *", "POST /api/v2/batches", "POST /api/v1/beta/directories" }
 
 -- The rules by which so many of all answers are wrong.
 local function weather(rate)
-  local rules, kinds = {}, #ANY + #STALLS
+  local kinds = #ANY + #STALLS + 1
+  local rules = { ("%s p=%.6f"):format(SLOW, rate / kinds) }
   for _, kind in ipairs(ANY) do
     rules[#rules + 1] = ("* /api/*: %s p=%.6f"):format(kind, rate / kinds)
   end
