@@ -151,6 +151,17 @@ describe("process under faults", function()
     end
   end
 
+  it("the next run gives uploads time to arrive that were on their way", function()
+    start({ "POST */upload: close processed", "GET */files: 401" }, { duplicates = "add" })
+    assert.is_false(pcall(run))
+    s:clear_faults()
+    local before = s:uploads().total
+    assert.is_true(before > 0)
+    s:fault([[GET */files: body="{\"items\": [], \"next_page_token\": null}" x1]])
+    complete(run())
+    assert.same({ 1, COUNT, 1 }, made())
+  end)
+
   it("a deletion whose answer was lost is done", function()
     start({ "DELETE *: close processed x1" }, {})
     complete(run { delete_directories = true })

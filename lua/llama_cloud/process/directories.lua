@@ -1,6 +1,7 @@
 --- The run's own directories: one for each batch. Nobody else uses them, so after a lost answer everything in them can be
 --- looked up: a directory by its name, a file by its unique_id.
 
+local loop = require("llama_cloud.loop")
 local source = require("llama_cloud.process.source")
 local trouble = require("llama_cloud.process.trouble")
 
@@ -175,26 +176,37 @@ local function upload_again(run, directory, missing)
   return not directory.gone
 end
 
---- Sees to it that a directory has exactly the files that are to be in it. False: it is no longer there.
+-- Which files are not in a directory that are to be in it.
+local function missing_of(run, directory, there)
+  local missing, may_come = {}, false
+  for _, entry in pairs(directory.entries) do
+    if there[entry] and entry.dfl ~= there[entry] then
+      run.history:note { t = "uploaded", n = directory.n, name = entry.name, id = there[entry] }
+    elseif not there[entry] and not entry.failed and not is_there(run, directory, entry) then
+      missing[#missing + 1] = entry
+      may_come = may_come or not entry.stale
+    end
+  end
+  return missing, may_come
+end
+
+--- Sees to it that a directory has exactly the files that are to be in it. What was on its way when an earlier run ended is
+--- given the same time to arrive as anything else that may have been created. False: it is no longer there.
 ---@param run LlamaCloud.Run
 ---@param directory LlamaCloud.RunDirectory
 ---@return boolean
 function directories.mend(run, directory)
-  for _ = 1, MOST_ROUNDS do
+  local looks = directory.resumed and #trouble.looks or 1
+  for round = 1, looks + MOST_ROUNDS do
     local rows = not directory.gone and list(run, directory)
     if not rows then
       return false
     end
-    local there, missing = sort_out(run, directory, rows), {}
-    for _, entry in pairs(directory.entries) do
-      if there[entry] and entry.dfl ~= there[entry] then
-        run.history:note { t = "uploaded", n = directory.n, name = entry.name, id = there[entry] }
-      elseif not there[entry] and not entry.failed and not is_there(run, directory, entry) then
-        missing[#missing + 1] = entry
-      end
-    end
+    local missing, may_come = missing_of(run, directory, sort_out(run, directory, rows))
     if #missing == 0 then
       return true
+    elseif may_come and round < looks then
+      loop.sleep(trouble.looks[round + 1])
     elseif not upload_again(run, directory, missing) then
       return false
     end
