@@ -169,7 +169,8 @@ local function fill_up(trial, directory, left)
 end
 
 function scenarios.output(trial)
-  return fill_up(trial, trial.output, settings.files * 4096)
+  local blocks = settings.type == "parse_v2" and 2 or 1 -- for the files of a result
+  return fill_up(trial, trial.output, settings.files * blocks * 4096 // 2)
 end
 
 function scenarios.journal(trial)
