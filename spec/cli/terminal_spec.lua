@@ -262,8 +262,8 @@ describe("Ctrl-C", function()
     local file = assert(io.open(path, "w"))
     file:write(INTERRUPTED_AT)
     file:close()
-    local command =
-      'env ${preload:+LD_PRELOAD="$preload"} "$lua" %s %d "$program" batches list --base-url http://127.0.0.1:1 --max-retries 0'
+    local command = 'env ${preload:+LD_PRELOAD="$preload"} "$lua" %s %d "$program" '
+      .. "batches list --base-url http://127.0.0.1:1 --max-retries 0"
     local moment, count, status = 1000, 0, 130
     while status == 130 do
       local _, err
