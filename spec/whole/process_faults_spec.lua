@@ -151,6 +151,14 @@ describe("process under faults", function()
     end
   end
 
+  it("what is not there is looked for once, and then sent again", function()
+    start { "POST /api/v1/beta/directories: close x1" }
+    s:clear_stats()
+    complete(run())
+    assert.equal(#trouble.looks, s:stats().routes["GET /api/v1/beta/directories"])
+    assert.same({ 1, COUNT, 1 }, made())
+  end)
+
   it("the next run gives uploads time to arrive that were on their way", function()
     start({ "POST */upload: close processed", "GET */files: 401" }, { duplicates = "add" })
     assert.is_false(pcall(run))

@@ -127,8 +127,8 @@ function trouble.create(run, send, find, doubtful)
     if made or not (err.maybe_sent or err.kind == "decode" or err.kind == "conflict") then
       return made, err
     end
-    local found = look(find)
-    doubtful = true
+    local found, problem = look(find)
+    doubtful = problem ~= nil
     return found, not found and err or nil
   end)
 end
