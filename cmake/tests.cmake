@@ -96,10 +96,11 @@ endforeach()
 foreach(file IN LISTS SPEC_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
-# What is not about the core needs no other look at it: the sandbox, the scripts and types, and the gate, which is simulated
-# by minutes of arithmetic.
+# What is not about the core needs no other look at it: the sandbox, the scripts and types, what the command line is made of,
+# and the gate, which is simulated by minutes of arithmetic.
 set(CORE_SPECS ${SPEC_FILES})
-list(FILTER CORE_SPECS EXCLUDE REGEX "/(sandbox/[a-z]*|http/gate|project/(layers|scripts|types))_spec[.]lua$")
+list(FILTER CORE_SPECS EXCLUDE REGEX
+  "/(sandbox/[a-z]*|cli/(calls|commands|docs|process|use)|http/gate|project/(layers|scripts|types))_spec[.]lua$")
 foreach(file IN LISTS ALLOC_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
@@ -203,7 +204,7 @@ if(VALGRIND)
   # It looks at C. What computes in Lua, waits for most of its time, or reads the project's own files has little of it that
   # other specs have not, and asan has looked at that.
   set(VALGRIND_SPECS ${CORE_SPECS})
-  list(FILTER VALGRIND_SPECS EXCLUDE REGEX "/spec/(base|project|resources)/")
+  list(FILTER VALGRIND_SPECS EXCLUDE REGEX "/spec/(base|cli|process|project|resources)/|/whole/process_faults_spec")
   list(FILTER VALGRIND_SPECS EXCLUDE REGEX
     "/(endpoint/(nearest|options|patience|silence|sweep|wait_all)|http/(date|decision|headers|log|pacing|retry|url))_spec[.]lua$")
   foreach(file IN LISTS VALGRIND_SPECS)

@@ -60,6 +60,22 @@ describe("client.batches:process", function()
     return list
   end
 
+  it("gives what has ended while other jobs of the same batch go on for ever", function()
+    for index = 1, 120 do
+      local name = ("%03d%s.pdf"):format(index, index % 40 == 1 and "-stuck" or "")
+      folder:write(name, "text of " .. name)
+    end
+    local given = 0
+    for file in client.batches:process(folder.directory, PARSE, quick { total_timeout = 60 }) do
+      assert.equal("COMPLETED", file.status)
+      given = given + 1
+      if given == 117 then
+        break
+      end
+    end
+    assert.equal(117, given)
+  end)
+
   it("takes a folder to results, a directory and a batch for so many files", function()
     assert(require("lfs").mkdir(folder:path("sub")))
     for _, name in ipairs { "a.pdf", "b.pdf", "sub/ä.pdf", "sub/a-fail.pdf", "sub/unmapped.pdf", ".hidden" } do

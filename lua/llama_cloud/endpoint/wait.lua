@@ -95,15 +95,16 @@ end
 
 --- Tells of a status that this version does not know, once in a wait.
 ---@param plan LlamaCloud.PollPlan
+---@param id string of the batch
 ---@param batch table
 ---@param pace LlamaCloud.Pace
-function polling.note_status(plan, batch, pace)
+function polling.note_status(plan, id, batch, pace)
   local waiting, status = plan.waiting, batch.status
   if waiting.pending[status] or polling.has_ended(waiting, batch) or not pace:is_news(status) then
     return
   end
   local message = "%s %s has the status '%s', which this version does not know: the wait goes on"
-  plan.call.log:put("warn", message:format(waiting.noun, plan.id, status), { id = plan.id, status = status })
+  plan.call.log:put("warn", message:format(waiting.noun, id, status), { id = id, status = status })
 end
 
 --- Puts what was seen last into an error about it.
@@ -117,8 +118,12 @@ function polling.attach(err, waiting, batch)
   return err
 end
 
--- What the caller gets of a batch, or job, and of the answer in which it was seen; nil: in another.
-local function outcome(plan, batch, answer)
+--- What the caller gets of a batch, or job, that is complete.
+---@param plan LlamaCloud.PollPlan
+---@param batch table
+---@param answer? table in which it was seen; nil: in another
+---@return table
+function polling.outcome(plan, batch, answer)
   local waiting = plan.waiting
   if waiting.whole then
     return answer or { [waiting.subject] = batch }
@@ -221,7 +226,7 @@ function polling.poll(plan, call, pace)
     return nil, err, false
   end
   plan.last = batch
-  polling.note_status(plan, batch, pace)
+  polling.note_status(plan, plan.id, batch, pace)
   return batch, nil, nil, answer
 end
 
@@ -255,7 +260,7 @@ function polling.conclude(plan, batch, pace, answer)
   if kind then
     return nil, failure(plan, batch, kind)
   end
-  return outcome(plan, batch, answer)
+  return polling.outcome(plan, batch, answer)
 end
 
 -- Polls once. Whether the wait has ended, and what it comes to then.
@@ -389,7 +394,7 @@ local function last_of(watch, batch, answer)
   if err and err.kind ~= plan.waiting.failed[err.batch.status] then
     error(err, 0)
   end
-  return result or outcome(plan, err.batch)
+  return result or polling.outcome(plan, err.batch)
 end
 
 function Watch.__call(self)
@@ -413,7 +418,7 @@ function Watch.__call(self)
       if polling.has_ended(plan.waiting, batch) then
         return last_of(self, batch, answer)
       elseif changed then
-        return outcome(plan, batch, answer)
+        return polling.outcome(plan, batch, answer)
       end
     elseif goes_on then
       cause = polling.latest(self.pace, cause, err, plan.last)

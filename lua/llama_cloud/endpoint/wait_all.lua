@@ -13,6 +13,7 @@
 --- asked for in lists of as many as a page holds, side by side. Where a list may be without results, a job that was seen to
 --- be complete there is fetched by itself in the end.
 
+local arguments = require("llama_cloud.endpoint.arguments")
 local core = require("llama_cloud.core")
 local date = require("llama_cloud.http.date")
 local fields = require("llama_cloud.endpoint.fields")
@@ -30,7 +31,9 @@ local SINGLE_ROUNDS = 16 -- from one try of a list that cannot be had to the nex
 local LAST_LOOK = 1 -- seconds for a last look at what was not looked at in time
 
 ---@class LlamaCloud.Crowd the batches of one wait_all
----@field private entries table<string, table> id -> { id, plan, batch, cause, busy, task }, of those not delivered
+---@field private entries table<string, table> id -> { id, batch, cause, plan, busy, task }, of those not delivered
+---@field private plan LlamaCloud.PollPlan of some id: what does not depend on the id is looked up in it
+---@field private plan_for fun(id: string): LlamaCloud.PollPlan
 ---@field private ids string[] in the order in which they were given
 ---@field private count integer how many are not delivered
 ---@field private queue (table|false)[] what is to be delivered: { id, batch, err }; false: what was
@@ -65,20 +68,33 @@ local function deliver(many, entry, batch, err)
   end
 end
 
+-- How one is polled by itself. Most are seen in lists only, and a plan is larger than all else that is kept of them: so it is
+-- made when it is needed.
+local function plan_of(many, entry)
+  if not entry.plan then
+    entry.plan = many.plan_for(entry.id)
+    entry.plan.last = entry.batch
+  end
+  return entry.plan
+end
+
 local function conclude(many, entry, answer)
-  deliver(many, entry, polling.conclude(entry.plan, entry.batch, many.pace:fork(), answer))
+  deliver(many, entry, polling.conclude(plan_of(many, entry), entry.batch, many.pace:fork(), answer))
 end
 
 -- Delivers one that has ended, when it has been fetched in full, if that is what the caller wants. `answer` is in what it
 -- was seen; nil: in a list.
 local function close_off(many, entry, answer)
-  local plan = entry.plan
-  if not answer and many.rule.bare and many.waiting.complete[entry.batch.status] then
+  local complete = many.waiting.complete[entry.batch.status]
+  if not answer and many.rule.bare and complete then
+    local plan = plan_of(many, entry)
     plan.final = plan.final or plan.call
   end
-  if plan.final then
+  if entry.plan and entry.plan.final or many.plan.final then
     entry.busy = true
     entry.task = many.group:spawn(conclude, many, entry)
+  elseif complete then
+    deliver(many, entry, polling.outcome(many.plan, entry.batch, answer))
   else
     conclude(many, entry, answer)
   end
@@ -86,8 +102,11 @@ end
 
 -- Takes note of how one was seen.
 local function update(many, entry, batch, answer)
-  entry.batch, entry.cause, entry.plan.last = batch, nil, batch
-  polling.note_status(entry.plan, batch, many.pace)
+  entry.batch, entry.cause = batch, nil
+  if entry.plan then
+    entry.plan.last = batch
+  end
+  polling.note_status(many.plan, entry.id, batch, many.pace)
   if many.on_poll then
     many.on_poll(batch)
   end
@@ -105,7 +124,8 @@ end
 
 -- Gets one by itself.
 local function visit(many, entry)
-  local batch, err, goes_on, answer = polling.poll(entry.plan, entry.plan.call, many.pace)
+  local plan = plan_of(many, entry)
+  local batch, err, goes_on, answer = polling.poll(plan, plan.call, many.pace)
   entry.busy = false
   if batch then
     many.seen_singly = true
@@ -114,7 +134,7 @@ local function visit(many, entry)
     entry.cause = polling.latest(many.pace, entry.cause, err, entry.batch)
     put_off(many, err)
     if loop.now() < many.pace.deadline then
-      pace.tell_failure(entry.plan, err)
+      pace.tell_failure(plan, err)
     end
   else
     deliver(many, entry, nil, polling.attach(err, many.waiting, entry.batch))
@@ -335,7 +355,7 @@ local function end_in_time(many)
     local entry = many.entries[id]
     if entry then
       local cause = entry.cause or many.cause
-      deliver(many, entry, nil, polling.overdue(entry.plan, entry.batch, cause, many.pace:length()))
+      deliver(many, entry, nil, polling.overdue(plan_of(many, entry), entry.batch, cause, many.pace:length()))
     end
   end
 end
@@ -384,19 +404,22 @@ Handle.__gc = Handle.__close
 --- Waits for many batches at once: `for id, batch, err in …`, each as it ends.
 ---@param state LlamaCloud.State
 ---@param waiting table the declaration
----@param subjects { id: string, batch?: table, plan: LlamaCloud.PollPlan }[]
+---@param subjects { id: string, batch?: table }[]
+---@param plan_for fun(id: string): LlamaCloud.PollPlan
 ---@param given table the options
 ---@param list fun(params: table, total_timeout: number): LlamaCloud.List
 ---@return LlamaCloud.CrowdHandle
 ---@return nil
 ---@return nil
 ---@return LlamaCloud.CrowdHandle
-function crowd.new(state, waiting, subjects, given, list)
+function crowd.new(state, waiting, subjects, plan_for, given, list)
   local many = setmetatable({
     state = state,
     waiting = waiting,
     rule = waiting.sweep,
     list = list,
+    plan = plan_for("id"),
+    plan_for = plan_for,
     on_poll = given.on_poll,
     fields = fields.watch(given.fields, state),
     entries = {},
@@ -424,9 +447,6 @@ function crowd.new(state, waiting, subjects, given, list)
       many.count = many.count + 1
       many.ids[many.count] = subject.id
     end
-  end
-  for _, entry in pairs(many.entries) do
-    entry.plan.last = entry.batch
   end
   many.group:spawn(attend, many)
   many.group:spawn(end_in_time, many)
@@ -483,11 +503,15 @@ function crowd.method(api)
         return nil, fault
       end
       for position, subject in ipairs(subjects) do
-        subject.plan, problem = polling.plan(api, state, subject.id, params, given)
-        if not subject.plan then
+        problem = arguments.bad_id(api.id_name, subject.id)
+        if problem then
           return nil, ("ids[%d]: %s"):format(position, problem)
         end
-        subject.plan.fields = nil -- told of all together, at the end
+      end
+      local function plan_for(id)
+        local plan = assert(polling.plan(api, state, id, params, given))
+        plan.fields = nil -- told of all together, at the end
+        return plan
       end
       local scope = { project_id = params.project_id, organization_id = params.organization_id }
       local function list(narrow, total_timeout)
@@ -502,7 +526,7 @@ function crowd.method(api)
         return assert(api.list(state, {}, narrow, each))
       end
       return function()
-        return crowd.new(state, waiting, subjects, given, list)
+        return crowd.new(state, waiting, subjects, plan_for, given, list)
       end
     end,
   }

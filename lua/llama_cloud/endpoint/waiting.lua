@@ -26,6 +26,7 @@ function waiting.methods(rule, declared, create)
   local api = {
     waiting = rule,
     plans = { __index = { waiting = rule } },
+    id_name = declared[rule.get].ids[1],
     creation = declared[rule.create].options,
     get = function(state, ids, params, given)
       return call.build(declared[rule.get], state, ids, params, given)

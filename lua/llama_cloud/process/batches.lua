@@ -7,8 +7,6 @@ local trouble = require("llama_cloud.process.trouble")
 
 local batches = {}
 
-local JOBS_AT_ONCE = 100 -- that are waited for together: as many as one request shows
-
 local RESOURCES = { parse_v2 = "parsing", extract_v2 = "extract" }
 
 --- Which resource has the jobs of a type.
@@ -164,17 +162,15 @@ end
 
 -- Waits for the jobs of files, and hands them over as they end.
 local function await_jobs(run, entries)
-  for from = 1, #entries, JOBS_AT_ONCE do
-    local waiting = {}
-    for index = from, math.min(from + JOBS_AT_ONCE - 1, #entries) do
-      waiting[entries[index].job] = entries[index]
-    end
-    local _, err = trouble.persist(run, function()
-      return look(run, waiting)
-    end)
-    for _, entry in pairs(err and waiting or {}) do
-      fail(run, entry, err)
-    end
+  local waiting = {}
+  for _, entry in ipairs(entries) do
+    waiting[entry.job] = entry
+  end
+  local _, err = trouble.persist(run, function()
+    return look(run, waiting)
+  end)
+  for _, entry in pairs(err and waiting or {}) do
+    fail(run, entry, err)
   end
 end
 

@@ -102,13 +102,21 @@ end
 ---@param directory llama_cloud.sandbox.made_directory
 ---@return string
 function directories_methods:id(directory)
-  return directory.id or seed.id("dir", self.scope, directory.number)
+  directory.text = directory.text or directory.id or seed.id("dir", self.scope, directory.number)
+  return directory.text
 end
 
 -- When a directory went, by hand or by itself; nil while it is there.
 local function gone_at(self, directory)
   local expired = directory.expires_at and directory.expires_at <= self.sandbox.clock:now() and directory.expires_at
   return directory.deleted_at or expired or nil
+end
+
+--- Whether a directory that was made is still there.
+---@param directory llama_cloud.sandbox.made_directory
+---@return boolean
+function directories_methods:has(directory)
+  return not gone_at(self, directory)
 end
 
 local function place(project_id, name)

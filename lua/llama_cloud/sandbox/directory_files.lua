@@ -90,9 +90,9 @@ end
 ---@return llama_cloud.sandbox.directory_file?
 function store_methods:get(id)
   local number = seed.number("dfl", self.scope, id)
-  local entry, store = number and self.entries[number], self.sandbox.directories
+  local entry = number and self.entries[number]
   -- A directory that expired takes its files along.
-  return entry and not entry.deleted_at and store:get(store:id(entry.directory)) and entry or nil
+  return entry and not entry.deleted_at and self.sandbox.directories:has(entry.directory) and entry or nil
 end
 
 --- Deletes the file of a directory, and the file itself if it was uploaded there.

@@ -21,6 +21,9 @@ end
 ---@param text? string
 ---@return string
 function json.quote(text)
+  if text and not text:find('[%c"\\\127]') then
+    return '"' .. text .. '"'
+  end
   -- lua-cjson escapes slashes; each has its own backslash, so these can go.
   return (codec.encode(text):gsub("\\/", "/"))
 end

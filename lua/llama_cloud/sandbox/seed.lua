@@ -66,6 +66,9 @@ end
 ---@param id string
 ---@return integer?
 function seed.number(prefix, scope, id)
+  if id:byte(#prefix + 1) ~= 45 or id:sub(1, #prefix) ~= prefix then -- most ids are of another kind
+    return nil
+  end
   local first, last = id:match("^%l+%-(%x%x%x%x%x%x%x%x)%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-(%x%x%x%x%x%x%x%x%x%x%x%x)$")
   if not first then
     return nil
