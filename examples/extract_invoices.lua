@@ -56,9 +56,9 @@ do
     failed = failed + 1
     io.stderr:write(("%s: %s\n"):format(file.name, file.error.message))
   else
-    local row = { file.name }
+    local row, fields = { file.name }, file.result.extract_result or {}
     for _, column in ipairs(COLUMNS) do
-      local value = file.result.extract_result[column]
+      local value = fields[column]
       row[#row + 1] = value == nil and "" or value
     end
     assert(csv:write(line(row)))

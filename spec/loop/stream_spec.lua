@@ -17,6 +17,30 @@ local function drain(stream)
   return values, not ok and err or nil
 end
 
+describe("a condition of tasks", function()
+  it("is not kept when nobody waits for it any more", function()
+    local stream, come, kept = streams.new(1), false, setmetatable({}, { __mode = "k" })
+    stream:spawn(function()
+      local condition = stream:condition(function()
+        return come
+      end)
+      kept[condition] = true
+      condition:wait()
+      stream:put(1)
+    end)
+    stream:spawn(function()
+      sleep(0)
+      come = true
+      stream:notify()
+    end)
+    assert.equal(1, stream:take())
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(kept))
+    stream:close()
+  end)
+end)
+
 describe("a queue between tasks", function()
   it("gives what was put in that order, and holds no more than its bound", function()
     local stream, most = streams.new(1), 0

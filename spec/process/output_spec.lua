@@ -24,6 +24,7 @@ describe("the place of a result", function()
       ["notes.md_/a"] = "notes.md__/a",
       ["a.images/b.images"] = "a.images_/b.images",
       [".."] = "_..",
+      ["a.pdf.json~/b"] = "a.pdf.json~_/b", -- the first is what is being written
     }
     local seen = {}
     for name, place in pairs(places) do
@@ -32,6 +33,31 @@ describe("the place of a result", function()
       seen[place] = true
     end
     assert.same({ "a", "a/_.." }, select(2, output.place("a/../b")))
+  end)
+
+  it("is not too long for a file system, and of its own", function()
+    local long, umlauts = ("x"):rep(255), ("\u{e4}"):rep(127)
+    local seen = {}
+    for _, name in ipairs {
+      long,
+      long .. "y",
+      long:sub(1, -2) .. "z",
+      umlauts,
+      umlauts .. ".",
+      "a/" .. long,
+      long .. "/a",
+    } do
+      local place = output.place(name)
+      assert.is_nil(seen[place])
+      seen[place] = true
+      assert.is_number(utf8.len(place))
+      for segment in place:gmatch("[^/]+") do
+        assert.is_true(#segment <= 220)
+      end
+    end
+    local short = output.place(long)
+    assert.not_equal(short, (output.place(short)))
+    assert.equal(("y"):rep(220), (output.place(("y"):rep(220))))
   end)
 end)
 
@@ -139,6 +165,102 @@ describe("process with an output folder", function()
     assert.equal("COMPLETED", found["b.pdf"].status)
     local left = files.list { directory = folder:path("out/deep") }
     assert.same({ "a.pdf.json", "b.pdf.json" }, left)
+  end)
+
+  it("refuses a folder that cannot be made or used, before anything is uploaded", function()
+    folder:write("in/a.pdf", "a")
+    folder:write("file", "x")
+    local before = s:stats().requests
+    for path, message in pairs {
+      [folder:path("file")] = "cannot be made: there is a file",
+      [folder:path("file/x")] = "cannot be made: Not a directory",
+      ["/proc/self"] = "cannot be used: ",
+    } do
+      local ok, err = pcall(
+        client.batches.process,
+        client.batches,
+        folder:path("in"),
+        { config = { job = PARSE } },
+        { output = path }
+      )
+      assert.is_false(ok)
+      assert.matches(message, err, 1, true)
+    end
+    assert.equal(before, s:stats().requests)
+  end)
+
+  it("writes a file whose name is as long as it can be", function()
+    local name = ("x"):rep(251) .. ".pdf"
+    folder:write("in/" .. name, "a")
+    local file = process({ expand = "markdown_full" })[name]
+    assert.equal("COMPLETED", file.status, file.error)
+    for _, path in ipairs(file.output) do
+      assert.equal("file", lfs.attributes(path, "mode"))
+    end
+  end)
+
+  it("takes what a result has, and no more", function()
+    assert(lfs.mkdir(folder:path("out")))
+    local asked = {}
+    local parsing = {
+      download = function(_, _, name, path)
+        asked[#asked + 1] = name
+        return folder:write(path:sub(#folder.directory + 2), name)
+      end,
+    }
+    local function nothing()
+      return {}
+    end
+    local run = { options = { output = folder:path("out") }, client = { parsing = parsing }, resource = "parsing" }
+    run.scope, run.call_options, run.fetched, run.deadline = nothing, nothing, 0, math.huge
+    run.successes = { result = 0 }
+    local images = { { filename = "1.png" }, { filename = "../2.png", presigned_url = "x" }, {} }
+    local result = { images_content_metadata = { images = images }, result_content_metadata = require("cjson").null }
+    local list, err = output.write(run, { name = "a" }, result)
+    assert.is_nil(err)
+    assert.same({ folder:path("out/a.json"), folder:path("out/a.images/.._2.png") }, list)
+    assert.same({ "../2.png" }, asked)
+    result.result_content_metadata =
+      { md = { exists = false, presigned_url = "x" }, xlsx = { presigned_url = "x" }, a = 1 }
+    result.images_content_metadata = nil
+    assert.same({ folder:path("out/b.json"), folder:path("out/b.xlsx") }, (output.write(run, { name = "b" }, result)))
+  end)
+
+  it("an output folder that is gone ends the run", function()
+    folder:write("in/a.pdf", "a")
+    folder:write("in/b.pdf", "b")
+    local options = { output = folder:path("out"), batch_size = 1, batches = 1, concurrency = 1 }
+    options.polling_interval, options.backoff, options.uploads_per_second = 0.02, "constant", math.huge
+    local ok, err = pcall(function()
+      for file in client.batches:process(folder:path("in"), { config = { job = PARSE } }, options) do
+        assert.equal("a.pdf", file.name)
+        os.execute("rm -rf '" .. folder:path("out") .. "'")
+      end
+    end)
+    assert.is_false(ok)
+    assert.equal("file", err.kind)
+    assert.matches("b.pdf.json could not be written", err.message, 1, true)
+  end)
+
+  it("what the store refuses ends the run at first, and later it is one file's error", function()
+    folder:write("in/a.pdf", "a")
+    folder:write("in/b.pdf", "b")
+    local params = { expand = { "markdown_full", "items_content_metadata" } }
+    s:fault("GET /presigned/*: 403")
+    local ok, err = pcall(process, params)
+    assert.same({ false, 403 }, { ok, err.status })
+    s:clear_faults()
+    s:fault("GET /presigned/*: 403 after=1")
+    params.config = { job = PARSE }
+    local options = { output = folder:path("out"), batch_size = 1, batches = 1, concurrency = 1 }
+    options.polling_interval, options.backoff, options.uploads_per_second = 0.02, "constant", math.huge
+    local found = {}
+    for file in client.batches:process(folder:path("in"), params, options) do
+      found[file.name] = file
+    end
+    s:clear_faults()
+    assert.equal("COMPLETED", found["a.pdf"].status, found["a.pdf"].error)
+    assert.same({ "FAILED", 403 }, { found["b.pdf"].status, found["b.pdf"].error.status })
   end)
 
   it("a full disk ends the run", function()

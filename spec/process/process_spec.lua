@@ -4,6 +4,7 @@ local files = require("spec.support.files")
 local hosts = require("spec.support.hosts")
 local lists = require("spec.support.lists")
 local llama_cloud = require("llama_cloud")
+local process = require("spec.support.process")
 local sandbox = require("spec.support.sandbox")
 
 local PARSE = { config = { job = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" } } }
@@ -118,6 +119,9 @@ describe("client.batches:process", function()
     for _, file in pairs(found) do
       assert.equal("COMPLETED", file.status)
     end
+    local none = collect({ { id = "file-none" } }, PARSE, quick())["file-none"]
+    assert.same({ "FAILED", 404 }, { none.status, none.error.status })
+    assert.is_nil(none.id) -- it has no entry
     found = collect(client.files:list { file_ids = { kept.id } }, PARSE, quick())
     assert.equal("COMPLETED", found[kept.name].status)
   end)
@@ -198,7 +202,7 @@ describe("client.batches:process", function()
       end
       hosts.run(host, function()
         local journal = folder:path("journal")
-        local options = quick { batch_size = 2, journal = journal, exclude = "^journal$" }
+        local options = quick { batch_size = 2, journal = journal }
         local seen = {}
         for _ = 1, 2 do
           for file in client.batches:process(folder.directory, PARSE, options) do
@@ -242,6 +246,13 @@ describe("client.batches:process", function()
       { {}, PARSE, { pattern = "(" }, "option 'pattern': .*unfinished capture" },
       { {}, { concurrency = 1 }, nil, "concurrency" },
       { {}, PARSE, { output = "/dev/null/x" }, "the output folder '/dev/null/x' cannot be made" },
+      { folder.directory, PARSE, { output = folder:path(".") }, "written into the folder of the files" },
+      { { { path = "a", name = "b/" } }, PARSE, nil, "files%[1%] has a name that ends with a slash" },
+      { { { path = "a", name = ("b"):rep(4097) } }, PARSE, nil, "files%[1%] has a name of more than 4096 bytes" },
+      { { { id = "file-\n" } }, PARSE, nil, "files%[1%] has an 'id' with a control character" },
+      { {}, PARSE, { backoff = "never" }, 'must be "linear", "constant" or "exponential", not \'never\'' },
+      { {}, PARSE, { headers = { ["X\n"] = "x" } }, "invalid header name" },
+      { {}, PARSE, { name = "\xff" }, "option 'name' must be UTF%-8" },
     }
     for _, case in ipairs(cases) do
       local ok, err = pcall(function()
@@ -252,6 +263,67 @@ describe("client.batches:process", function()
       assert.truthy(err:find("^[^:]*process_spec.lua:%d+: "), err)
       assert.truthy(err:find(case[4]), err)
     end
+  end)
+
+  it("does not take its journal for what it is to read", function()
+    folder:write("a.pdf", "a")
+    assert.same({ "a.pdf" }, names(collect(folder.directory, PARSE, quick { journal = folder:path("run.jsonl") })))
+  end)
+
+  it("raises what `expand` asks for wrongly, and no extract job is lost", function()
+    folder:write("a.pdf", "a")
+    local parameters = { product_type = "extract_v2", data_schema = { type = "object", properties = {} } }
+    local saved = assert(client.configurations:create { name = "nothing", parameters = parameters })
+    local params = { config = { job = { type = "extract_v2", configuration_id = saved.id } }, expand = "nonsense" }
+    local options = quick { journal = folder:path("journal") }
+    local ok, err = pcall(collect, folder.directory, params, options)
+    assert.same({ false, 422 }, { ok, err.status })
+    params.expand = "extract_metadata"
+    local before = s:uploads().total
+    local file = collect(folder.directory, params, options)["a.pdf"]
+    assert.equal("COMPLETED", file.status, file.error)
+    assert.is_table(file.result.extract_metadata)
+    assert.equal(before, s:uploads().total)
+  end)
+
+  it("takes names of any bytes", function()
+    local expected = { "caf\xe9.pdf", "caf%E9.pdf", "caf%25E9.pdf", "100%.pdf", "a\nb.pdf", "a\"b';c\\d.pdf", " .pdf" }
+    for _, name in ipairs(expected) do
+      folder:write(name, name)
+    end
+    table.sort(expected)
+    local before = s:uploads().total
+    local found = collect(folder.directory, PARSE, quick())
+    assert.same(expected, names(found))
+    for _, file in pairs(found) do
+      assert.equal("COMPLETED", file.status, file.error)
+    end
+    assert.equal(#expected, s:uploads().total - before)
+  end)
+
+  it("raises where its client is closed, and no file has failed", function()
+    for index = 1, 9 do
+      folder:write(index .. ".pdf", "x")
+    end
+    local own = lists.client(s)
+    local ok, err = pcall(function()
+      for file in own.batches:process(folder.directory, parse { expand = "text_full" }, quick { batch_size = 1 }) do
+        assert.equal("COMPLETED", file.status, file.error)
+        own:close()
+      end
+    end)
+    assert.is_false(ok)
+    assert.matches("closed", tostring(err), 1, true)
+    assert.is_nil(tostring(err):find("FAILED", 1, true))
+  end)
+
+  it("ends when its time is over, also where uploads wait for their turn", function()
+    folder:write("a.pdf", "a")
+    folder:write("b.pdf", "b")
+    local options = quick { total_timeout = 0.3 * process.slowdown }
+    options.uploads_per_second = 0.001
+    local ok, err = pcall(collect, folder.directory, PARSE, options)
+    assert.same({ false, "timeout" }, { ok, err.kind })
   end)
 
   it("ends with an error that holds for all files", function()

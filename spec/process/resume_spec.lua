@@ -177,6 +177,81 @@ describe("a run that goes on", function()
     assert.same({ 2, 4 }, { count, s:uploads().total })
   end)
 
+  -- Cuts the journal off after the first fact of a kind that has a field, as if no result had been given until then.
+  local function cut(kind, field)
+    local lines = {}
+    for line in io.lines(journal) do
+      local fact = cjson.decode(line)
+      lines[#lines + 1] = fact.t ~= "done" and line or nil
+      if fact.t == kind and fact[field] then
+        break
+      end
+    end
+    folder:write("run.jsonl", table.concat(lines, "\n") .. "\n")
+  end
+
+  for _, field in ipairs { "n", "id" } do
+    it("gives a file, too, that could not be uploaded before its batch, whose journal ends at its " .. field, function()
+      start {}
+      write(2)
+      folder:write("in/empty.pdf", "")
+      assert.equal(3, #run())
+      cut("batch", field)
+      local found = run()
+      assert.same({ "01.pdf", "02.pdf", "empty.pdf" }, { table.unpack(found) })
+      assert.equal("FAILED", found["empty.pdf"].status)
+      assert.equal(2, s:uploads().total)
+      assert.equal(0, #run())
+    end)
+
+    it("gives one result of a file that has changed since its batch, whose journal ends at its " .. field, function()
+      start {}
+      write(2)
+      run()
+      cut("batch", field)
+      folder:write("in/01.pdf", "of another length")
+      local found = run { batches = 1 } -- there is no room for another directory before the first is done
+      assert.same({ "01.pdf", "02.pdf" }, { table.unpack(found) })
+      assert.equal(3, s:uploads().total)
+      assert.equal(0, #run())
+    end)
+  end
+
+  it("gives a file that has changed, though the directory for it is gone", function()
+    start {}
+    write(2)
+    run()
+    folder:write("in/01.pdf", "of another length")
+    s:fault("POST /api/v2/batches: 402 x1")
+    assert.is_false(pcall(run))
+    for _, directory in ipairs(s:uploads().directories.left) do
+      assert(client.beta.directories:delete(directory.id))
+    end
+    assert.same({ "01.pdf" }, { table.unpack(run()) })
+    assert.equal(0, #run())
+  end)
+
+  it("gives a file once that has failed before its directory was gone", function()
+    start {}
+    write(1)
+    folder:write("in/00-empty.pdf", "")
+    s:fault("POST */upload: 404 x1")
+    s:fault("GET /api/v1/beta/directories/*: 404 x1")
+    local given = { journal = journal, concurrency = 1, polling_interval = 0.02, backoff = "constant" }
+    local names = {}
+    for file in client.batches:process(folder:path("in"), PARSE, given) do
+      names[#names + 1] = file.name
+      if #names == 1 then
+        repeat
+          llama_cloud.sleep(0.01)
+        until #facts("directory") > 2 -- the second directory was begun
+      end
+    end
+    assert.same({ "00-empty.pdf", "01.pdf" }, names)
+    assert.equal(1, #facts("gone"))
+    assert.equal(0, #run())
+  end)
+
   it("gives a file once that is done before the source comes to it", function()
     start {}
     write(2)
@@ -231,6 +306,59 @@ describe("a run that goes on", function()
     assert.is_false(ok)
     assert.matches("another run is using the journal", err.message, 1, true)
     assert.equal(requests, s:stats().requests)
+  end)
+
+  for job_type, resource in pairs { parse_v2 = "parsing", extract_v2 = "extract" } do
+    it("gives a result for each of the files that share a job of the type " .. job_type, function()
+      start {}
+      write(3)
+      local configuration_id = "cfg-PARSE_AGENTIC"
+      if job_type == "extract_v2" then
+        local parameters = { product_type = "extract_v2", data_schema = { type = "object", properties = {} } }
+        configuration_id = assert(client.configurations:create { name = "x", parameters = parameters }).id
+      end
+      local params = { config = { job = { type = job_type, configuration_id = configuration_id } } }
+      local options =
+        { journal = journal, uploads_per_second = math.huge, polling_interval = 0.02, backoff = "constant" }
+      s:fault("GET /api/v2/batches/*: 402 x1")
+      assert.is_false(pcall(function()
+        for _ in client.batches:process(folder:path("in"), params, options) do
+          error("a file came")
+        end
+      end))
+      local batch = assert(client.batches:wait(client.batches:list():all()[1].id, { expand = { "results" } }))
+      for _, result in ipairs(batch.results) do
+        result.job_reference.id = batch.results[1].job_reference.id
+      end
+      s:control("POST", "/faults", { fault = ("GET /api/v2/batches/*: body=%q"):format(cjson.encode(batch)) })
+      local names = {}
+      for file in client.batches:process(folder:path("in"), params, options) do
+        names[#names + 1] = file.name
+        local job = assert(client[resource]:get(file.job))
+        assert.same({ "COMPLETED", job }, { file.status, file.result })
+      end
+      table.sort(names)
+      assert.same({ "01.pdf", "02.pdf", "03.pdf" }, names)
+    end)
+  end
+
+  it("does not go on with a journal whose lines are not a run's", function()
+    start {}
+    write(1)
+    run()
+    local whole = folder:read("run.jsonl")
+    local _, lines = whole:gsub("\n", "")
+    for _, fact in ipairs { '{"t":"batch"}', '{"t":"file","n":"1","name":"x"}', '{"t":"done","name":5}' } do
+      folder:write("run.jsonl", whole .. fact .. "\n")
+      local ok, err = pcall(run)
+      assert.is_false(ok)
+      assert.same(
+        { "file", ("line %d of the journal is not what a run writes"):format(lines + 1) },
+        { err.kind, err.message }
+      )
+    end
+    folder:write("run.jsonl", whole .. '{"t":"of a later version"}\n')
+    assert.equal(0, #run())
   end)
 
   it("does not go on with a journal of another folder", function()

@@ -65,6 +65,23 @@ describe("the source", function()
     assert.same({ "b", true }, { item.name, item.problem ~= nil })
   end)
 
+  it("a folder that cannot be read is an item, whatever the pattern", function()
+    assert(lfs.mkdir(folder:path("b")))
+    folder:write("a.pdf", "a")
+    folder:write("c.txt", "c")
+    local dir = lfs.dir
+    lfs.dir = function(path) -- root may read everything -- luacheck: ignore
+      if path:find("/b$") then
+        error("cannot open " .. path .. ": Permission denied")
+      end
+      return dir(path)
+    end
+    local ok, names = pcall(names_of, folder.directory, { pattern = "%.pdf$" })
+    lfs.dir = dir -- luacheck: ignore
+    assert.is_true(ok, names)
+    assert.same({ "a.pdf", "b!" }, names)
+  end)
+
   it("leaves out what is the run's own, however its path is written", function()
     assert(lfs.mkdir(folder:path("out")))
     folder:write("out/a.md", "x")
@@ -86,6 +103,15 @@ describe("the source", function()
     end
     assert.same({ path, "b", "file-1", "d", folder:path("no") .. "!" }, names_of(iterate))
     assert.same({ "b" }, names_of(given, { pattern = "^b$" }))
+  end)
+
+  it("keeps nothing of an array's files that it has given", function()
+    local pull = assert(source.open({ { id = "file-1" }, { id = "file-2" } }, {}, {}))
+    local given = setmetatable({ [pull()] = true }, { __mode = "k" })
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(given))
+    assert.equal("file-2", pull().name)
   end)
 
   it("an iterator that gives a name twice, or no file, is told of where it is", function()

@@ -198,6 +198,12 @@ describe("process under faults", function()
     end
   end)
 
+  it("a file that cannot be looked for is no file that has failed", function()
+    start { "POST */upload: 409 x1", "GET */files: 500 x2" }
+    complete(run { max_retries = 0 })
+    assert.equal(2, s:faults()[2].hits)
+  end)
+
   it("a journal that ends anywhere after a batch was begun: the batch is found", function()
     start()
     complete(run())
@@ -266,6 +272,35 @@ describe("process under faults", function()
     complete(run())
     local directories = made()[1]
     assert.equal(1, directories)
+  end)
+
+  it("ends where no upload gets through, though other requests do", function()
+    start { "POST */upload: 500 after=2" }
+    local ok, err = pcall(run, { batch_size = 1, concurrency = 1, max_retries = 0 })
+    assert.same({ false, "internal_server" }, { ok, err.kind })
+    s:clear_faults()
+    local found = run()
+    for _, file in pairs(found) do
+      assert.equal("COMPLETED", file.status, file.error)
+    end
+    assert.equal(COUNT, select(2, folder:read("run.jsonl"):gsub('"status":"COMPLETED"', "")))
+  end)
+
+  it("ends where no result gets through, and one that never comes is one file's error", function()
+    start { "GET /api/v2/parse/*: 500" }
+    trouble.pauses = { 0.05, 0.05, 0.05 }
+    local ok, err = pcall(run, { max_retries = 0 })
+    assert.same({ false, "internal_server" }, { ok, err.kind })
+    s:clear_faults()
+    local batch = client.batches:get(client.batches:list():all()[1].id, { expand = { "results" } })
+    local id = batch.results[1].job_reference.id
+    s:fault(("GET /api/v2/parse/%s: 500"):format(id))
+    local found, count = run { max_retries = 0, concurrency = 2 }
+    assert.equal(COUNT, count)
+    for _, file in pairs(found) do
+      assert.same({ file.job == id and "FAILED" or "COMPLETED" }, { file.status })
+    end
+    assert.same({ 1, COUNT, 1 }, made())
   end)
 
   it("a key that is refused ends it, without a file that has failed", function()

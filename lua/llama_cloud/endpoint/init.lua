@@ -27,9 +27,11 @@ local later = require("llama_cloud.base.later")
 local call = require("llama_cloud.endpoint.call")
 local download = later.require("llama_cloud.endpoint.download")
 local fields = later.require("llama_cloud.endpoint.fields")
+local headers = later.require("llama_cloud.http.headers")
 local nearest = later.require("llama_cloud.endpoint.nearest")
 local options = require("llama_cloud.endpoint.options")
 local pages = later.require("llama_cloud.endpoint.pages")
+local polling = later.require("llama_cloud.endpoint.wait")
 local reconcile = later.require("llama_cloud.endpoint.reconcile")
 local request = require("llama_cloud.http.request")
 local tables = require("llama_cloud.base.tables")
@@ -170,6 +172,8 @@ local function beside(module)
       local known = module.method
       local problem = options.check("parameter", params, known.parameters, known.options)
         or options.check("option", given, known.options, known.parameters)
+        or given.headers and headers.check(given.headers)
+        or polling.check(given, true)
       if problem then
         return nil, problem
       end

@@ -21,7 +21,7 @@ local streams = {}
 ---@field group LlamaCloud.Group of its tasks
 ---@field private output LlamaCloud.StreamQueue
 ---@field private resting integer how many tasks wait for a condition
----@field private conditions LlamaCloud.Condition[]
+---@field private awaited table<LlamaCloud.Condition, true> what somebody waits for
 ---@field private busy boolean somebody is waiting for the next value
 ---@field private failure? { [1]: any } what was raised
 ---@field private pump? LlamaCloud.Task
@@ -56,11 +56,15 @@ Queue.__index = Queue
 function Condition:__close()
   self.waiting = self.waiting - 1
   self.stream.resting = self.stream.resting - 1
+  if self.waiting == 0 then
+    self.stream.awaited[self] = nil
+  end
 end
 
 --- Waits, in a task of the stream, until the test is true. Whoever changes what a test looks at calls stream:notify().
 function Condition:wait()
   if not self.test() then
+    self.stream.awaited[self] = true
     self.waiting = self.waiting + 1
     self.stream.resting = self.stream.resting + 1
     local leaving <close> = self -- luacheck: ignore leaving
@@ -126,9 +130,7 @@ end
 ---@param test fun(): boolean whether it has come; looks only, and never waits
 ---@return LlamaCloud.Condition
 function Stream:condition(test)
-  local condition = setmetatable({ stream = self, test = test, waiting = 0 }, Condition)
-  self.conditions[#self.conditions + 1] = condition
-  return condition
+  return setmetatable({ stream = self, test = test, waiting = 0 }, Condition)
 end
 
 --- Makes a queue.
@@ -294,7 +296,7 @@ function streams.new(bound)
   local stream = setmetatable({
     group = engine:group(),
     resting = 0,
-    conditions = {},
+    awaited = {},
     busy = false,
     closed = false,
     hosted = setmetatable({}, { __mode = "v" }),
@@ -312,8 +314,8 @@ function streams.new(bound)
     elseif live > stream.resting then
       return false
     end
-    for _, condition in ipairs(stream.conditions) do
-      if condition.waiting > 0 and condition.test() then
+    for condition in pairs(stream.awaited) do
+      if condition.test() then
         return false
       end
     end

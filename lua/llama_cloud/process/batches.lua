@@ -20,8 +20,11 @@ end
 local function find(run, directory)
   local params = run:scope { source_directory_id = directory.id }
   local found, err = run.client.batches:list(params, run:call_options()):all()
-  local batch = found and found[#found] -- the oldest
-  return batch, err
+  local oldest
+  for _, batch in ipairs(found or {}) do -- the newest comes first
+    oldest = batch.source_directory_id == directory.id and batch or oldest
+  end
+  return oldest, err
 end
 
 -- Creates the batch; its intent is on the disk before. False: the directory is no longer there.
@@ -52,10 +55,11 @@ local function adopt(run, directory)
   local found, err = trouble.look(run, function()
     return find(run, directory)
   end)
-  if err then
+  if err and err.status ~= 404 then
     error(err, 0)
   elseif found then
     run.history:note { t = "batch", n = directory.n, id = found.id }
+    directories.release(run, directory)
   end
 end
 
@@ -98,20 +102,36 @@ local function outcome(run, directory)
   elseif not err.batch then
     return {}, err
   end
-  local ended = trouble.persist(run, function()
+  local ended, problem = trouble.persist(run, function()
     return run.client.batches:get(directory.batch, run:scope { expand = { "results" } }, run:call_options())
   end)
-  return ended and ended.results or {}, err
+  if not ended then
+    error(problem, 0)
+  end
+  return ended.results or {}, err
 end
 
--- Fails a file by what has become of its batch or job.
+-- Fails a file, and those with the same job, by what has become of its batch or job.
 local function fail(run, entry, err)
-  run:fail(entry, err, err.kind == "batch_cancelled" and "CANCELLED" or "FAILED")
+  repeat
+    run:fail(entry, err, err.kind == "batch_cancelled" and "CANCELLED" or "FAILED")
+    entry = entry.twin
+  until not entry
 end
 
--- The files that have jobs, in the order of the results; the others fail.
+-- Hands over a file, and those with the same job, when that has ended.
+local function hand_over(run, entry, job)
+  repeat
+    entry.result = run.rule.jobs_hold_results and job or nil
+    results.hand_over(run, entry)
+    entry = entry.twin
+  until not entry
+end
+
+-- The files that have jobs, in the order of the results; the others fail. Files with the same content may have the same job:
+-- then the first stands for all.
 local function map(run, directory, outcomes, err)
-  local by_id, mapped = {}, {}
+  local by_id, by_job, mapped = {}, {}, {}
   for _, entry in pairs(directory.entries) do
     if entry.dfl and not entry.failed then
       by_id[entry.dfl] = entry
@@ -122,8 +142,13 @@ local function map(run, directory, outcomes, err)
     local job = type(result.job_reference) == "table" and result.job_reference.id
     if entry and job then
       by_id[result.source_directory_file_id] = nil
-      entry.job = job
-      mapped[#mapped + 1] = entry
+      local first = by_job[job]
+      entry.job, by_job[job] = job, first or entry
+      if first then
+        entry.twin, first.twin = first.twin, entry
+      else
+        mapped[#mapped + 1] = entry
+      end
     elseif entry and result.error_message then
       by_id[result.source_directory_file_id] = nil
       fail(run, entry, errors.new { kind = "batch_failed", message = tostring(result.error_message) })
@@ -150,8 +175,7 @@ local function look(run, waiting)
     else
       waiting[id] = nil
       if job then
-        entry.result = run.rule.jobs_hold_results and job or nil
-        results.hand_over(run, entry)
+        hand_over(run, entry, job)
       else
         fail(run, entry, err)
       end
@@ -180,9 +204,6 @@ end
 function batches.process(run, directory)
   local had = directory.batch
   local begun = begin(run, directory)
-  if not begun and run.history.directories[directory.n] ~= directory then
-    return -- abandoned
-  end
   if not had then
     run.unbatched = run.unbatched - 1
     run:notify()

@@ -9,11 +9,12 @@ local directories = {}
 
 local MOST_ROUNDS = 5 -- of looking whether all files are there
 
---- By what a directory knows a file: its name; where that is no UTF-8, with percent signs for what is not ASCII.
+--- By what a directory knows a file: its name; where that is no UTF-8, with percent signs for what is not ASCII. A name that
+--- looks as if it had been made so is written so, too: thus different names stay different.
 ---@param name string
 ---@return string
 function directories.unique_id(name)
-  if utf8.len(name) then
+  if utf8.len(name) and not name:find("%%25") and not name:find("%%[89A-F]%x") then
     return name
   end
   return (name:gsub("[%%\128-\255]", function(byte)
@@ -84,11 +85,7 @@ end
 ---@param directory LlamaCloud.RunDirectory
 ---@param item LlamaCloud.Item
 function directories.put(run, directory, item)
-  local before = run.history:place_of(item.name)
   local entry = run.history:assign(directory, item)
-  if before then
-    directories.settle(run, before)
-  end
   directory.uploading = directory.uploading + 1
   run.uploads:put(entry)
 end
@@ -229,13 +226,37 @@ function directories.resume(run, directory)
   end
 end
 
+-- What a file is now, if it has changed since it was assigned to its directory.
+local function change_of(entry)
+  local now = source.look { path = entry.path, file = entry.file }
+  return now.size and source.fingerprint(now) ~= source.fingerprint(entry) and now or nil
+end
+
 --- Looks which files of an earlier run's directory have changed since they were assigned to it: these are uploaded anew.
 ---@param directory LlamaCloud.RunDirectory
 function directories.look_for_changes(directory)
   for _, entry in pairs(directory.entries) do
-    local now = source.look { path = entry.path, file = entry.file }
-    if now.size and source.fingerprint(now) ~= source.fingerprint(entry) then
+    local now = change_of(entry)
+    if now then
       entry.size, entry.time, entry.stale = now.size, now.time, true
+    end
+  end
+end
+
+-- Takes a file out of its directory: it goes into another.
+local function move(run, entry)
+  run.history:leave(entry.name)
+  run.again[#run.again + 1] = { name = entry.name, path = entry.path, file = entry.file, early = true }
+end
+
+--- Takes out of a directory, whose batch an earlier run has begun, the files that go into another: those that are not in the
+--- batch, for they could not be uploaded, which was not told yet; and those that have changed since.
+---@param run LlamaCloud.Run
+---@param directory LlamaCloud.RunDirectory
+function directories.release(run, directory)
+  for _, entry in pairs(directory.entries) do
+    if not entry.dfl or change_of(entry) then
+      move(run, entry)
     end
   end
 end
@@ -244,23 +265,18 @@ end
 ---@param run LlamaCloud.Run
 ---@param directory LlamaCloud.RunDirectory
 function directories.abandon(run, directory)
-  local entries = directory.entries
-  run.history:note { t = "gone", n = directory.n }
-  for _, entry in pairs(entries) do
+  directory.gone = true
+  for _, entry in pairs(directory.entries) do
     if not entry.failed then
-      run.again[#run.again + 1] = { name = entry.name, path = entry.path, file = entry.file, early = true }
+      move(run, entry)
     end
   end
-  run.open, run.unbatched = run.open - 1, run.unbatched - 1
-  run:notify()
 end
 
 -- Deletes a directory, whose batch has ended. That it may be gone already, and that it cannot be had now, does no harm: the
 -- service deletes it by itself in the end.
 local function delete(run, directory)
-  local _, err = trouble.persist(run, function()
-    return run.client.beta.directories:delete(directory.id, run:scope(), run:call_options())
-  end)
+  local _, err = run.client.beta.directories:delete(directory.id, run:scope(), run:call_options())
   if not err or err.status == 404 then
     run.history:note { t = "deleted", n = directory.n }
   end
@@ -281,7 +297,9 @@ function directories.settle(run, directory)
   end
   directory.settled = true
   run.history.directories[directory.n] = nil
-  if run.options.delete_directories then
+  if directory.gone then
+    run.history:note { t = "gone", n = directory.n }
+  elseif run.options.delete_directories then
     run.stream:spawn(delete_and_close, run, directory)
     return
   end

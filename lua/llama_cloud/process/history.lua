@@ -16,6 +16,8 @@
 --- Of a file that is done, its name and a number are kept, and only where the source may come to it yet, as it does when a run
 --- goes on; of those under way, an entry.
 
+local later = require("llama_cloud.base.later")
+local errors = later.require("llama_cloud.base.errors")
 local source = require("llama_cloud.process.source")
 
 local history = {}
@@ -24,6 +26,7 @@ local history = {}
 ---@field directory LlamaCloud.RunDirectory
 ---@field dfl? string the directory's entry for it
 ---@field job? string
+---@field twin? LlamaCloud.Entry.File another with the same job
 ---@field early? boolean the source may come to it yet
 ---@field dropped? boolean it has changed since it was put into a batch: its result is not given
 ---@field failed? boolean
@@ -50,7 +53,7 @@ local history = {}
 
 ---@class LlamaCloud.History
 ---@field directories table<integer, LlamaCloud.RunDirectory> those that are not finished
----@field finished table<integer, LlamaCloud.RunDirectory> those of earlier runs whose files are all done, and which were not deleted
+---@field finished table<integer, LlamaCloud.RunDirectory> those of earlier runs that have no files any more, and were not deleted
 ---@field last integer the number of the last directory
 ---@field private journal LlamaCloud.Journal
 ---@field private folder? string where files without a path lie
@@ -95,6 +98,7 @@ end
 
 function means.file(self, fact, item)
   leave(self, fact.name)
+  self.done[fact.name], self.failed[fact.name] = nil, nil
   local directory = directory_of(self, fact)
   local path = fact.path or not fact.file and self.folder and self.folder .. "/" .. fact.name or nil
   local entry = item or { name = fact.name, path = path, size = fact.size, time = fact.time, file = fact.file }
@@ -140,6 +144,16 @@ end
 
 means.deleted = means.gone
 
+-- Which facts have a directory's number, and which the name of a file.
+local HAVE_N = { directory = true, file = true, uploaded = true, batch = true, gone = true, deleted = true }
+local HAVE_NAME = { file = true, uploaded = true, done = true }
+
+-- Whether a fact has what its meaning needs.
+local function is_whole(fact)
+  return (not HAVE_N[fact.t] or math.type(fact.n) == "integer")
+    and (not HAVE_NAME[fact.t] or type(fact.name) == "string")
+end
+
 --- Reads what the journal has. Raises an error of kind "file" where it cannot be read.
 ---@param journal LlamaCloud.Journal
 ---@param folder? string whose files they are: paths in it are not written
@@ -156,16 +170,21 @@ function history.read(journal, folder)
     failed = {},
     reading = true,
   }, History)
+  local number = 1 -- of the line; the first is the header
   for fact in journal:facts() do
+    number = number + 1
     local meaning = means[fact.t]
-    if meaning then
+    if meaning and not is_whole(fact) then
+      local message = ("line %d of the journal is not what a run writes"):format(number)
+      error(errors.new { kind = "file", message = message }, 0)
+    elseif meaning then
       meaning(self, fact)
     end
   end
   self.reading = false
   for n, directory in pairs(self.directories) do
     directory.doubtful = not directory.id
-    if directory.batch and directory.left == 0 then
+    if directory.id and directory.left == 0 then
       self.directories[n], self.finished[n] = nil, directory
     end
   end
@@ -206,19 +225,11 @@ function History:sync()
   end
 end
 
---- What is under way of a file; nil: nothing.
+--- Takes a file out of where it is under way, until it is put into another directory. The journal learns of it then.
 ---@param name string
----@return LlamaCloud.Entry.File?
-function History:entry_of(name)
-  local directory = self.place[name]
-  return directory and directory.entries[name]
-end
-
---- Where a file is under way; nil: it is not.
----@param name string
----@return LlamaCloud.RunDirectory?
-function History:place_of(name)
-  return self.place[name]
+---@return LlamaCloud.Entry.File? entry
+function History:leave(name)
+  return leave(self, name)
 end
 
 --- Whether a file is under way or done.

@@ -132,6 +132,7 @@ local function misfit(params, options)
       return ("option '%s' must not be empty or contain a NUL"):format(name)
     end
   end
+  return not utf8.len(options.name) and "option 'name' must be UTF-8" or nil
 end
 
 ---@class LlamaCloud.ProcessHandle what the caller has of a run; when nobody has it any more, the run ends
@@ -257,17 +258,17 @@ function process.method.prepare(client, service, files, params, given)
     return nil, problem
   end
   params.expand = type(params.expand) == "string" and { params.expand } or params.expand
-  local own = { options.output, options.journal }
-  if options.output then
-    local made
-    made, problem = output.prepare(options.output)
-    if not made then
-      return nil, problem
-    end
-  end
+  local own = { options.journal }
+  own[#own + 1] = options.output
   local pull, root, folder = source.open(files, options, own)
   if not pull then
     return nil, root
+  elseif options.output then
+    local made
+    made, problem = output.prepare(options.output, folder)
+    if not made then
+      return nil, problem
+    end
   end
   local job = params.config.job
   local identity = {
@@ -283,8 +284,8 @@ function process.method.prepare(client, service, files, params, given)
       params = params,
       options = options,
       resource = batches.resource_of(job.type),
-      -- what waits for extract jobs fetches them; of a parse job, its list shows all that is there without `expand`
-      rule = { jobs_hold_results = job.type == "extract_v2" or not (params.expand and params.expand[1]) },
+      -- without `expand`, waiting for jobs shows all that there is of them
+      rule = { jobs_hold_results = not (params.expand and params.expand[1]) },
       source = pull,
       folder = folder,
     }, options.journal, identity)

@@ -2,12 +2,14 @@
 ---
 --- No two files can get in each other's way. What is written for `a/report.pdf` begins with `a/report.pdf.`, and no dot
 --- follows in the rest. So it could meet only what is written below an input folder of such a name; those get an underscore at
---- their end (`report.md/` becomes `report.md_/`). And a name cannot lead out of the folder: `..` becomes `_..`.
+--- their end (`report.md/` becomes `report.md_/`). A name cannot lead out of the folder: `..` becomes `_..`. One that would be
+--- too long for a file system is cut, and ends with a hash of all of it.
 
 local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
 local errors = later.require("llama_cloud.base.errors")
 local source = require("llama_cloud.process.source")
+local texts = require("llama_cloud.base.text")
 local trouble = require("llama_cloud.process.trouble")
 
 local output = {}
@@ -24,14 +26,32 @@ for _, name in ipairs { "strippedMd", "concatenatedStrippedMd", "grounded_items"
   ENDINGS[name] = true
 end
 
-local TEMPORARY = "~" -- at the end of a name: no other name ends so
+local TEMPORARY = "~" -- at the end of a name, while it is written
+
+local MOST_BYTES = 220 -- of a segment: 255 are usual, and an extension follows
+local KEPT_BYTES = 190 -- of one that is longer
+local CUT = "~" .. ("%x"):rep(16) .. "$" -- what such a one ends with
+
+-- A segment that is not too long. Two that are cut have the same name only if their hashes (FNV-1a) are the same.
+local function cut(segment)
+  if #segment <= MOST_BYTES and not segment:find(CUT) then
+    return segment
+  end
+  local hash = 0xcbf29ce484222325
+  for index = 1, #segment do
+    hash = (hash ~ segment:byte(index)) * 0x100000001b3
+  end
+  local beginning = segment:sub(1, KEPT_BYTES):gsub("[\192-\255][\128-\191]*$", "") -- no part of a character
+  return ("%s~%016x"):format(beginning, hash)
+end
 
 -- One segment of a path. Different ones stay different.
 local function safe(segment, is_folder)
   if segment:find("^_*%.*$") then
-    return "_" .. segment -- none, `.`, `..`, and what these become
+    segment = "_" .. segment -- none, `.`, `..`, and what these become
   end
-  local ending = is_folder and segment:gsub("_+$", ""):match("%.([^.]*)$")
+  segment = cut(segment)
+  local ending = is_folder and segment:gsub("[_~]+$", ""):match("%.([^.]*)$")
   return ending and ENDINGS[ending] and segment .. "_" or segment
 end
 
@@ -107,6 +127,7 @@ end
 
 ---@class LlamaCloud.Written the files of one result, while they are written
 ---@field run LlamaCloud.Run
+---@field job string
 ---@field result table
 ---@field base string their path, without extensions
 ---@field list string[] those that are written
@@ -124,13 +145,26 @@ function Written:text(extension, text)
   return done, err
 end
 
--- Downloads a result by the name that the service has for it.
+-- Whether the service answers for a job: what else was refused, a store has refused.
+local function is_answered(run, job)
+  return run.client[run.resource]:get(job, run:scope(), run:call_options()) ~= nil
+end
+
+-- Downloads a result by the name that the service has for it. Where a store refuses the first, it may refuse all.
 function Written:download(name, path)
-  local file, err = trouble.persist(self.run, function()
-    local options = self.run:call_options()
+  local run, refusal = self.run, nil
+  local file, err = trouble.persist(run, function()
+    local options = run:call_options()
     options.timeout = nil -- that of a call does not fit bodies of any size
-    return self.run.client[self.run.resource]:download(self.result, name, path, options)
-  end)
+    local done, problem = run.client[run.resource]:download(self.result, name, path, options)
+    local refused = problem and (problem.status == 401 or problem.status == 403)
+    if refused and run.fetched > 0 and is_answered(run, self.job) then
+      refusal = problem
+      return false
+    end
+    return done, problem
+  end, "result")
+  err = err or refusal
   if file then
     self.list[#self.list + 1] = path
   elseif err.kind == "file" and trouble.no_place(err.message) then
@@ -150,10 +184,10 @@ end
 
 -- Downloads what the service has stored of a result.
 function Written:stored()
-  local entries = self.result.result_content_metadata or {}
-  for _, key in ipairs(sorted_keys(entries)) do
+  local entries = self.result.result_content_metadata
+  for _, key in ipairs(type(entries) == "table" and sorted_keys(entries) or {}) do
     local entry = entries[key]
-    if type(entry) == "table" and entry.presigned_url and entry.exists ~= false then
+    if type(key) == "string" and type(entry) == "table" and entry.presigned_url and entry.exists ~= false then
       local own = key:gsub("[^%w_-]", "_")
       local usual = EXTENSIONS[key] or own
       local extension = not self.taken[usual] and usual or not self.taken[own] and own or own .. "-stored"
@@ -171,14 +205,13 @@ end
 function Written:images()
   local images = type(self.result.images_content_metadata) == "table" and self.result.images_content_metadata.images
   local folder = self.base .. ".images"
-  for index, image in ipairs(images or {}) do
+  for _, image in ipairs(images or {}) do
     if type(image.filename) == "string" and image.presigned_url then
-      local made, err = true, nil
-      if index == 1 then
-        made, err = make_folder(folder)
-      end
+      local made, err = make_folder(folder)
       local path = folder .. "/" .. safe((image.filename:gsub("[/%z]", "_")), false)
-      made, err = made and self:download(image.filename, path), err
+      if made then
+        made, err = self:download(image.filename, path)
+      end
       if not made then
         return nil, err
       end
@@ -211,7 +244,24 @@ function Written:texts()
   return self:text("json", json)
 end
 
---- Writes the result of a file.
+-- Writes all that there is of a result. Nil and an error.
+local function write_all(written, root, folders)
+  for _, folder in ipairs(folders) do
+    local made, err = make_folder(root .. "/" .. folder)
+    if not made then
+      return nil, err
+    end
+  end
+  for _, part in ipairs { "texts", "stored", "images" } do
+    local done, err = written[part](written)
+    if not done then
+      return nil, err
+    end
+  end
+  return true
+end
+
+--- Writes the result of a file. Raises where no other could be written either.
 ---@param run LlamaCloud.Run
 ---@param entry LlamaCloud.Entry.File
 ---@param result table
@@ -220,43 +270,46 @@ end
 function output.write(run, entry, result)
   local place, folders = output.place(entry.name)
   local root = run.options.output:gsub("(.)/+$", "%1")
-  local written = setmetatable({ run = run, result = result, list = {}, taken = {} }, Written)
+  local written = setmetatable({ run = run, job = entry.job, result = result, list = {}, taken = {} }, Written)
   written.base = root .. "/" .. place
-  for _, folder in ipairs(folders) do
-    local made, err = make_folder(root .. "/" .. folder)
-    if not made then
-      return written.list, err
-    end
+  local done, err = write_all(written, root, folders)
+  if not done and assert(source.file_system()).attributes(root, "mode") ~= "directory" then
+    error(err, 0)
   end
-  for _, part in ipairs { "texts", "stored", "images" } do
-    local done, err = written[part](written)
-    if not done then
-      return written.list, err
-    end
-  end
-  return written.list
+  return written.list, err
 end
 
---- Sees to it that there is an output folder. Nil and the problem.
+--- Sees to it that there is an output folder, and that files can be made in it. Nil and the problem.
 ---@param path string
+---@param input? string the folder of the files
 ---@return true?
 ---@return string? problem
-function output.prepare(path)
+function output.prepare(path, input)
   local lfs, missing = source.file_system()
   if not lfs then
     return nil, missing
   end
-  local so_far = ""
+  local so_far, problem = "", nil
   for segment, slash in path:gmatch("([^/]*)(/?)") do
     so_far = so_far .. segment
-    if segment ~= "" and not lfs.attributes(so_far) then
-      lfs.mkdir(so_far)
+    if segment ~= "" and not problem and not lfs.attributes(so_far) then
+      problem = select(2, lfs.mkdir(so_far))
     end
     so_far = so_far .. slash
   end
-  local mode, problem = lfs.attributes(path, "mode")
+  local mode = lfs.attributes(path, "mode")
   if mode ~= "directory" then
-    return nil, ("the output folder '%s' cannot be made: %s"):format(path, problem or "there is a " .. mode)
+    problem = problem or "there is a " .. tostring(mode)
+    return nil, ("the output folder %s cannot be made: %s"):format(texts.quote(path), problem)
+  end
+  local probe, unwritable = core.output(path .. "/probe.json" .. TEMPORARY) -- no folder has such a name
+  if not probe then
+    return nil, ("the output folder %s cannot be used: %s"):format(texts.quote(path), unwritable)
+  end
+  probe:close()
+  local own, other = lfs.attributes(path), input and lfs.attributes(input)
+  if own and other and own.dev == other.dev and own.ino == other.ino then
+    return nil, "the results cannot be written into the folder of the files: give another 'output', which may be in it"
   end
   return true
 end

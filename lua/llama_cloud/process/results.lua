@@ -17,8 +17,8 @@ local function fetch(run, entry)
   result, err = trouble.persist(run, function()
     local params = run:scope { expand = run.params.expand }
     return run.client[run.resource]:get(entry.job, params, run:call_options())
-  end)
-  if err and (err.status == 400 or err.status == 422) then
+  end, "result")
+  if err and (err.status == 400 or err.status == 422) and run.fetched == 0 then
     error(err, 0) -- about `expand`, which holds for all: started again with another, the run goes on
   end
   return result, err
@@ -33,6 +33,7 @@ local function attend(run, entry)
   if err then
     run:fail(entry, err, "FAILED", written)
   else
+    run.fetched = run.fetched + 1
     run:deliver(entry, {
       status = "COMPLETED",
       result = not run.options.output and result or nil,

@@ -7,7 +7,6 @@ local errors = require("llama_cloud.base.errors")
 local history = require("llama_cloud.process.history")
 local loop = require("llama_cloud.loop")
 local results = require("llama_cloud.process.results")
-local source = require("llama_cloud.process.source")
 local streams = require("llama_cloud.loop.stream")
 local uploads = require("llama_cloud.process.uploads")
 
@@ -40,14 +39,14 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field news LlamaCloud.Condition that a file has come back, or none can any more
 ---@field uploads LlamaCloud.StreamQueue entries that are to be uploaded
 ---@field fetches LlamaCloud.StreamQueue entries whose jobs have ended
----@field again LlamaCloud.Item[] files whose directory is gone
----@field held table[] what came of files that have changed since, and that the source may come to yet
+---@field again LlamaCloud.Item[] files that go into another directory than they were in
 ---@field empty LlamaCloud.RunDirectory[] directories of earlier runs that nothing was put into
 ---@field open integer directories that are not finished
 ---@field unbatched integer those that have no batch
 ---@field exhausted boolean the source has no more files
 ---@field filled boolean no more files will be uploaded
----@field successes integer steps that have succeeded
+---@field successes { upload: integer, result: integer } steps about one file that have succeeded
+---@field fetched integer files whose results have all been fetched
 ---@field next_upload number when the next upload may begin
 ---@field deadline number
 ---@field progress LlamaCloud.RunProgress
@@ -105,10 +104,11 @@ end
 --- Gives no result of a file, if it is under way: it has changed since, and is a new one.
 ---@param name string
 function Run:drop(name)
-  local entry = self.history:entry_of(name)
+  local entry = self.history:leave(name)
   if entry then
     self:count("processing", entry.processing and -1 or 0)
     entry.dropped, entry.processing = true, nil
+    directories.settle(self, entry.directory)
   end
 end
 
@@ -132,15 +132,6 @@ function Run:notify()
   self.stream:notify()
 end
 
--- Whether a file of an earlier run has changed since, which the source may come to yet: then it is a new one.
-local function may_be_new(run, entry)
-  if not entry.early or run.exhausted then
-    return false
-  end
-  local now = source.look { path = entry.path, file = entry.file }
-  return now.size ~= nil and source.fingerprint(now) ~= source.fingerprint(entry)
-end
-
 --- Hands what came of a file to the program; waits where it has not taken the last ones yet.
 ---@param entry LlamaCloud.Entry.File|LlamaCloud.Item
 ---@param file table
@@ -149,24 +140,8 @@ function Run:deliver(entry, file)
   if entry.dropped or directory and directory.entries[entry.name] ~= entry then
     return
   end
-  file.path, file.name, file.id, file.job = entry.path, entry.name, entry.dfl or entry.file, entry.job
-  local delivery = { file = file, entry = entry }
-  if may_be_new(self, entry) then
-    self.held[#self.held + 1] = delivery
-  else
-    self.stream:put(delivery)
-  end
-end
-
---- Takes note that the source has no more files: what it has not come to is what it was.
-function Run:exhaust()
-  self.exhausted = true
-  for _, delivery in ipairs(self.held) do
-    if not delivery.entry.dropped then
-      self.stream:put(delivery)
-    end
-  end
-  self.held = {}
+  file.path, file.name, file.id, file.job = entry.path, entry.name, entry.dfl, entry.job
+  self.stream:put { file = file, entry = entry }
 end
 
 --- Hands over that a file has failed.
@@ -219,6 +194,9 @@ local function start(run)
     if directory.count == 0 and not directory.intent then
       run.empty[#run.empty + 1] = directory
     else
+      if directory.batch then
+        directories.release(run, directory)
+      end
       run.open = run.open + 1
       run.unbatched = run.unbatched + (directory.batch and 0 or 1)
       run.stream:spawn(batches.resume, run, directory)
@@ -254,12 +232,12 @@ function runs.start(given)
     stream = streams.new(bound),
     again = {},
     empty = {},
-    held = {},
     open = 0,
     unbatched = 0,
     exhausted = false,
     filled = false,
-    successes = 0,
+    successes = { upload = 0, result = 0 },
+    fetched = 0,
     next_upload = -math.huge,
     deadline = loop.now() + given.options.total_timeout,
     progress = { walked = 0, uploaded = 0, processing = 0, done = 0, failed = 0, bytes = 0 },

@@ -8,6 +8,8 @@ local require = require -- here, for an application may take it away later
 
 local source = {}
 
+local MOST_OF_NAME = 4096 -- bytes: as long as a path can be
+
 ---@class LlamaCloud.Item one file to process
 ---@field name string unique among all: the path below the folder, or what was given
 ---@field path? string of the local file
@@ -15,6 +17,7 @@ local source = {}
 ---@field size? integer bytes, of a local file
 ---@field time? integer when it was changed last, in seconds since the epoch
 ---@field problem? string why it cannot be read
+---@field is_folder? boolean it is a folder, which cannot be read
 
 -- LuaFileSystem. Nil and what to install.
 local function file_system()
@@ -82,7 +85,7 @@ local function look_at(lfs, root, name, hidden)
   local names
   names, problem = names_in(lfs, path)
   if not names then
-    return { name = name, path = path, problem = problem }
+    return { name = name, path = path, problem = problem, is_folder = true }
   end
   return nil, { names = names, next = 1, prefix = name .. "/" }
 end
@@ -134,8 +137,15 @@ local function item_of(value)
     return nil, "has a 'name' that is no text"
   elseif (path or ""):find("\0", 1, true) or (name or ""):find("\0", 1, true) then
     return nil, "has a NUL in its path or name"
+  elseif id and id:find("%c") then
+    return nil, "has an 'id' with a control character"
   end
   name = name or path and path:gsub("^%./+", "") or id
+  if name:find("/$") then
+    return nil, "has a name that ends with a slash"
+  elseif #name > MOST_OF_NAME then
+    return nil, ("has a name of more than %d bytes"):format(MOST_OF_NAME)
+  end
   return { name = name, path = path, file = id }
 end
 
@@ -161,7 +171,7 @@ end
 
 -- The items of an array, checked at once. Nil and the problem.
 local function array_items(files)
-  local items, seen = {}, {}
+  local items, seen, local_files = {}, {}, false
   for index, value in ipairs(files) do
     local item, problem = item_of(value)
     if not item then
@@ -171,6 +181,7 @@ local function array_items(files)
       return nil, ("files[%d] and files[%d] have the same name %s"):format(seen[item.name], index, quoted)
     end
     seen[item.name], items[index] = index, item
+    local_files = local_files or item.path ~= nil
   end
   for key in pairs(files) do
     if math.type(key) ~= "integer" or key < 1 or key > #items then
@@ -180,10 +191,12 @@ local function array_items(files)
   local position = 0
   return function()
     position = position + 1
-    return items[position] and source.look(items[position])
+    local item = items[position]
+    items[position] = nil -- what is made of it need not be kept
+    return item and source.look(item)
   end,
     nil,
-    #items > 0 and items[1].path ~= nil
+    local_files
 end
 
 -- The items of an iterator. What is wrong with one is raised where it is pulled.
@@ -281,7 +294,7 @@ function source.open(files, options, own)
     local item
     repeat
       item = pull()
-    until not item or wanted(item.name) and not (options.exclude and unwanted(item.name))
+    until not item or (item.is_folder or wanted(item.name)) and not (options.exclude and unwanted(item.name))
     return item
   end,
     root,

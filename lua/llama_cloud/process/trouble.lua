@@ -2,8 +2,8 @@
 --- for, and what holds for the whole run ends it.
 ---
 --- The client itself has tried each request several times before an error comes here. Then the whole step is tried again,
---- after growing pauses. When these are used up: if other steps have succeeded meanwhile, the error is that of what the step is
---- about; if nothing has, the service cannot be reached, and the run ends, to be started again.
+--- after growing pauses. When these are used up: if it is about one file, and the same step has succeeded for another one
+--- meanwhile, the error is the file's; otherwise the run ends, to be started again, and nothing that is paid for is lost.
 
 local errors = require("llama_cloud.base.errors")
 local loop = require("llama_cloud.loop")
@@ -16,8 +16,15 @@ trouble.pauses = { 1, 2, 4, 8, 16 }
 trouble.looks = { 0, 1, 2, 4 }
 
 local PASSES = { connection = true, decode = true, internal_server = true, rate_limit = true, timeout = true }
-local OF_ALL = { [401] = true, [402] = true, [403] = true }
-local NO_PLACE = { "No space left", "Disk quota", "Read%-only file system", "Permission denied", "Too many open files" }
+local OF_ALL = { [401] = true, [402] = true, [403] = true } -- statuses
+local NO_PLACE = {
+  "No space left",
+  "Disk quota",
+  "Read%-only file system",
+  "Permission denied",
+  "Too many open files",
+  "Input/output error",
+}
 
 --- Whether an error is trouble that passes.
 ---@param err LlamaCloud.Error
@@ -26,12 +33,12 @@ function trouble.passes(err)
   return not err.permanent and (PASSES[err.kind] or err.status == 408) or false
 end
 
---- Whether an error holds for the whole run: the key, the plan, the project; or what has to be changed here before any request
---- can be sent.
+--- Whether an error holds for the whole run: the key, the plan, the project; what has to be changed here before any request
+--- can be sent; a client that was closed.
 ---@param err LlamaCloud.Error
 ---@return boolean
 function trouble.is_of_all(err)
-  return OF_ALL[err.status] or err.permanent and err.kind ~= "file" or false
+  return OF_ALL[err.status] or err.permanent and err.kind ~= "file" or err.kind == "cancelled"
 end
 
 --- Whether what went wrong with a file of the output would go wrong with every file.
@@ -49,14 +56,17 @@ end
 --- Takes a step until it succeeds, or its error is its own.
 ---@param run LlamaCloud.Run
 ---@param step fun(): any, LlamaCloud.Error? nil and an error: it has failed
+---@param kind? "upload"|"result" of a step that is about one file
 ---@return any value
----@return LlamaCloud.Error? err what is not the fault of the run, nor passes
-function trouble.persist(run, step)
-  local before, try = run.successes, 1
+---@return LlamaCloud.Error? err what is not the fault of the run, nor passes, except for one file
+function trouble.persist(run, step, kind)
+  local try, before = 1, nil
   while true do
     local value, err = step()
     if value ~= nil then
-      run.successes = run.successes + 1
+      if kind then
+        run.successes[kind] = run.successes[kind] + 1
+      end
       return value
     elseif trouble.is_of_all(err) then
       error(err, 0)
@@ -65,11 +75,12 @@ function trouble.persist(run, step)
     elseif loop.now() >= run.deadline then
       error(run:overdue(err), 0)
     end
+    before = before or kind and run.successes[kind]
     local pause = trouble.pauses[try]
-    if not pause and run.successes == before then
-      error(err, 0)
-    elseif not pause then
+    if not pause and kind and run.successes[kind] > before then
       return nil, err
+    elseif not pause then
+      error(err, 0)
     end
     loop.sleep(math.min(pause, math.max(run.deadline - loop.now(), 0)))
     try = try + 1
@@ -112,9 +123,10 @@ end
 ---@param send fun(): table?, LlamaCloud.Error?
 ---@param find fun(): table?, LlamaCloud.Error?
 ---@param doubtful? boolean it may have been sent by an earlier run
+---@param kind? "upload" as of persist
 ---@return table?
 ---@return LlamaCloud.Error?
-function trouble.create(run, send, find, doubtful)
+function trouble.create(run, send, find, doubtful, kind)
   return trouble.persist(run, function()
     if doubtful then
       local found, problem = look(find)
@@ -129,8 +141,8 @@ function trouble.create(run, send, find, doubtful)
     end
     local found, problem = look(find)
     doubtful = problem ~= nil
-    return found, not found and err or nil
-  end)
+    return found, not found and (problem or err) or nil
+  end, kind)
 end
 
 --- The error of a file that this side is at fault for.

@@ -16,7 +16,7 @@ local function pace(run)
     local turn = math.max(now, run.next_upload)
     run.next_upload = turn + interval
     if turn > now then
-      loop.sleep(turn - now)
+      loop.sleep(math.max(math.min(turn, run.deadline) - now, 0)) -- a request after the deadline ends the run
     end
   end
 end
@@ -35,17 +35,23 @@ local function upload(run, entry)
     end
     params.upload_file, options.timeout = { path = entry.path, name = display_name }, nil
     local called, row, err = pcall(resource.upload, resource, directory.id, params, options)
-    if not called then -- what is wrong with the file
-      return nil, trouble.of_file(tostring(row):gsub("^.-parameter 'upload_file': ", ""))
+    local problem = not called and tostring(row):match("parameter 'upload_file': (.*)$") -- what is wrong with the file
+    if not called and not problem then
+      error(row, 0)
     end
-    return row, err
+    return called and row or nil, not called and trouble.of_file(problem) or err
   end
   local function find()
     local list = resource:list(directory.id, run:scope { unique_id = unique_id }, run:call_options())
     local rows, err = list:all()
-    return rows and rows[1], err
+    for _, row in ipairs(rows or {}) do
+      if row.unique_id == unique_id then
+        return row
+      end
+    end
+    return nil, err
   end
-  return trouble.create(run, send, find)
+  return trouble.create(run, send, find, false, "upload")
 end
 
 -- Uploads one file, and says what came of it.
@@ -91,7 +97,7 @@ local function next_item(run)
   while not run.exhausted do
     item = run.source()
     if not item then
-      run:exhaust()
+      run.exhausted = true
       return nil
     end
     run:count("walked", 1)
