@@ -24,11 +24,13 @@ end
 
 --- Runs a command. Raises if it fails.
 ---@param words any[]
+---@param tool? string the program measure.c; the one in $BENCH_TOOLS
+---@param seconds? integer what the command may take at most; 180
 ---@return { wall: number, user: number, system: number, cpu: number, peak_kib: integer } cost
 ---@return string output
-function process.measure(words)
-  local measure = os.getenv("BENCH_TOOLS") .. "/measure"
-  local pipe = assert(io.popen(process.command_line { measure, SECONDS, table.unpack(words) }))
+function process.measure(words, tool, seconds)
+  local measure = tool or os.getenv("BENCH_TOOLS") .. "/measure"
+  local pipe = assert(io.popen(process.command_line { measure, seconds or SECONDS, table.unpack(words) }))
   local text = pipe:read("a")
   pipe:close()
   local output, line = text:match("^(.-)([^\n]*)\n$")

@@ -2,8 +2,9 @@
 --
 --   scripts/lua examples/extract_invoices.lua FOLDER invoices.csv       the key is in LLAMA_CLOUD_API_KEY
 --
--- A row is written before the loop goes on, so after an interruption no row is missing; the journal, invoices.csv.jsonl, says
--- which files are done. The row that was being written when the program was killed may be there twice.
+-- The journal, invoices.csv.jsonl, says which files are done. Each row is written before its file counts as done, so after an
+-- interruption none is missing; the one that was being written when the program was killed may be there twice. The exit status
+-- is 1 as long as there are files that have failed.
 
 local llama_cloud = require("llama_cloud")
 
@@ -14,9 +15,9 @@ local SCHEMA = {
   properties = {
     number = { type = "string", description = "The number of the invoice" },
     date = { type = "string", description = "When it was issued, as YYYY-MM-DD" },
-    supplier = { type = "string", description = "Who has issued it" },
-    total = { type = "number", description = "What is to be paid, with taxes" },
-    currency = { type = "string", description = "The currency's code of three letters" },
+    supplier = { type = "string", description = "Who issued it" },
+    total = { type = "number", description = "The amount to be paid, taxes included" },
+    currency = { type = "string", description = "The three-letter code of the currency" },
   },
 }
 
@@ -36,7 +37,7 @@ local function line(values)
 end
 
 local client = llama_cloud.new()
-local configuration = assert(client.configurations:create { -- the same one, if it is there
+local configuration = assert(client.configurations:create { -- or get the one that an earlier run has made
   name = "invoices of extract_invoices.lua",
   parameters = { product_type = "extract_v2", data_schema = SCHEMA },
 })
@@ -50,10 +51,15 @@ local failed = 0
 for file in
   client.batches:process(folder, {
     config = { job = { type = "extract_v2", configuration_id = configuration.id } },
-  }, { journal = path .. ".jsonl", delete_directories = true })
+  }, {
+    journal = path .. ".jsonl",
+    delete_directories = true,
+    on_progress = function(progress)
+      failed = progress.failed -- in earlier runs, too
+    end,
+  })
 do
   if file.error then
-    failed = failed + 1
     io.stderr:write(("%s: %s\n"):format(file.name, file.error.message))
   else
     local row, fields = { file.name }, file.result.extract_result or {}

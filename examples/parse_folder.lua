@@ -2,8 +2,9 @@
 --
 --   scripts/lua examples/parse_folder.lua FOLDER OUTPUT       the key is in LLAMA_CLOUD_API_KEY
 --
--- The markdown of FOLDER/a/report.pdf becomes OUTPUT/a/report.pdf.md. What has been done is in OUTPUT.jsonl, the journal: started
--- again, it uploads and pays nothing twice. A file that fails is reported, and the others go on; the exit status is 1 then.
+-- The markdown of FOLDER/a/report.pdf becomes OUTPUT/a/report.pdf.md. OUTPUT.jsonl, the journal, says what has been done:
+-- started again, the program uploads and pays nothing twice. A file that fails is reported, and the others go on. The exit
+-- status is 1 as long as there are files that have failed; the option retry_failed processes them again.
 
 local llama_cloud = require("llama_cloud")
 
@@ -17,6 +18,10 @@ output = output:gsub("(.)/+$", "%1")
 local client = llama_cloud.new()
 local failed = 0
 
+local function clear_line()
+  io.stderr:write("\r\27[K")
+end
+
 for file in
   client.batches:process(folder, {
     config = { job = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" } },
@@ -26,14 +31,15 @@ for file in
     output = output,
     delete_directories = true,
     on_progress = function(progress)
-      local ended = progress.done + progress.failed
-      io.stderr:write(("\r%d of %d files, %d uploaded "):format(ended, progress.walked, progress.uploaded))
+      failed = progress.failed -- in earlier runs, too
+      clear_line()
+      io.stderr:write(("%d of %d files done, %d failed"):format(progress.done, progress.walked, failed))
     end,
   })
 do
+  clear_line()
   if file.error then
-    failed = failed + 1
-    io.stderr:write(("\r%s: %s\n"):format(file.name, file.error.message))
+    io.stderr:write(("%s: %s\n"):format(file.name, file.error.message))
   else
     print(table.concat(file.output, " "))
   end

@@ -58,7 +58,7 @@ end
 
 -- What the help says about a flag; "" for nothing.
 local function text_of(field, name, before)
-  local text = (field.comment or ""):gsub("`", "")
+  local text = field.comment or ""
   text = text:gsub("^likewise", (before:gsub("%%", "%%%%")))
   text = text:gsub("llama_cloud%.null removes it", ("--body '{\"%s\": null}' removes it"):format(name))
   local values = table.concat(literals(field.type, {}), ", ")
@@ -124,14 +124,16 @@ local function note(name)
   return name
 end
 
--- A text with the names of parameters and methods as a command line has them.
+-- A text with the names of parameters and methods as a command line has them: those of several words, and those in backticks.
 local function with_flags(text, fields, members)
-  return (
-    text:gsub("[%l%d]+_[%l%d_]+", function(word)
-      local dashed = word:gsub("_", "-")
-      return fields[word] and "--" .. dashed or members[word] and dashed or nil
-    end)
-  )
+  local function replaced(word)
+    local dashed = word:gsub("_", "-")
+    return fields[word] and "--" .. dashed or members[word] and dashed or nil
+  end
+  text = text:gsub("`([%l%d_]+)`", function(word)
+    return replaced(word) or word
+  end)
+  return (text:gsub("`", ""):gsub("%f[%w_-][%l%d]+_[%l%d_]+", replaced))
 end
 
 local function put_flags(declaration, method, members)
@@ -156,7 +158,8 @@ local groups = {}
 
 local function put_resource(place, resource, class, inside)
   local comments, head = comments_of(resource)
-  head = head:gsub(' "[^"]*" of the API reference.*$', ""):gsub(" https:.*$", "")
+  head =
+    head:gsub("client%.([%l_]+)", "the command %1"):gsub(' "[^"]*" of the API reference.*$', ""):gsub(" https:.*$", "")
   groups[#groups + 1] = { place, inside and assert(INNER[place], place) or head }
   local names = {}
   for name, member in pairs(resource.members) do
@@ -168,7 +171,8 @@ local function put_resource(place, resource, class, inside)
   for _, name in ipairs(names) do
     local method = class.fields[name]
     put("    %s = {", key(place .. "." .. name))
-    put("      text = %s,", quoted(with_flags((comments[name] or ""):gsub("`", ""), {}, resource.members)))
+    local fields = annotations.fields(found, params_of(method) or "")
+    put("      text = %s,", quoted(with_flags(comments[name] or "", fields, resource.members)))
     local answer = note(answer_of(method))
     if answer then
       put("      answer = %s,", quoted(short(answer)))

@@ -39,6 +39,10 @@ local WAITING = {
   { "watch", "`for … in`: returns it after each change of its status" },
   { "wait_all", "`for id, …, err in`: returns each as it ends" },
 }
+-- What stands beside the client, but is reached from a resource.
+local BESIDE = {
+  { "process", "`for … in`: takes files to results; see [A folder in, results out](process.md)" },
+}
 -- Told once at the top; of the first ones only where there is more to say.
 local COMMON = { organization_id = true, project_id = true, page_size = true, limit = true }
 local ALWAYS = { page_token = true, offset = true }
@@ -273,6 +277,12 @@ local function put_resource(place, resource, class)
     for _, one in ipairs(WAITING) do
       local field = class.fields[one[1]]
       put("| %s → %s | %s | |", signature(short, one[1], field), answer_of(field), one[2])
+    end
+  end
+  for _, one in ipairs(BESIDE) do
+    local field = class.fields[one[1]]
+    if field then
+      put("| %s → a table for each file | %s | |", signature(short, one[1], field), one[2])
     end
   end
   put_parameters(resource, class, names)

@@ -3,6 +3,7 @@
 local cjson = require("cjson")
 
 local cli = require("spec.support.cli")
+local process = require("spec.support.process")
 local sandbox = require("spec.support.sandbox")
 
 local function lines(text)
@@ -121,9 +122,32 @@ describe("llama-cloud", function()
       assert.matches("^%[\n", out)
       assert.is_nil(out:find("%]%s*$"))
       assert.matches("llama%-cloud: bad_request: 400", err)
-      local token = err:match("the same command with %-%-page%-token (%S+)\n")
+      local again = err:match("to go on from here: llama%-cloud ([^\n]*)\n")
       s:clear_faults()
-      assert.equal(80, #lines((cli.run(s, "batches list --page-size 50 --page-token " .. token))))
+      assert.equal(80, #cjson.decode((cli.run(s, again))))
+    end)
+
+    it("gives a command that goes on, also by an offset, in words that a shell reads", function()
+      local key <close> = temporary("llx-test\n")
+      local path = key.path .. " a'b\n\u{202E}c"
+      assert.is_true(os.rename(key.path, path))
+      key.path = path
+      for _, command in ipairs {
+        'batches list --page-size=50 --max-items 120 --query "x=a\'b"',
+        "beta batch list --limit 20 --offset 10 --max-items 75",
+        "beta batch list --limit 20 --offset=10 --max-items 75 --",
+      } do
+        command = ("--format csv --fields id --key-file %s %s"):format(process.quote(path), command)
+        local whole = cli.run(s, command)
+        s:fault("GET *: 400 after=1")
+        local first, err, status = cli.run(s, command)
+        assert.equal(1, status)
+        local again = err:match("to go on from here: llama%-cloud ([^\n]*)\n")
+        s:clear_faults()
+        local rest, complaint = cli.shell(s, ("bash -c %s"):format(process.quote('$lua "$program" ' .. again)))
+        assert.equal("", complaint)
+        assert.equal(whole, first .. rest:gsub("^id\n", ""), again)
+      end
     end)
   end)
 

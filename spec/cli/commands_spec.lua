@@ -2,13 +2,17 @@
 
 local llama_cloud = require("llama_cloud")
 
+local again = require("llama_cloud.cli.again")
 local cli = require("llama_cloud.cli")
 local commands = require("llama_cloud.cli.commands")
 local command_line = require("spec.support.cli")
 local completion = require("llama_cloud.cli.completion")
 local examples = require("llama_cloud.cli.examples")
+local lookup = require("llama_cloud.cli.lookup")
 local man = require("llama_cloud.cli.man")
+local process = require("spec.support.process")
 local resources = require("llama_cloud.resources")
+local terminal = require("llama_cloud.cli.terminal")
 
 local all = commands.all()
 
@@ -121,8 +125,43 @@ describe("the commands", function()
       local ok, result = pcall(root.parse, root, words)
       assert.is_true(ok, ("%s: %s"):format(example, tostring(result)))
       assert.equal(spelled(command), spelled(result.command))
+      local changing = command.method == "create" or command.method == "update" or command.method == "run"
+      assert.is_true(not changing or line:find(" --", 1, true) ~= nil, example)
+      -- the help has it in lines that a shell joins again, and none is broken
+      local help = lookup.at(root, command.words):get_help()
+      local shown = help:match("Example:\n(.-)\n\n"):gsub(" \\\n *", " "):gsub("^ *", "")
+      assert.equal(example, shown)
     end
     os.execute(("rm -r %s"):format(folder))
+  end)
+end)
+
+describe("a command to go on with", function()
+  local root = cli.parser()
+
+  it("has those flags of another that it takes", function()
+    local given = { "--key-file", "k", "parsing", "run", "--version", "latest", "--expand=a=b", "--no-disable-cache" }
+    local words = again.flags(lookup.at(root, { "parsing", "run" }), lookup.at(root, { "parsing", "wait" }), given)
+    assert.same({ "--key-file", "k", "--expand=a=b" }, words)
+  end)
+
+  it("has other values of flags, before what stands behind --", function()
+    local given = { "batches", "list", "--page-token", "a", "--page-token=b", "--status", "x", "--", "--page-token" }
+    local parser = lookup.at(root, { "batches", "list" })
+    assert.same(
+      { "batches", "list", "--status", "x", "--page-token=-c", "--", "--page-token" },
+      again.changed(parser, given, { ["--page-token"] = "-c" })
+    )
+  end)
+
+  it("is quoted as a shell reads it", function()
+    local words = { "a", "", "a b", "it's", "$HOME", "a\nb\t'", "=a", "\\", "~", "für", "\xFF'\\", "\u{202E}" }
+    for _, word in ipairs(words) do
+      local pipe = assert(io.popen("bash -c " .. process.quote("printf %s " .. again.quoted(word))))
+      assert.equal(word, pipe:read("a"))
+      pipe:close()
+    end
+    assert.equal("a-b/c.pdf", again.quoted("a-b/c.pdf"))
   end)
 end)
 
@@ -145,11 +184,14 @@ describe("completion", function()
     assert.equal("--file --format --fields", candidates("files", "create", "--f"))
     assert.equal("table json jsonl csv", candidates("batches", "list", "--format", ""))
     assert.equal("json jsonl", candidates("batches", "list", "--format", "=", "js"))
+    assert.equal("--format=json --format=jsonl", candidates("batches", "list", "--format=js"))
     assert.equal("bash zsh fish", candidates("completion", ""))
   end)
 
   it("leaves values, and arguments, to the shell", function()
     assert.equal("", candidates("--key-file", ""))
+    assert.equal("", candidates("--key-file=k", ""):match("^%-%-") or "")
+    assert.equal("", candidates("--no-such-flag=k"))
     assert.equal("", candidates("batches", "get", ""))
     assert.equal("", candidates("batches", "list", "--status", "l"))
   end)
@@ -170,6 +212,7 @@ describe("the manual page", function()
       end
     end
     assert.truthy(page:find("\n.SS process PATH\n", 1, true))
+    assert.truthy(page:find("\n.SS man\n", 1, true))
     assert.truthy(page:find("\n.B \\-\\-retry\\-failed\n", 1, true))
     local known = { TH = true, SH = true, SS = true, TP = true, B = true, I = true, PP = true, EX = true, EE = true }
     for line in page:gmatch("[^\n]+") do
@@ -189,5 +232,26 @@ describe("the manual page", function()
     assert.equal(0, status)
     assert.matches("batches wait%-all BATCH%-ID", out)
     assert.matches("%-%-source%-directory%-id ID", out)
+  end)
+end)
+
+describe("the width of a text", function()
+  it("is that of its characters, which may take two columns, or none", function()
+    for s, width in pairs {
+      ["report"] = 6,
+      ["für"] = 3,
+      ["fu\u{308}r"] = 3,
+      ["東京"] = 4,
+      ["ｱ"] = 1,
+      ["✅ \u{1F680}"] = 5,
+      ["✔\u{FE0F}"] = 1,
+      ["\u{5E9}\u{5C1}"] = 1,
+      ["\u{20000}\u{E0100}"] = 2,
+      ["…–"] = 2,
+    } do
+      assert.equal(width, terminal.width(s), s)
+    end
+    assert.equal("東…", terminal.cut("東京都", 4, "…"))
+    assert.equal("東京都", terminal.cut("東京都", 6, "…"))
   end)
 end)

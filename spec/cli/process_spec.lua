@@ -3,7 +3,10 @@
 local cjson = require("cjson")
 
 local cli = require("spec.support.cli")
+local command_line = require("llama_cloud.cli")
+local lookup = require("llama_cloud.cli.lookup")
 local process = require("spec.support.process")
+local recipe = require("llama_cloud.process")
 local sandbox = require("spec.support.sandbox")
 local server = require("spec.support.server")
 
@@ -40,6 +43,16 @@ describe("llama-cloud process", function()
 
   local function shell(commands)
     return cli.shell(s, ("cd %s\n%s"):format(folder, commands))
+  end
+
+  -- What commands write to a terminal.
+  local function on_terminal(commands)
+    local whole = cli.command(s, ("stty cols 100; cd %s; %s"):format(folder, commands))
+    local script = "preload=$LD_PRELOAD exec env -u LD_PRELOAD SHELL=/bin/sh script -qec %s /dev/null </dev/null"
+    local pipe = assert(io.popen(script:format(process.quote(whole))))
+    local output = pipe:read("a"):gsub("\r\n", "\n")
+    pipe:close()
+    return output
   end
 
   it("writes results, and a line for each file", function()
@@ -121,10 +134,16 @@ describe("llama-cloud process", function()
 
   it("refuses wrong use before anything is sent or written", function()
     for arguments, message in pairs {
-      ["in"] = "missing option '--configuration'",
-      ["in --configuration c --type classify_v2"] = "the type of 'config.job' must be parse_v2 or extract_v2",
-      ["in --configuration c --batch-size 2000"] = "'--batch-size' must be an integer from 1 to 1000",
+      ["in"] = "missing flag '--configuration'",
+      ["in --configuration c --type classify_v2"] = "must be one of 'parse_v2', 'extract_v2'",
+      ["in --configuration c --batch-size 2000"] = "--batch-size must be an integer from 1 to 1000",
       ["--configuration c"] = "missing argument 'path'",
+      ["nosuch --configuration c --journal refused"] = "cannot read nosuch: No such file",
+      ["in out --configuration c --journal refused"] = "give one folder, or files: 'in' is a folder",
+      ["in --configuration c --uploads-per-second 0"] = "--uploads-per-second: '0' is not a number above 0",
+      ["in --configuration c --output /proc/self"] = "the output folder '/proc/self' cannot be used: ",
+      ["in/ --configuration c --output ./in"] = "the results cannot be written into the folder of the files",
+      ["in --configuration c --pattern '['"] = "--pattern: malformed pattern",
     } do
       local out, err, status = shell("lc process " .. arguments)
       assert.equal(2, status, err)
@@ -132,19 +151,83 @@ describe("llama-cloud process", function()
       assert.truthy(err:find(message, 1, true), err)
     end
     assert.equal(0, s:stats().requests)
+    assert.is_nil(io.open(folder .. "/refused"))
+  end)
+
+  it("does not advise to repeat what is refused as it is", function()
+    local _, err, status = shell("lc process in --configuration c --journal in/sub/1.txt")
+    assert.equal(1, status)
+    assert.matches("^llama%-cloud: file: 'in/sub/1.txt' is no journal[^\n]*\n$", err)
+  end)
+
+  it("says that nothing was found, and that no text was asked for", function()
+    local out, err, status = shell("lc " .. COMMAND .. " --pattern '*.txt'")
+    assert.same({ "", 0 }, { out, status })
+    local nothing =
+      "llama%-cloud: no file is left by %-%-pattern and %-%-exclude, which are Lua patterns, such as %%.pdf%$\n"
+    assert.matches("^" .. nothing .. "llama%-cloud: 0 files", err)
+    out, err, status = shell("lc process in/sub/1.txt --configuration c --polling-interval 0.05")
+    assert.equal(0, status, err)
+    assert.equal("COMPLETED", cjson.decode(out).result.job.status)
+    assert.matches("^llama%-cloud: no text will be fetched", err)
+    err = select(2, shell("lc " .. COMMAND .. " --expand markdwn --expand text --expand of_tomorrow --exclude ."))
+    local unknown = "llama%-cloud: unknown value of %-%-expand "
+    assert.matches(("^%s'markdwn' %%(did you mean 'markdown'%%?%%)\n%s'of_tomorrow'\n"):format(unknown, unknown), err)
+  end)
+
+  it("tells of trouble while nothing moves, by what its client logs", function()
+    local code = 'local log = require("llama_cloud.cli.process").log; log("info", 1); log("warn", 2); log("warn", 3)'
+    local _, err = shell(('"$lua" -e %s'):format(process.quote(code)))
+    assert.equal("llama-cloud: trying again: 2\n", err)
+    code = 'require("llama_cloud.cli.process").log = function() os.exit(77) end'
+    local anew = COMMAND:gsub("%-%-journal run.jsonl ", "")
+    local command = ('"$lua" -e %s "$program" %s'):format(process.quote(code), anew)
+    assert.equal(77, (select(3, shell(command))))
+    assert.equal(0, (select(3, shell("LLAMA_CLOUD_LOG=off " .. command))))
+  end)
+
+  it("takes --retry-failed for a flag, also where a path stands behind --", function()
+    assert(io.open(folder .. "/-empty", "w")):close()
+    local _, err, status = shell("lc process --configuration cfg-PARSE_AGENTIC --journal j --output out -- -empty")
+    assert.equal(1, status)
+    local again = err:match("processed again by: llama%-cloud (.*)\n$")
+    _, err, status = shell("lc " .. again)
+    assert.equal(1, status)
+    assert.matches("file '%-empty' is empty\n", err)
+  end)
+
+  it("has all parameters and options of the recipe as flags", function()
+    local flags = {}
+    for _, name in lookup.flags(lookup.command(command_line.parser("files"), "process")) do
+      flags[name] = true
+    end
+    local not_flags = { config = true, headers = true, on_progress = true }
+    for _, kind in ipairs { "parameters", "options" } do
+      for name in pairs(recipe.method[kind]) do
+        assert.is_true(not_flags[name] or flags["--" .. name:gsub("_", "-")], name)
+      end
+    end
   end)
 
   it("shows on a terminal how far it is, and in the end a table of what failed", function()
     assert(io.open(folder .. "/in/empty.txt", "w")):close()
-    local whole = cli.command(s, ("stty cols 100; cd %s; NO_COLOR=1 lc %s"):format(folder, COMMAND))
-    local script = "preload=$LD_PRELOAD exec env -u LD_PRELOAD SHELL=/bin/sh script -qec %s /dev/null </dev/null"
-    local pipe = assert(io.popen(script:format(process.quote(whole))))
-    local output = pipe:read("a"):gsub("\r\n", "\n")
-    pipe:close()
+    local output = on_terminal("NO_COLOR=1 lc " .. COMMAND)
     assert.matches("\27%[K%d+ of %d+ files? done", output)
     local ending = output:match("[^\r]*$"):gsub("^\27%[K", "")
     assert.matches("^name       status  error\nempty.txt  FAILED  file: the file 'in/empty.txt' is empty\n", ending)
     assert.matches("\nllama%-cloud: 13 files: 12 completed, 1 failed\n", ending)
+    output = on_terminal("NO_COLOR=1 lc " .. COMMAND)
+    assert.matches("llama%-cloud: 13 files: 12 completed, 1 failed %(1 in an earlier run%)\n", output)
+  end)
+
+  it("prints on a terminal, too, the results that are written to no folder; and on a dumb one nothing else", function()
+    local output = on_terminal("export TERM=dumb; lc " .. COMMAND:gsub("%-%-output out ", ""))
+    local found = lines(output)
+    assert.equal("llama-cloud: 12 files: 12 completed, 0 failed", table.remove(found))
+    assert.equal(12, #found)
+    for _, line in ipairs(found) do
+      assert.equal("string", type(cjson.decode(line).result.markdown_full))
+    end
   end)
 end)
 
@@ -167,7 +250,10 @@ describe("llama-cloud demo", function()
     end
     out, err, status = cli.run(nil, "demo " .. folder)
     assert.equal("", out)
-    assert.equal(("llama-cloud: cannot make the folder %s: File exists\n"):format(folder), err)
+    assert.matches(
+      ("^llama%%-cloud: cannot make the folder %s: File exists; give the name of a new one"):format(folder),
+      err
+    )
     assert.equal(2, status)
     os.execute("rm -r " .. folder)
   end)

@@ -71,6 +71,40 @@ describe("on a terminal", function()
     assert.is_nil(output:find("\27", 1, true))
   end)
 
+  it("nor does it as CSV or JSON, which is what it was all the same", function()
+    local name = "a\u{9B}31m\u{202E}b\127\u{E0001}"
+    cli.run(s, ("beta directories create --type ephemeral --name %s"):format(process.quote(name)))
+    local command = "lc beta directories list --type ephemeral --max-items 1 --fields name --format "
+    local output = on_terminal(s, 120, command .. "csv")
+    assert.equal("name\na 31m b  \n", output)
+    output = on_terminal(s, 120, command .. "jsonl")
+    assert.equal([[{"name":"a\u009b31m\u202eb\u007f\udb40\udc01"}]] .. "\n", output)
+    assert.equal(name, cjson.decode(output).name)
+    assert.equal(name, cjson.decode((cli.shell(s, command .. "jsonl"))).name)
+    assert.equal(("name\n%s\n"):format(name), (cli.shell(s, command .. "csv")))
+  end)
+
+  it("ids are never cut", function()
+    local id = cjson.decode((cli.run(s, "files create --purpose parse --file README.md"))).id
+    assert.is_true(#id > 40)
+    for _, columns in ipairs { 20, 80 } do
+      assert.matches("\n" .. id:gsub("%-", "%%-"), (on_terminal(s, columns, "NO_COLOR=1 lc files list")))
+    end
+  end)
+
+  it("lines of later pages are no wider than it, and whole where they fit", function()
+    for _, name in ipairs { ("long "):rep(20), "short" } do
+      cli.run(s, ("beta directories create --name %s"):format(process.quote(name)))
+    end
+    local command = "NO_COLOR=1 lc beta directories list --max-items 2 --page-size 1"
+    assert.matches("\ndir%-%S+  long…", (on_terminal(s, 60, command)))
+    assert.matches("\ndir%-%S+  " .. ("long "):rep(20), (on_terminal(s, 200, command)))
+    assert.matches(
+      "\ndir%-%S+  .*\ndir%-%S+  [^\n]*" .. ("long "):rep(20),
+      (cli.shell(s, command .. " --format table"))
+    )
+  end)
+
   it("there are colours, unless NO_COLOR or TERM say otherwise", function()
     local command = "lc batches list --max-items 3 --status COMPLETED"
     assert.matches("\27%[1mid\27%[0m.*\27%[32mCOMPLETED\27%[0m", (on_terminal(s, 100, command)))
@@ -113,29 +147,6 @@ describe("on a terminal", function()
     for _, line in ipairs(lines(output)) do
       assert.equal("string", type(cjson.decode(line).id))
     end
-  end)
-end)
-
-describe("in bash", function()
-  it("completion asks the program, and leaves names of files to the shell", function()
-    local out, err = cli.shell(
-      nil,
-      [[
-        export preload
-        bash -c '
-          llama-cloud() { env ${preload:+LD_PRELOAD="$preload"} "$lua" "$program" "$@"; }
-          eval "$(llama-cloud completion bash)"
-          complete -p llama-cloud
-          ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _llama_cloud; echo "${COMPREPLY[@]}"; }
-          ask llama-cloud ba
-          ask llama-cloud batches wa
-          ask llama-cloud batches list --format = js
-          ask llama-cloud --key-file ""
-        '
-      ]]
-    )
-    assert.equal("", err)
-    assert.equal("complete -o default -F _llama_cloud llama-cloud\nbatches\nwait watch wait-all\njson jsonl\n\n", out)
   end)
 end)
 
@@ -211,10 +222,9 @@ describe("Ctrl-C", function()
     local id, again =
       output:match("^llama%-cloud: interrupted\nllama%-cloud: batch (%S+) goes on at the service: (.*)\n$")
     assert.matches("^bat%-", id, output)
-    assert.equal("llama-cloud batches wait " .. id, again)
+    assert.equal(("llama-cloud batches wait %s --polling-interval 0.02 --backoff constant"):format(id), again)
     s:clear_stats()
-    output, status =
-      interrupted(s, again:gsub("^llama%-cloud ", "") .. " --polling-interval 0.02 --backoff constant", polled)
+    output, status = interrupted(s, again:gsub("^llama%-cloud ", ""), polled)
     assert.equal("130", status)
     assert.truthy(output:find(again .. "\n", 1, true))
   end)
@@ -235,9 +245,9 @@ describe("Ctrl-C", function()
     end)
     assert.equal("130", status)
     assert.equal(6, #lines(output))
-    local token = output:match("llama%-cloud: to go on from here: the same command with %-%-page%-token (%S+)\n$")
+    local again = output:match("llama%-cloud: to go on from here: llama%-cloud ([^\n]*)\n$")
     s:clear_faults()
-    local out = cli.run(s, "batches list --fields id --page-token " .. token)
+    local out = cli.run(s, again)
     assert.equal(6, #lines(out))
   end)
 
@@ -273,5 +283,46 @@ describe("Ctrl-C", function()
     end
     os.remove(path)
     assert.is_true(count > 30, count)
+  end)
+
+  it("ends a wait for many, and says how to wait for those that have not ended", function()
+    local s <close> = sandbox.start { batches = 10, seed = 3, speed = 200 }
+    local ids = lines((cli.run(s, "batches list --status COMPLETED --max-items 2 --fields id --format csv")))
+    s:fault(("GET /api/v2/batches/%s: stall"):format(ids[3]))
+    local output, status = interrupted(s, ("batches wait-all --fields=id %s %s"):format(ids[2], ids[3]), function()
+      return s:faults()[1].hits > 0 and s:stats().requests >= 3
+    end)
+    assert.equal("130", status)
+    assert.equal(
+      ('{"id":"%s"}\nllama-cloud: interrupted\n'):format(ids[2])
+        .. ("llama-cloud: they go on at the service: llama-cloud batches wait-all %s --fields=id\n"):format(ids[3]),
+      output
+    )
+  end)
+
+  it("ends a creation, and says that it may have happened", function()
+    local s <close> = sandbox.start { batches = 0, seed = 3, faults = { "POST *: stall" } }
+    local output, status = interrupted(s, "beta directories create --name x", function()
+      return s:faults()[1].hits > 0
+    end)
+    assert.equal("130", status)
+    assert.equal(
+      "llama-cloud: interrupted\n"
+        .. "llama-cloud: the service may have done it all the same: check before you repeat it\n",
+      output
+    )
+  end)
+
+  it("ends the program with 130 also while it begins", function()
+    local kill = 'io.popen("kill -INT $PPID"):close()'
+    for _, init in ipairs { -- when the first library is loaded; when the client is made
+      "package.preload.argparse = function() %s end",
+      "local get = os.getenv function os.getenv(n) if n == 'LLAMA_CLOUD_API_KEY' then %s end return get(n) end",
+    } do
+      local command = "export LUA_INIT=%s; exec $lua $program batches list --base-url http://127.0.0.1:1"
+      local out, err, status = cli.shell(nil, command:format(process.quote(init:format(kill))))
+      assert.equal("llama-cloud: interrupted\n", out .. err)
+      assert.equal(130, status)
+    end
   end)
 end)

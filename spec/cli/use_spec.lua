@@ -57,6 +57,30 @@ describe("llama-cloud", function()
       assert.equal("include_deleted=false", requests[2].query)
     end)
 
+    it("send an empty object, and an empty array", function()
+      local file <close> = temporary("text")
+      local id = cjson.decode((cli.run(s, "beta directories create --name emptied"))).id
+      local upload = 'beta directories files upload %s --upload-file %s --metadata \'{"a": "b"}\''
+      local row = cjson.decode((cli.run(s, upload:format(id, file.path))))
+      s:clear_stats()
+      cli.run(s, ("beta directories files update %s %s --metadata '{}'"):format(id, row.id))
+      cli.run(s, "webhook-configs create --webhook-url https://example.com --webhook-events ''")
+      assert.equal('{"metadata":{}}', s:requests()[1].body)
+    end)
+
+    it("take what is no date and no time since the epoch as it stands", function()
+      for given, sent in pairs {
+        ["2026"] = "2026",
+        ["0x7E000000"] = "0x7E000000",
+        ["2026-11-01"] = "2026-11-01",
+        ["1764201600"] = "2025-11-27T00%3A00%3A00.000Z",
+      } do
+        s:clear_stats()
+        cli.run(s, "batches list --max-items 1 --created-at-on-or-after " .. given)
+        assert.equal("created_at_on_or_after=" .. sent, s:requests()[1].query)
+      end
+    end)
+
     it("send null, which removes a description", function()
       local id = cjson.decode((cli.run(s, "beta directories create --name described --description text"))).id
       local out = cli.run(s, ("beta directories update %s --body '{\"description\": null}'"):format(id))
@@ -72,12 +96,21 @@ describe("llama-cloud", function()
         ["batches list --pagesize 3"] = "unknown flag '--pagesize' (did you mean '--page-size'?)",
         ["batches list --page-size many"] = "--page-size: 'many' is not an integer",
         ["batches get"] = "missing argument 'batch-id'",
-        ["batches create " .. CONFIG] = "missing option '--source-directory-id'",
+        ["batches create " .. CONFIG] = "missing flag '--source-directory-id'",
         ["batches create --source-directory-id d --config '{'"] = "--config: '{' is not JSON: expected a key or '}'",
         ["batches create --source-directory-id d --config 3"] = "--config: '3' must be a JSON object or array",
-        ["batches create --source-directory-id d --config @/nonexistent"] = "--config: /nonexistent: No such file",
-        ["parsing create --file-id f --source-url u --upload-file /dev/null"] = "",
+        ["batches create --source-directory-id d --config @/nonexistent"] = "--config: cannot read /nonexistent: No",
+        ["parsing create --file-id f --upload-file README.md"] = "give either --upload-file or --file-id, not both",
+        ["batches list --page_size 3"] = "unknown flag '--page_size' (did you mean '--page-size'?)",
+        ["batches list --page-size -1"] = "unknown flag '-1'; a value that begins with a dash is",
+        ["batches list --status"] = "flag '--status' needs a value",
+        ["batches wait_all b"] = "no command 'wait_all' (did you mean 'wait-all'?)",
+        ["batches get ''"] = "batch-id must not be empty",
+        ["files create --purpose parse --file no_such_file"] = "--file: cannot read 'no_such_file': No such file",
+        ["batches list --region mars"] = "unknown region 'mars': it is 'us' or 'eu', or give a --base-url",
+        ["--key-file \"$(printf '\\033[31m')\" batches list"] = "--key-file:  [31m: No such file",
         ["batches list --query x"] = "'x' is not of the form NAME=VALUE",
+        ["parsing run a.pdf"] = "too many arguments: what is not an id is given by a flag",
         ["batches list --include-deleted"] = "unknown flag '--include-deleted'",
         ["--timeout 0 batches list"] = "--timeout: '0' is not a number of seconds",
         ["batches list --format xml"] = "must be one of 'table', 'json', 'jsonl', 'csv'",
@@ -89,6 +122,7 @@ describe("llama-cloud", function()
         assert.truthy(err:find(message, 1, true), err)
         assert.is_nil(err:find("traceback"))
         assert.is_nil(err:find("%.lua:"))
+        assert.is_nil(err:find("\27", 1, true))
       end
       assert.equal(0, s:stats().requests)
     end)
@@ -132,6 +166,14 @@ describe("llama-cloud", function()
     end)
   end)
 
+  it("does not take help, or anything else, that nobody could read for written", function()
+    for _, command in ipairs { "--help", "batches list --help", "--version", "man", "completion bash" } do
+      local _, err, status = cli.shell(nil, ("lc %s >/dev/full"):format(command))
+      assert.equal(1, status)
+      assert.equal("llama-cloud: file: standard output: No space left on device\n", err)
+    end
+  end)
+
   describe("takes the key", function()
     it("from a file that nobody else can read", function()
       local file <close> = temporary("llx-of-file\n")
@@ -154,8 +196,20 @@ describe("llama-cloud", function()
       assert.matches("no API key: give %-%-key%-file, or set the environment variable LLAMA_CLOUD_API_KEY", err)
       _, err, status = cli.run(s, "batches list --api-key llx-secret")
       assert.equal(2, status)
+      assert.matches("the API key comes from LLAMA_CLOUD_API_KEY, or a file %(%-%-key%-file%)", err)
       assert.is_nil(err:find("llx-secret", 1, true))
     end)
+  end)
+
+  it("says how it is started, where it cannot be as it was", function()
+    local path = program.file("bin/llama-cloud")
+    local lua = "LUA_PATH='?.none' env -u LUA_PATH_5_4 -u LUA_PATH_5_5 \"$lua\" %s%s; true"
+    local _, err = cli.shell(nil, lua:format("", path))
+    local advice =
+      "llama-cloud: %s does not find the module llama_cloud: install it, or in a checkout, run scripts/lua %s\n"
+    assert.equal(advice:format(_VERSION, path), err)
+    _, err = cli.shell(nil, lua:format("-e '_VERSION = \"Lua 5.1\"' ", path))
+    assert.equal(("llama-cloud: it needs Lua 5.4 or newer, and this is Lua 5.1: run 'lua5.4 %s'\n"):format(path), err)
   end)
 
   it("without lua-argparse says in one sentence what to install", function()

@@ -325,6 +325,19 @@ describe("llama_cloud.map", function()
       assert.equal(5, asked.count)
     end)
 
+    it("a wrong argument of a call in tail position without blaming a line of this module", function()
+      local client = llama_cloud.new { api_key = "llx-test", base_url = "http://127.0.0.1:9" }
+      local ok, err = pcall(collect, { "a" }, function(id)
+        return client.batches:get(id, { expnd = "results" })
+      end)
+      assert.same({ false, "unknown parameter 'expnd' (did you mean 'expand'?)" }, { ok, err })
+      local task = function()
+        return client.batches:get("a", { expnd = "results" })
+      end
+      assert.same({ false, err }, { pcall(run, task) })
+      client:close()
+    end)
+
     it("what the items' iterator raises", function()
       local source = numbers(10)
       local ok, err = pcall(collect, function()
@@ -391,6 +404,16 @@ describe("llama_cloud.map", function()
         { unnamed, { [1.5] = 1 }, print },
         { "items[2] is nil, but items[3] is not: an array has no holes", { 1, nil, 3 }, print },
         { "items[1] is nil, but items[7] is not: an array has no holes", { [7] = 1 }, print },
+        {
+          "items is called without arguments, and what pairs returns needs some: wrap it in a function",
+          (pairs { 1 }),
+          print,
+        },
+        {
+          "items is called without arguments, and what ipairs returns needs some: wrap it in a function",
+          (ipairs { 1 }),
+          print,
+        },
         { "concurrency must be an integer from 1", {}, print, { concurrency = 0 } },
         { "unknown option 'concurency' (did you mean 'concurrency'?)", {}, print, { concurency = 1 } },
       }

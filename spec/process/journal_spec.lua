@@ -246,7 +246,7 @@ describe("a journal", function()
       one:close()
       open({ base_url = "https://x", job = { list = { 1, 2 }, type = "parse_v2" }, root = "/data/caf\xe9" }):close()
       local message =
-        "the journal 'PATH' is another run's: %s. Run it as that was, or give this run a journal of its own"
+        "the journal 'PATH' is another run's: %s. Do the same as that run, or give this one a journal of its own"
       identity.job.type = "extract_v2"
       refused(message:format("job.type is 'parse_v2' there and 'extract_v2' here"), identity)
       identity.job.list[3], identity.project_id, identity.base_url = 3, "p\n", nil

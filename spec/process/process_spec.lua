@@ -234,7 +234,8 @@ describe("client.batches:process", function()
   it("raises a wrong argument at the caller's line", function()
     local cases = {
       { 5, PARSE, nil, "files must be a folder, an array or an iterator, not number" },
-      { folder:path("none"), PARSE, nil, "cannot be read: .*No such file" },
+      { folder:path("none"), PARSE, nil, "none' cannot be read: No such file or directory$" },
+      { folder:write("a", "a"), PARSE, nil, "/a' is a file, not a folder; a single file is given as { '/[^']*/a' }$" },
       { { "a", "a" }, PARSE, nil, "files%[1%] and files%[2%] have the same name" },
       { { {} }, PARSE, nil, "files%[1%] must have a 'path', or the 'id'" },
       { {}, nil, nil, "'config' must be" },
@@ -245,7 +246,7 @@ describe("client.batches:process", function()
       { {}, PARSE, { uploads_per_second = 0 }, "'uploads_per_second' must be a number greater than 0" },
       { {}, PARSE, { pattern = "(" }, "option 'pattern': .*unfinished capture" },
       { {}, { concurrency = 1 }, nil, "concurrency" },
-      { {}, PARSE, { output = "/dev/null/x" }, "the output folder '/dev/null/x' cannot be made" },
+      { {}, PARSE, { output = "/dev/null/x" }, "the output folder '/dev/null/x' cannot be made: Not a directory$" },
       { folder.directory, PARSE, { output = folder:path(".") }, "written into the folder of the files" },
       { { { path = "a", name = "b/" } }, PARSE, nil, "files%[1%] has a name that ends with a slash" },
       { { { path = "a", name = ("b"):rep(4097) } }, PARSE, nil, "files%[1%] has a name of more than 4096 bytes" },
@@ -324,6 +325,7 @@ describe("client.batches:process", function()
     options.uploads_per_second = 0.001
     local ok, err = pcall(collect, folder.directory, PARSE, options)
     assert.same({ false, "timeout" }, { ok, err.kind })
+    assert.matches("^the run has not ended within [%d.]+ s$", err.message) -- without a journal it cannot go on
   end)
 
   it("ends with an error that holds for all files", function()

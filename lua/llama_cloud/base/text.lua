@@ -144,6 +144,27 @@ function text.line(s, limit, mark)
   return bounded(harmless(bounded(s, limit), mark), limit) -- cut before, for it may be long, and after, for it may have grown
 end
 
+-- A character as JSON escapes it.
+local function escaped(character)
+  local code = utf8.codepoint(character)
+  if code < 0x10000 then
+    return ("\\u%04x"):format(code)
+  end
+  return ("\\u%04x\\u%04x"):format(0xD7C0 + (code >> 10), 0xDC00 | code & 0x3FF)
+end
+
+--- JSON in which what steers a terminal is escaped.
+---@param json string
+---@return string
+function text.harmless_json(json)
+  json = json:gsub("\127", escaped)
+  return (
+    json:gsub("[\xC2-\xF4][\x80-\xBF]+", function(character)
+      return STEERING[character] and escaped(character)
+    end)
+  )
+end
+
 --- The beginning of a text as it may be shown.
 ---@param s string
 ---@param limit integer bytes, beside the mark that more follows

@@ -1,6 +1,9 @@
 --- Does what a command says, by the public face of the library, and writes what comes of it.
 
+local again = require("llama_cloud.cli.again")
 local core = require("llama_cloud.core")
+local json = require("llama_cloud.cli.json")
+local lookup = require("llama_cloud.cli.lookup")
 local nearest = require("llama_cloud.endpoint.nearest")
 local output = require("llama_cloud.cli.output")
 local progress = require("llama_cloud.cli.progress")
@@ -11,6 +14,14 @@ local act = {}
 act.Usage = { __name = "llama_cloud.cli.usage" }
 
 local NOT_REACHED = { connection = true, timeout = true, authentication = true, permission_denied = true }
+
+--- What is raised for wrong use.
+---@param message string
+---@param of_library? boolean whether it has the library's names of parameters and options
+---@return table
+function act.usage(message, of_library)
+  return setmetatable({ message = message, of_library = of_library }, act.Usage)
+end
 
 --- The exit code for an error: 3 if the service was not reached, or does not allow it, 1 otherwise.
 ---@param err LlamaCloud.Error
@@ -26,13 +37,6 @@ function act.told(err)
   return (tostring(err):gsub("^llama_cloud: ", ""))
 end
 
---- Whether it was Ctrl-C that raised something.
----@param problem any
----@return boolean
-function act.is_interruption(problem)
-  return type(problem) == "string" and problem:find("interrupted!$") ~= nil
-end
-
 --- Calls a method. What it raises about its arguments is wrong use of the command. Anything else is raised as it is.
 ---@param method function
 ---@param ... any
@@ -43,11 +47,19 @@ function act.invoke(method, ...)
     return table.unpack(results, 2, results.n)
   end
   local problem = results[2]
-  if type(problem) == "string" and not act.is_interruption(problem) and not problem:find("%.lua:%d+: ") then
-    problem = setmetatable({ message = problem }, act.Usage)
+  if type(problem) == "string" and not problem:find("interrupted!$") and not problem:find("%.lua:%d+: ") then
+    problem = act.usage(problem, true)
   end
   error(problem, 0)
 end
+
+---@class LlamaCloud.Cli.State
+---@field arguments? string[] all that was given; nil where giving it again is of no use
+---@field root table the parser that has read them
+---@field format? string
+---@field fields? string[]
+---@field command? LlamaCloud.Cli.Command none, where it is one written by hand
+---@field hint? fun(): string? how to go on after Ctrl-C, or an error that is raised
 
 ---@class LlamaCloud.Cli.Run
 ---@field command LlamaCloud.Cli.Command
@@ -57,21 +69,20 @@ end
 ---@field params table
 ---@field options table
 ---@field out LlamaCloud.Cli.Output
----@field state { format?: string, fields?: string[], hint?: string } hint: how to go on after an interruption
+---@field state LlamaCloud.Cli.State
 ---@field code integer
 
 local kinds = {}
 
-local function is_array(value)
-  return getmetatable(value) == core.array or #value > 0
-end
+-- After Ctrl-C in a call that may change something.
+local SENT = "the service may have done it all the same: check before you repeat it"
 
 -- Writes an answer: an object, an array of objects, or true where there is nothing to show.
 local function put_answer(run, value)
   if type(value) ~= "table" then
     return
   end
-  run.out.many = is_array(value)
+  run.out.many = json.is_array(value)
   run.out:put(run.out.many and value or { value })
   run.out:finish()
 end
@@ -103,6 +114,9 @@ end
 
 function kinds.call(run)
   show_upload(run)
+  run.state.hint = run.command.changes and function()
+    return SENT
+  end or run.state.hint
   local value, err = act.invoke(run.method, run.resource, arguments_of(run))
   progress.clear()
   if value == nil then
@@ -112,19 +126,18 @@ function kinds.call(run)
 end
 
 function kinds.download(run)
+  run.state.hint = function()
+    return "nothing was written; to begin again: " .. again.line(run.state.arguments)
+  end
   run.options.on_progress = progress.transfer(run.ids[#run.ids])
   kinds.call(run)
 end
 
-local GO_ON = "to go on from here: the same command with --%s %s"
-
--- How a list that stopped goes on, if that can be told.
-local function continuation(at)
-  if at and at.page_token then
-    return GO_ON:format("page-token", at.page_token)
-  elseif at and at.offset then
-    return GO_ON:format("offset", at.offset)
-  end
+-- How a list goes on behind the pages that were written.
+local function list_hint(run, flag, value, left)
+  local parser = lookup.at(run.state.root, run.command.words)
+  local changes = { [flag] = value, ["--max-items"] = left < math.huge and left or nil }
+  return "to go on from here: " .. again.line(again.changed(parser, run.state.arguments, changes))
 end
 
 -- The items of a page of which no more than `left` are wanted.
@@ -132,21 +145,34 @@ local function first(items, left)
   return #items <= left and items or table.move(items, 1, left, 1, {})
 end
 
+local function has_parameter(command, name)
+  for _, one in ipairs(command.parameters) do
+    if one.name == name then
+      return true
+    end
+  end
+  return false
+end
+
 function kinds.list(run)
-  local left = run.options.max_items or math.huge
+  local left, offset = run.options.max_items or math.huge, run.params.offset or 0
+  local flag = has_parameter(run.command, "offset") and "--offset" or "--page-token"
   run.options.max_items = nil
   local list <close> = act.invoke(run.method, run.resource, arguments_of(run))
   while left > 0 do
     local page, err = act.invoke(list.next_page, list)
     if err then
-      return fail(run, err, continuation(err))
+      return fail(run, err, run.state.hint and run.state.hint())
     elseif not page then
       break
     end
     local items = first(page.items, left)
     run.out:put(items)
-    left = left - #items
-    run.state.hint = continuation { page_token = page.next_page_token }
+    left, offset = left - #items, offset + #page.items
+    local at = flag == "--offset" and offset or page.next_page_token
+    run.state.hint = at and function()
+      return list_hint(run, flag, at, left)
+    end
   end
   run.out:finish()
 end
@@ -156,16 +182,30 @@ local function subject_of(run, value)
   return run.command.subject and value[run.command.subject] or value.job or value
 end
 
+-- How to wait for one again: by the same command, or by the one that waits, with those of the flags that it takes.
 local function waiting_hint(run, id)
-  local words = table.concat(run.command.words, " ", 1, #run.command.words - 1)
-  return ("%s %s goes on at the service: llama-cloud %s wait %s"):format(run.command.noun, id, words, id)
+  local command, state = run.command, run.state
+  local words = state.arguments
+  if command.kind == "run" or command.kind == "wait_all" then
+    local place = table.move(command.words, 1, #command.words - 1, 1, {})
+    words = table.move({ "wait", id }, 1, 2, #place + 1, place)
+    local flags = again.flags(lookup.at(state.root, command.words), lookup.at(state.root, words), state.arguments)
+    table.move(flags, 1, #flags, #words + 1, words)
+  end
+  return ("%s %s goes on at the service: %s"):format(command.noun, id, again.line(words))
 end
 
+-- Shows how far what is waited for is.
 local function watched(run)
   local begun = core.now()
+  run.state.hint = function()
+    return run.command.kind == "run" and SENT or waiting_hint(run, run.ids[1])
+  end
   run.options.on_poll = function(value)
     local subject = subject_of(run, value)
-    run.state.hint = waiting_hint(run, subject.id or run.ids[1])
+    run.state.hint = function()
+      return waiting_hint(run, subject.id or run.ids[1])
+    end
     progress.show(("%s  %s  %s"):format(subject.id or run.ids[1], subject.status, progress.since(begun)))
   end
 end
@@ -185,7 +225,6 @@ local function put_ended(run, value, err)
 end
 
 function kinds.wait(run)
-  run.state.hint = run.command.kind == "wait" and waiting_hint(run, run.ids[1]) or nil
   watched(run)
   show_upload(run)
   local value, err = act.invoke(run.method, run.resource, arguments_of(run))
@@ -197,7 +236,6 @@ kinds.run = kinds.wait
 
 function kinds.watch(run)
   run.out.many = true
-  run.state.hint = waiting_hint(run, run.ids[1])
   watched(run)
   local last
   for value in act.invoke(run.method, run.resource, arguments_of(run)) do
@@ -213,25 +251,49 @@ function kinds.watch(run)
   end
 end
 
+local MOST_IDS = 100 -- that a command to go on with has
+
+-- How to wait for those that have not ended.
+local function waiting_all_hint(run, has_ended)
+  local command, state = run.command, run.state
+  local words, left = table.move(command.words, 1, #command.words, 1, {}), 0
+  for _, id in ipairs(run.ids[1]) do
+    if not has_ended[id] then
+      left = left + 1
+      words[#words + 1] = id
+    end
+  end
+  if left > MOST_IDS then
+    return "they go on at the service: the same command waits for them again"
+  end
+  local parser = lookup.at(state.root, command.words)
+  local flags = again.flags(parser, parser, state.arguments)
+  return "they go on at the service: " .. again.line(table.move(flags, 1, #flags, #words + 1, words))
+end
+
 function kinds.wait_all(run)
   run.out.many = true
-  local ended, count, begun = 0, #run.ids[1], core.now()
-  run.state.hint = "they go on at the service: the same command waits for them again"
+  local ended, count, begun, has_ended = 0, #run.ids[1], core.now(), {}
+  run.state.hint = function()
+    return waiting_all_hint(run, has_ended)
+  end
   run.options.on_poll = function()
     progress.show(("%d of %d have ended  %s"):format(ended, count, progress.since(begun)))
   end
-  for _, value, err in act.invoke(run.method, run.resource, arguments_of(run)) do
-    ended = ended + 1
+  for id, value, err in act.invoke(run.method, run.resource, arguments_of(run)) do
+    ended, has_ended[id] = ended + 1, true
     put_ended(run, value, err)
   end
   progress.clear()
   run.out:finish()
 end
 
--- Tells of fields that no answer is known to have.
-local function check_fields(command, names)
+--- Tells of fields that no answer is known to have.
+---@param order string[] the known ones; none: any may be
+---@param names string[] those that are asked for
+function act.check_fields(order, names)
   local known = {}
-  for _, name in ipairs(command.order) do
+  for _, name in ipairs(order) do
     known[name] = true
   end
   for _, name in ipairs(next(known) and names or {}) do
@@ -261,7 +323,7 @@ end
 ---@param ids any[]
 ---@param params table
 ---@param options table
----@param state { format?: string, fields?: string[], hint?: string }
+---@param state LlamaCloud.Cli.State
 ---@return LlamaCloud.Cli.Run
 function act.new(command, client, ids, params, options, state)
   local resource = client
@@ -269,7 +331,7 @@ function act.new(command, client, ids, params, options, state)
     resource = resource[name]
   end
   if state.fields then
-    check_fields(command, state.fields)
+    act.check_fields(command.order, state.fields)
     options.fields = command.options.fields and outermost(state.fields) or nil
   end
   local out = output.new {

@@ -18,6 +18,7 @@ local commands = {}
 ---@field parameters { name: string, type: string, required: boolean?, text: string? }[]
 ---@field options table<string, string> name to type
 ---@field has_body boolean whether there is a JSON body
+---@field changes boolean whether it may change something at the service
 ---@field order string[] the fields of its answers
 ---@field failed? table<string, string> statuses that are failures
 ---@field noun? string what is waited for
@@ -96,6 +97,7 @@ local function command_of(place, method, kind, declaration, known)
     parameters = required_first(parameters_of(declaration, known.flags)),
     options = declared.options,
     has_body = declared.has_body,
+    changes = (kind == "call" or kind == "run") and not declaration[1]:find("^GET "),
     order = words_of(texts.answers[known.answer]),
   }
 end

@@ -1,6 +1,7 @@
 --- llama-cloud completion SHELL: a script for the shell, which asks the program itself what a word may become. So it knows what
 --- the installed version knows.
 
+local lookup = require("llama_cloud.cli.lookup")
 local output = require("llama_cloud.cli.output")
 
 local completion = { name = "completion", offline = true }
@@ -63,29 +64,7 @@ function completion.run(_, result)
   return 0
 end
 
--- The option of a name that can be given to a parser or those above it.
-local function option_of(parser, name)
-  while parser do
-    for _, option in ipairs(parser._options) do
-      for _, alias in ipairs(option._aliases) do
-        if alias == name then
-          return option
-        end
-      end
-    end
-    parser = parser._parent
-  end
-end
-
-local function command_of(parser, name)
-  for _, command in ipairs(parser._commands) do
-    if command._name == name then
-      return command
-    end
-  end
-end
-
--- What the words before the last lead to: the parser that reads it, and the option whose value it is.
+-- What the words before the last lead to: the parser that reads it, and the flag whose value it is.
 local function follow(root, words)
   local parser, waiting = root, nil
   for position = 1, #words - 1 do
@@ -93,10 +72,10 @@ local function follow(root, words)
     if waiting and word ~= "=" then -- bash takes a = for a word
       waiting = nil
     elseif word:find("^%-") then
-      local option = option_of(parser, word)
-      waiting = option and option._maxargs > 0 and option or nil
+      local flag = lookup.flag(parser, word)
+      waiting = flag and lookup.takes_value(flag) and flag or nil
     elseif not waiting then
-      parser = command_of(parser, word) or parser
+      parser = lookup.command(parser, word) or parser
     end
   end
   return parser, waiting
@@ -108,6 +87,12 @@ local function add(found, word, name, about)
   end
 end
 
+local function add_choices(found, word, before, of)
+  for _, choice in ipairs(of._choices or {}) do
+    add(found, word, before .. choice)
+  end
+end
+
 --- What the last of some words may become: each with what it means. None stands for the name of a file.
 ---@param root table the parser
 ---@param words string[]
@@ -115,25 +100,21 @@ end
 function completion.candidates(root, words)
   local found, word = {}, words[#words] or ""
   local parser, waiting = follow(root, words)
+  local name = word:match("^(%-%-[^=]+)=")
   if waiting then
-    for _, choice in ipairs(waiting._choices or {}) do
-      add(found, word == "=" and "" or word, choice)
-    end
+    add_choices(found, word == "=" and "" or word, "", waiting)
+  elseif name then -- zsh and fish take --flag=value for one word
+    add_choices(found, word, name .. "=", lookup.flag(parser, name) or {})
   elseif word:find("^%-") then
-    while parser do
-      for _, option in ipairs(parser._options) do
-        add(found, word, option._aliases[#option._aliases], option._description)
-      end
-      parser = parser._parent
+    for flag, long in lookup.flags(parser) do
+      add(found, word, long, flag._description)
     end
   else
     for _, command in ipairs(parser._commands) do
       add(found, word, command._name, command._summary)
     end
     for _, argument in ipairs(parser._arguments) do
-      for _, choice in ipairs(argument._choices or {}) do
-        add(found, word, choice)
-      end
+      add_choices(found, word, "", argument)
     end
   end
   return found

@@ -1,8 +1,11 @@
 --- llama-cloud demo: the whole job on a few files of its own, in a sandbox of its own.
 
+local act = require("llama_cloud.cli.act")
+local again = require("llama_cloud.cli.again")
 local output = require("llama_cloud.cli.output")
 local process = require("llama_cloud.cli.process")
 local progress = require("llama_cloud.cli.progress")
+local source = require("llama_cloud.process.source")
 
 local demo = { name = "demo", offline = true }
 
@@ -21,16 +24,16 @@ function demo.declare(parser)
   parser:epilog("Example:\n  llama-cloud demo")
 end
 
-local function usage(message)
-  return setmetatable({ message = message }, require("llama_cloud.cli.act").Usage)
-end
-
 -- Makes the folder with the files. Raises wrong use where there is something already.
 local function make_files(lfs, folder)
   for _, name in ipairs { "", "/in", "/in/invoices" } do
     local made, problem = lfs.mkdir(folder .. name)
     if not made then
-      error(usage(("cannot make the folder %s: %s"):format(folder .. name, problem)), 0)
+      problem = ("cannot make the folder %s: %s; give the name of a new one: llama-cloud demo FOLDER"):format(
+        folder .. name,
+        problem
+      )
+      error(act.usage(problem), 0)
     end
   end
   for name, content in pairs(FILES) do
@@ -45,13 +48,16 @@ end
 ---@param state table
 ---@return integer code
 function demo.run(_, result, state)
-  local found, lfs = pcall(require, "lfs")
-  if not found then
-    error(usage("the demo needs LuaFileSystem: apt-get install lua-filesystem, or luarocks install luafilesystem"), 0)
+  local lfs, missing = source.file_system()
+  if not lfs then
+    error(act.usage(missing), 0)
   end
   local sandbox = require("llama_cloud.sandbox")
   local folder = result.folder
   make_files(lfs, folder)
+  state.hint = function()
+    return "to begin again, remove the folder that it has made: rm -r " .. again.quoted(folder)
+  end
   local arguments = {
     "process",
     folder .. "/in",
@@ -64,7 +70,7 @@ function demo.run(_, result, state)
     "--journal",
     folder .. "/journal.jsonl",
   }
-  output.write("$ llama-cloud " .. table.concat(arguments, " ") .. "\n")
+  output.write("$ " .. again.line(arguments) .. "\n")
   return sandbox.with({ batches = 0, jobs = 0, speed = 20 }, function(client)
     state.arguments = nil -- this cannot be done again: the sandbox ends
     local _, now = process.run(client, require("llama_cloud.cli").parser():parse(arguments), state)

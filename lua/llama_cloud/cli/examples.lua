@@ -4,7 +4,7 @@ local examples = {}
 
 local WRITTEN = {
   ["batches create"] = "llama-cloud batches create --source-directory-id dir-123 "
-    .. '--config \'{"job": {"type": "parse_v2", "configuration_id": "cfg-PARSE_AGENTIC"}}\'',
+    .. '--config \'{"job": {"type": "extract_v2", "configuration_id": "cfg-123"}}\'',
   ["batches list"] = "llama-cloud batches list --status RUNNING --format jsonl",
   ["batches get"] = "llama-cloud batches get bat-123 --expand results",
   ["batches run"] = "llama-cloud batches run --source-directory-id dir-123 --config @batch.json",
@@ -16,7 +16,20 @@ local WRITTEN = {
   ["parsing get"] = "llama-cloud parsing get pjb-123 --expand markdown_full --fields markdown_full --format json",
   ["parsing download"] = "llama-cloud parsing download pjb-123 xlsx_content_metadata tables.xlsx",
   ["files list"] = "llama-cloud files list --order-by created_at --fields id,name --format csv",
-  ["extract create"] = "llama-cloud extract create --file-input dfl-123 --configuration @schema.json",
+}
+
+-- What is optional by the declaration, and yet needed: of two flags one, or something to change. That of create is that of run.
+local MORE = {
+  ["beta batch create"] = "--directory-id dir-123",
+  ["beta directories update"] = "--name invoices-2026",
+  ["beta directories files update"] = "--metadata '{\"year\": 2026}'",
+  ["beta split create"] = "--configuration-id cfg-123",
+  ["classify create"] = "--file-input dfl-123 --configuration-id cfg-123",
+  ["configurations update"] = "--name invoices-2026",
+  ["extract create"] = "--configuration @schema.json",
+  ["extract generate-schema"] = "--file-id file-123",
+  ["split create"] = "--configuration-id cfg-123",
+  ["webhook-configs update"] = "--webhook-url https://example.com/hook",
 }
 
 local VALUES = {
@@ -42,20 +55,28 @@ local VALUES = {
   webhook_url = "https://example.com/hook",
 }
 
--- Ids of jobs, by the resource's first word or its last.
-local JOBS = { parsing = "pjb-123", extract = "ext-123", classify = "cls-123", split = "spl-123" }
+-- Ids that are named alike, by the last word of the resource.
+local IDS = {
+  classify = "cls-123",
+  configurations = "cfg-123",
+  extract = "ext-123",
+  parsing = "pjb-123",
+  projects = "prj-123",
+  split = "spl-123",
+  v2_projects = "prj-123",
+  webhook_configs = "whc-123",
+}
 
 local function value_of(command, name, type_name)
-  if name == "job_id" then
-    return JOBS[command.place[#command.place]] or "job-123"
-  elseif VALUES[name] then
-    return VALUES[name]
+  local id = IDS[command.place[#command.place]]
+  if VALUES[name] or name == "job_id" then
+    return VALUES[name] or id or "job-123"
   elseif type_name == "table" or type_name == "array" or type_name == "json" then
     return ("@%s.json"):format(name)
   elseif type_name == "integer" or type_name == "count" then
     return "10"
   end
-  return name:find("_id$") and "id-123" or name:gsub("_", "-")
+  return name:find("_id$") and (id or "id-123") or name:gsub("_", "-")
 end
 
 --- The example of a command.
@@ -78,6 +99,7 @@ function examples.of(command)
       parts[#parts + 1] = ("--%s %s"):format(one.name:gsub("_", "-"), value_of(command, one.name, one.type))
     end
   end
+  parts[#parts + 1] = MORE[words:gsub(" run$", " create")]
   if command.kind == "list" then
     parts[#parts + 1] = "--format jsonl"
   end

@@ -1,7 +1,6 @@
 --- A command becomes one of the argument parser's, and what that has read becomes the arguments of a method.
 
 local commands = require("llama_cloud.cli.commands")
-local core = require("llama_cloud.core")
 local examples = require("llama_cloud.cli.examples")
 local text = require("llama_cloud.base.text")
 local values = require("llama_cloud.cli.values")
@@ -10,12 +9,15 @@ local flags = {}
 
 -- Options of methods that are flags of a command: how they are told. Those that all commands have are in init.lua.
 local OPTIONS = {
-  { "polling_interval", "seconds from the first look to the second (1)" },
-  { "max_interval", "seconds that this grows to (5)" },
+  { "polling_interval", "seconds from the first poll to the second (1)" },
+  { "max_interval", "seconds to which this grows (5)" },
   { "backoff", "how it grows: linear, constant or exponential" },
-  { "connection_patience", "seconds of nothing but connection errors after which it gives up (300)" },
-  { "stall_timeout", "seconds in which no byte moves after which an attempt ends (60)" },
+  { "connection_patience", "give up after so many seconds of nothing but connection errors (300)" },
+  { "stall_timeout", "end an attempt in which no byte moves for so many seconds (60)" },
 }
+
+-- Types of parameters and options whose flags may be repeated, and are an empty table if they are not given.
+local REPEATED = { strings = true, names = true }
 
 -- A name as a flag, and where the parser is to put its value: a command's word may be the same.
 local function flag(name)
@@ -33,7 +35,7 @@ local function add_value(parser, one, is_option)
   if convert then
     option:convert(convert)
   end
-  if one.type == "strings" or one.type == "names" then
+  if REPEATED[one.type] then
     option:count("*")
     option:description((one.text and one.text .. "; " or "") .. "may be given several times")
   elseif one.required then
@@ -68,7 +70,7 @@ local function add_unknown(parser, command)
       end)
   end
   if command.options.body and command.has_body then
-    add_value(parser, { name = "body", type = "table", text = "members of the body, over what the flags say" }, true)
+    add_value(parser, { name = "body", type = "table", text = "members of the body, which win over the flags" }, true)
   end
 end
 
@@ -85,13 +87,13 @@ local function add_options(parser, command)
   end
   table.sort(shown)
   for _, name in ipairs(shown) do
-    add_value(parser, { name = name, type = command.run_options[name], text = "as of get, of what has ended" }, true)
+    add_value(parser, { name = name, type = command.run_options[name], text = "as for get, once it has ended" }, true)
   end
   if command.options.reconcile then
     parser:flag("--reconcile", "if the answer is lost, look for what was created"):target("o:reconcile")
   end
   if command.kind == "list" then
-    add_value(parser, { name = "max_items", type = "count", text = "end after so many" }, true)
+    add_value(parser, { name = "max_items", type = "count", text = "end after so many items" }, true)
   end
   add_unknown(parser, command)
 end
@@ -137,14 +139,29 @@ local function all_ids(given)
   for _, id in ipairs(given) do
     if id == "-" then
       for line in io.lines() do
-        id = text.trim(line)
-        ids[#ids + 1] = id ~= "" and id or nil
+        local trimmed = text.trim(line)
+        ids[#ids + 1] = trimmed ~= "" and trimmed or nil
       end
     else
       ids[#ids + 1] = id
     end
   end
   return ids
+end
+
+-- The types of what a command takes, by the places where the parser puts the values.
+local function types_of(command)
+  local types = {}
+  for _, one in ipairs(command.parameters) do
+    types["p:" .. one.name] = one.type
+  end
+  for name, type_name in pairs(command.options) do
+    types["o:" .. name] = type_name
+  end
+  for name, type_name in pairs(command.run_options or {}) do
+    types["o:" .. name] = type_name
+  end
+  return types
 end
 
 --- The arguments of the method: its ids, parameters and options.
@@ -161,10 +178,11 @@ function flags.arguments(command, result)
   if command.kind == "wait_all" then
     ids[1] = all_ids(result["i:all"])
   end
+  local types = types_of(command)
   for name, value in pairs(result) do
     local kind, bare = name:match("^([op]):(.*)$")
-    local given = type(value) ~= "table" or next(value) ~= nil or getmetatable(value) == core.array
-    if kind and (given or command.options[bare] == "table") then
+    local absent = REPEATED[types[name]] and next(value) == nil
+    if kind and not absent then
       (kind == "p" and params or options)[bare] = value
     end
   end

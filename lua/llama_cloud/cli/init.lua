@@ -11,6 +11,7 @@ local completion = require("llama_cloud.cli.completion")
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
 local flags = require("llama_cloud.cli.flags")
+local lookup = require("llama_cloud.cli.lookup")
 local nearest = require("llama_cloud.endpoint.nearest")
 local output = require("llama_cloud.cli.output")
 local progress = require("llama_cloud.cli.progress")
@@ -24,8 +25,8 @@ local cli = {}
 local WRONG_USE, INTERRUPTED, CLOSED = 2, 130, 141
 
 -- The commands written by hand, each a module: { name, about, declare(parser), run(client, result, state) -> exit code }. `result`
--- is what the parser has read, by the targets that `declare` has named; `state.format` and `state.fields` are what was asked
--- for, `state.arguments` all that was given, and `state.hint` is to say how to go on after Ctrl-C or an error. One that has `offline` gets no client.
+-- is what the parser has read, by the targets that `declare` has named, and `state` a LlamaCloud.Cli.State. One that has
+-- `offline` gets no client; the client of one that has `log` logs by that, unless the user has asked for a log.
 local BY_HAND = { "process", "demo", "completion", "man", "sandbox" }
 
 local GLOBAL = {
@@ -37,15 +38,24 @@ local GLOBAL = {
   },
   { "base_url", "string", "URL", "the service; else LLAMA_CLOUD_BASE_URL" },
   { "region", "string", "REGION", "us or eu: a shorthand for --base-url" },
-  { "timeout", "seconds", "SECONDS", "for one attempt (60)" },
-  { "total_timeout", "seconds", "SECONDS", "for the whole call; of a list for each page" },
-  { "max_retries", "count", "N", "how often a request is sent again (5)" },
+  { "timeout", "seconds", "SECONDS", "for one attempt of a request (60)" },
+  { "total_timeout", "seconds", "SECONDS", "for the whole call, or for each page of a list" },
+  { "max_retries", "count", "N", "how many times a request is sent again (5)" },
   { "ca_file", "string", "FILE", "certificates to trust instead of the system's" },
-  { "log", "string", "LEVEL", "debug, info or warn: what it does, on standard error" },
+  { "log", "string", "LEVEL", "debug, info or warn: tell on standard error what it does" },
 }
 
-local function usage_error(message)
-  return setmetatable({ message = message }, act.Usage)
+-- What is raised when the help was written.
+local HELPED = {}
+
+-- Sets a new parser up: how wide its help is, and the flag that asks for it.
+local function plain(parser)
+  parser:usage_max_width(80):help_max_width(80):help_description_margin(30):add_help(false)
+  parser:flag("-h --help", "this text"):action(function()
+    output.write(parser:get_help() .. "\n")
+    error(HELPED, 0)
+  end)
+  return parser
 end
 
 local function add_globals(parser)
@@ -73,13 +83,17 @@ end
 local function add_by_hand(root)
   for _, name in ipairs(BY_HAND) do
     local module = require("llama_cloud.cli." .. name)
-    local parser = root:command(module.name, module.about):summary(module.about)
-    parser:usage_max_width(80):help_max_width(80):help_description_margin(30)
+    local parser = plain(root:command(module.name, module.about .. "."):summary(module.about))
     module.declare(parser)
     parser:action(function(result)
       result.by_hand = module
     end)
   end
+end
+
+-- The first sentence of a text, without its full stop.
+local function summary_of(about)
+  return ((about:match("^.-%.%f[ \n\0]") or about):gsub("%.$", ""))
 end
 
 -- The parser of a command below the words that lead to it, which are made where they are not there yet.
@@ -88,11 +102,10 @@ local function parser_of(root, made, words)
   for position, word in ipairs(words) do
     path = path == "" and word or path .. " " .. word
     if not made[path] then
-      made[path] = parser:command(word)
-      made[path]:usage_max_width(80):help_max_width(80):help_description_margin(30)
+      made[path] = plain(parser:command(word))
       if position < #words then
         local about = commands.about((path:gsub("-", "_"):gsub(" ", ".")))
-        made[path]:description(about or ""):summary(about or "")
+        made[path]:description(about or ""):summary(summary_of(about or ""))
       end
     end
     parser = made[path]
@@ -104,14 +117,14 @@ local function add_commands(root, only)
   local made = {}
   for _, group in ipairs(commands.groups()) do
     local parser = parser_of(root, made, { group[1] })
-    parser:description(group[2]):summary(group[2])
+    parser:description(group[2]):summary(summary_of(group[2]))
     if only and group[1] ~= only then
       parser:require_command(false)
     end
   end
   for _, command in ipairs(commands.all(only)) do
     local parser = parser_of(root, made, command.words)
-    parser:description(command.text):summary((command.text:match("^.-[.:]%f[%s\0]") or command.text):gsub("[.:]$", ""))
+    parser:description(command.text):summary(summary_of(command.text))
     parser:action(function(result)
       result.command = result.command or command
     end)
@@ -139,8 +152,7 @@ llama-cloud COMMAND --help tells more, with an example.]]
 ---@param only? string
 ---@return table parser of lua-argparse
 function cli.parser(only)
-  local root = argparse("llama-cloud", HEAD, TAIL)
-  root:usage_max_width(80):help_max_width(80):help_description_margin(30)
+  local root = plain(argparse("llama-cloud", HEAD, TAIL))
   root:flag("--version", "the version of the library"):target("g:version")
   add_globals(root)
   add_by_hand(root)
@@ -149,22 +161,31 @@ function cli.parser(only)
   return root
 end
 
+local KEYS = { ["--api-key"] = true, ["--key"] = true } -- as other programs have them
+
 -- A complaint of the parser's; about a name that it does not know, with the nearest that it does.
 local function complaint(parser, message)
-  local flag, command = message:match("^unknown option '(%-%-[^']*)'"), message:match("^unknown command '([^']*)'")
+  local flag, command = message:match("^unknown option '([^\n]*)'"), message:match("^unknown command '([^\n]*)'")
   local known = {}
-  for _, one in ipairs(command and parser._commands or {}) do
-    known[one._name] = true
-  end
-  while flag and parser do
-    for _, option in ipairs(parser._options) do
-      known[option._aliases[#option._aliases]] = true
+  if command then
+    for _, one in ipairs(parser._commands) do
+      known[one._name] = true
     end
-    parser = parser._parent
+    return nearest.no_method(command, known, "command")
+  elseif KEYS[flag] then
+    return "others can see the flags of a program: the API key comes from LLAMA_CLOUD_API_KEY, or a file (--key-file)"
+  elseif flag and flag:find("^%-%-") then
+    for _, name in lookup.flags(parser) do
+      known[name] = true
+    end
+    return nearest.unknown("flag", flag, known)
+  elseif flag then
+    return ("unknown flag %s; a value that begins with a dash is given as --flag=VALUE, or behind --"):format(
+      text.quote(flag)
+    )
   end
-  return flag and nearest.unknown("flag", flag, known)
-    or command and nearest.no_method(command, known, "command")
-    or message
+  message = message:gsub("^too many arguments$", "%0: what is not an id is given by a flag")
+  return (message:gsub("%f[a-z]option '", "flag '"):gsub("requires an argument$", "needs a value"))
 end
 
 -- Reads the arguments. Raises wrong use, with where to read about it.
@@ -172,7 +193,7 @@ local function parse(arguments, only)
   local root, current = cli.parser(only), "llama-cloud"
   function root.error(parser, message)
     current = parser:_get_fullname() or current
-    error(usage_error(complaint(parser, message)), 0)
+    error(act.usage(complaint(parser, message)), 0)
   end
   local ok, result = pcall(root.parse, root, arguments)
   if ok then
@@ -201,34 +222,52 @@ end
 local function read_key(path)
   local file, problem = io.open(path, "rb")
   if not file then
-    error(usage_error("--key-file: " .. problem), 0)
+    error(act.usage("--key-file: " .. problem), 0)
   end
   local mode = core.mode(file)
   local content = file:read("a")
   file:close()
   if not mode or mode & 63 ~= 0 then -- 077
-    error(usage_error(("--key-file: others may read %s; run 'chmod 600' on it"):format(text.quote(path))), 0)
+    error(act.usage(("--key-file: others may read %s; run 'chmod 600' on it"):format(text.quote(path))), 0)
   elseif not content or text.trim(content) == "" then
-    error(usage_error(("--key-file: there is no key in %s"):format(text.quote(path))), 0)
+    error(act.usage(("--key-file: there is no key in %s"):format(text.quote(path))), 0)
   end
   return text.trim(content)
 end
 
+-- A complaint of the library's, with the names of parameters and options as flags, and those of ids as the help has them.
+local function with_flags(message, command)
+  message = message:gsub("pass api_key,", "give --key-file,")
+  for _, kind in ipairs { "parameter", "option" } do
+    message = message:gsub(("%%f[a-z]%s '([a-z_]+)'"):format(kind), function(name)
+      return "--" .. commands.dashed(name)
+    end)
+  end
+  local names = {}
+  for _, one in ipairs(GLOBAL) do
+    names[one[1]] = "--"
+  end
+  for _, one in ipairs(command and command.parameters or {}) do
+    names[one.name] = "--"
+  end
+  for _, name in ipairs(command and command.ids or {}) do
+    names[name] = ""
+  end
+  return (
+    message:gsub("'?%f[0-9A-Za-z_]([a-z0-9]+_[a-z0-9_]+)%f[^0-9A-Za-z_]'?", function(name)
+      return names[name] and names[name] .. commands.dashed(name)
+    end)
+  )
+end
+
 local function new_client(result)
-  local options = {
+  return act.invoke(llama_cloud.new, {
     api_key = result["g:key_file"] and read_key(result["g:key_file"]) or nil,
     base_url = result["g:base_url"],
     region = result["g:region"],
     ca_file = result["g:ca_file"],
-    log = result["g:log"],
-  }
-  local ok, client = pcall(llama_cloud.new, options)
-  if not ok then
-    local is_usage = type(client) == "string" and not act.is_interruption(client)
-    client = is_usage and usage_error((client:gsub("pass api_key,", "give --key-file,"))) or client
-    error(client, 0)
-  end
-  return client
+    log = result["g:log"] or not os.getenv("LLAMA_CLOUD_LOG") and result.by_hand and result.by_hand.log or nil,
+  })
 end
 
 local function names_of(given)
@@ -241,7 +280,7 @@ end
 
 -- Runs what was parsed. `state` gets what is under way.
 local function run(result, root, state)
-  state.format, state.fields = result["g:format"], names_of(result["g:fields"])
+  state.root, state.format, state.fields = root, result["g:format"], names_of(result["g:fields"])
   if result["g:version"] then
     output.write(("llama-cloud %s\n"):format(llama_cloud._VERSION))
     return 0
@@ -253,6 +292,7 @@ local function run(result, root, state)
     return WRONG_USE
   end
   local command = result.command
+  state.command = command
   local ids, params, options = flags.arguments(command, result)
   for _, name in ipairs { "timeout", "total_timeout", "max_retries" } do
     options[name] = result["g:" .. name]
@@ -260,29 +300,35 @@ local function run(result, root, state)
   return act.perform(act.new(command, new_client(result), ids, params, options, state))
 end
 
+-- Says how to go on, if that can be said.
+local function say_hint(state)
+  local hint = state.hint and state.hint()
+  if hint then
+    progress.say(hint)
+  end
+end
+
 -- Tells of what ended the program, and returns its exit code.
 local function ended(problem, state)
   local kind = getmetatable(problem)
-  if problem == output.CLOSED then
+  if problem == HELPED then
+    return 0
+  elseif problem == output.CLOSED then
     progress.clear()
     return CLOSED
   elseif kind == act.Usage then
-    local message = problem.message:gsub("'([a-z]+_[a-z_]+)'", function(name)
-      return "'--" .. commands.dashed(name) .. "'"
-    end)
-    io.stderr:write("llama-cloud: ", message, "\n", problem.advice and problem.advice .. "\n" or "")
+    progress.say(problem.of_library and with_flags(problem.message, state.command) or problem.message)
+    if problem.advice then
+      io.stderr:write(problem.advice, "\n")
+    end
     return WRONG_USE
   elseif errors.is_error(problem) then
     progress.say(act.told(problem))
-    if state.hint then
-      progress.say(state.hint)
-    end
+    say_hint(state)
     return act.code_of(problem)
-  elseif act.is_interruption(problem) then
+  elseif type(problem) == "string" and problem:find("interrupted!$") then
     progress.say("interrupted")
-    if state.hint then
-      progress.say(state.hint)
-    end
+    say_hint(state)
     return INTERRUPTED
   end
   progress.say(tostring(problem))

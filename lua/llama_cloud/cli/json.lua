@@ -5,7 +5,10 @@ local text = require("llama_cloud.base.text")
 
 local json = {}
 
-local function is_array(value)
+--- Whether a decoded table is an array.
+---@param value table
+---@return boolean
+function json.is_array(value)
   return getmetatable(value) == core.array or #value > 0
 end
 
@@ -51,7 +54,7 @@ end
 local write
 
 local function write_members(parts, value, order, indent)
-  local array = is_array(value)
+  local array = json.is_array(value)
   local inner = indent and indent .. "  "
   local separator = indent and ",\n" .. inner or ","
   parts[#parts + 1] = (array and "[" or "{") .. (indent and "\n" .. inner or "")
@@ -75,7 +78,7 @@ function write(parts, value, order, indent)
     -- what is no UTF-8 can only be the name of a file here
     parts[#parts + 1] = core.encode(value) or core.encode(text.line(value, 3 * #value + 3))
   elseif next(value) == nil then
-    parts[#parts + 1] = is_array(value) and "[]" or "{}"
+    parts[#parts + 1] = json.is_array(value) and "[]" or "{}"
   else
     write_members(parts, value, order, indent)
   end

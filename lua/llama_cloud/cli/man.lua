@@ -2,6 +2,7 @@
 
 local commands = require("llama_cloud.cli.commands")
 local examples = require("llama_cloud.cli.examples")
+local lookup = require("llama_cloud.cli.lookup")
 local output = require("llama_cloud.cli.output")
 local text = require("llama_cloud.base.text")
 local version = require("llama_cloud.version")
@@ -33,25 +34,11 @@ local function put_flags(lines, parser)
   for _, option in ipairs(parser._options) do
     local flag, about = option._aliases[#option._aliases], option._description or ""
     if flag ~= "--help" then
-      local value = option._maxargs > 0 and (option._argname or table.concat(option._choices, "|"))
+      local value = lookup.takes_value(option) and (option._argname or table.concat(option._choices, "|"))
       put(lines, value and ".TP\n.B %s \\fI%s\\fR" or ".TP\n.B %s", flag, value or nil)
-      put(lines, "%s", about ~= "" and about or "as of the API")
+      put(lines, "%s", about ~= "" and about or "see the API reference")
     end
   end
-end
-
--- The parser of a command.
-local function parser_of(root, words)
-  local parser = root
-  for _, word in ipairs(words) do
-    for _, command in ipairs(parser._commands) do
-      if command._name == word then
-        parser = command
-        break
-      end
-    end
-  end
-  return parser
 end
 
 local HEAD = [[
@@ -101,8 +88,9 @@ if it is not empty, there are no colours]]
 -- The commands that are written by hand: those that can be done without another word.
 local function put_by_hand(lines, root)
   for _, command in ipairs(root._commands) do
-    if #command._commands == 0 and #command._arguments > 0 then
-      put(lines, ".SS %s %s", command._name, text.upper(command._arguments[1]._name))
+    if #command._commands == 0 then
+      local argument = command._arguments[1]
+      put(lines, ".SS %s", command._name .. (argument and " " .. text.upper(argument._name) or ""))
       put(lines, "%s", command._description)
       put_flags(lines, command)
     end
@@ -128,7 +116,7 @@ function man.page(root)
     local words = table.concat(command.words, " ")
     put(lines, ".SS %s", ids[1] and words .. " " .. table.concat(ids, " ") or words)
     put(lines, "%s", command.text)
-    put_flags(lines, parser_of(root, command.words))
+    put_flags(lines, lookup.at(root, command.words))
     put(lines, ".PP\nExample:\n.PP\n.EX\n%s\n.EE", examples.of(command))
   end
   lines[#lines + 1] = TAIL

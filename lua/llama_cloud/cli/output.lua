@@ -109,15 +109,17 @@ function writers.json(self, rows)
   return table.concat(parts)
 end
 
-local function csv_cell(value)
+-- On a terminal, which it is not to steer, each is one line.
+local function csv_cell(self, value)
   local s = cell(value)
+  s = self.terminal.columns and text.line(s, 3 * #s + 3, " ") or s
   return s:find('[",\r\n]') and '"' .. s:gsub('"', '""') .. '"' or s
 end
 
-local function csv_line(cells, count)
+local function csv_line(self, cells, count)
   local parts = {}
   for position = 1, count or #cells do
-    parts[position] = csv_cell(cells[position])
+    parts[position] = csv_cell(self, cells[position])
   end
   return table.concat(parts, ",") .. "\n"
 end
@@ -129,14 +131,14 @@ function writers.csv(self, rows)
     if #self.columns == 0 then
       self.columns = rows[1] and json.names(rows[1], {}) or {}
     end
-    lines[1] = csv_line(self.columns)
+    lines[1] = csv_line(self, self.columns)
   end
   for _, row in ipairs(rows) do
     local cells = {}
     for position, name in ipairs(self.columns) do
       cells[position] = field_of(row, name)
     end
-    lines[#lines + 1] = csv_line(cells, #self.columns)
+    lines[#lines + 1] = csv_line(self, cells, #self.columns)
   end
   return table.concat(lines)
 end
@@ -170,11 +172,12 @@ local function choose_columns(self, rows)
   return columns
 end
 
--- How wide each column is. Without a terminal as wide as its widest cell.
+-- How wide each column is, judged by the first page. Without a terminal as wide as its widest cell; ids are never cut.
 local function measure(self, rows)
   local widths, kept, left = {}, {}, self.terminal.columns or math.huge
-  local bound = (self.fields or not self.terminal.columns) and math.huge or MOST_OF_CELL
   for _, name in ipairs(self.columns) do
+    local whole = self.fields or not self.terminal.columns or name == "id" or name:find("_id$")
+    local bound = whole and math.huge or MOST_OF_CELL
     local width = terminal.width(name)
     for _, row in ipairs(rows) do
       width = math.max(width, terminal.width(shown(self, field_of(row, name))))
@@ -195,17 +198,26 @@ local COLOURS = {
   CANCELLED = "\27[33m",
 }
 
+-- Whether the cells of a line fit, though some may be wider than those of the first page.
+local function fits(self, cells)
+  local width = -GAP
+  for position, s in ipairs(cells) do
+    width = width + math.max(self.widths[position], terminal.width(s)) + GAP
+  end
+  return width <= (self.fields and math.huge or self.terminal.columns or math.huge)
+end
+
 -- One line of a table. `bold` is its head.
 local function table_line(self, cells, bold)
   local parts, colour = {}, self.terminal.colour
-  local mark = self.terminal.utf8 and "…" or "..."
-  for position, s in ipairs(cells) do
-    s = terminal.cut(s, math.max(self.widths[position], MOST_OF_CELL, self.fields and math.huge or 0), mark)
+  local mark, fit = self.terminal.utf8 and "…" or "...", fits(self, cells)
+  for position, whole in ipairs(cells) do
+    local s = fit and whole or terminal.cut(whole, self.widths[position], mark)
     local padding = position < #cells and (" "):rep(self.widths[position] - terminal.width(s) + GAP) or ""
     local paint = colour and (bold and "\27[1m" or self.columns[position] == "status" and COLOURS[text.upper(s)])
     parts[position] = (paint and paint .. s .. "\27[0m" or s) .. padding
   end
-  return table.concat(parts):gsub("%s+$", "") .. "\n"
+  return table.concat(parts):gsub(" +$", "") .. "\n"
 end
 
 local function table_of(self, rows)
@@ -237,7 +249,7 @@ local function record_of(self, row)
     local label = self.terminal.colour and "\27[1m" .. name .. "\27[0m" or name
     local padding = (" "):rep(widest - terminal.width(name) + GAP)
     local s = terminal.cut(value, left, self.terminal.utf8 and "…" or "...")
-    lines[#lines + 1] = (label .. padding .. s):gsub("%s+$", "") .. "\n"
+    lines[#lines + 1] = (label .. padding .. s):gsub(" +$", "") .. "\n"
   end
   return table.concat(lines)
 end
@@ -252,7 +264,9 @@ end
 --- Writes rows, at once: the answer of a call, or the items of a page.
 ---@param rows table[]
 function Output:put(rows)
-  output.write(writers[self.format](self, rows))
+  local s = writers[self.format](self, rows)
+  local is_json = self.format == "json" or self.format == "jsonl"
+  output.write(is_json and self.terminal.columns and text.harmless_json(s) or s)
   self.rows = self.rows + #rows
 end
 

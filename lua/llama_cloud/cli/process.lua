@@ -1,9 +1,15 @@
 --- llama-cloud process: a folder of files to results, by client.batches:process.
 
 local act = require("llama_cloud.cli.act")
+local again = require("llama_cloud.cli.again")
+local commands = require("llama_cloud.cli.commands")
 local core = require("llama_cloud.core")
+local lookup = require("llama_cloud.cli.lookup")
+local nearest = require("llama_cloud.endpoint.nearest")
 local output = require("llama_cloud.cli.output")
 local progress = require("llama_cloud.cli.progress")
+local text = require("llama_cloud.base.text")
+local texts = require("llama_cloud.cli.texts")
 local values = require("llama_cloud.cli.values")
 
 local process = { name = "process" }
@@ -13,6 +19,8 @@ process.about = "Takes a folder of files to results: uploads, batches, waiting a
 -- Flags: name, type, placeholder, text. The first ones are parameters, the others options of batches:process.
 local PARAMETERS = {
   { "expand", "strings", "NAME", "what is fetched of each result, such as markdown_full; may be given several times" },
+  { "webhook_configuration_ids", "strings", "ID", "as for batches create; may be given several times" },
+  { "webhook_configurations", "array", "JSON", "as for batches create" },
   { "organization_id", "string", "ID", "" },
   { "project_id", "string", "ID", "" },
 }
@@ -21,21 +29,22 @@ local OPTIONS = {
   { "journal", "string", "FILE", "keeps what was done, so that the same command goes on where it was" },
   { "retry_failed", "boolean", nil, "process again what has failed in an earlier run" },
   { "delete_directories", "boolean", nil, "delete each directory at the service when its files are done" },
-  { "pattern", "string", "PATTERN", "only files whose path below the folder has it (a Lua pattern: %.pdf$)" },
-  { "exclude", "string", "PATTERN", "not those whose path has it" },
+  { "pattern", "string", "PATTERN", "only files whose path below the folder matches this Lua pattern, such as %.pdf$" },
+  { "exclude", "string", "PATTERN", "no files whose path matches this one" },
   { "concurrency", "count", "N", "uploads at once, and results fetched at once (8)" },
-  { "uploads_per_second", "seconds", "N", "at most so many (10, which is what the service allows)" },
-  { "batch_size", "count", "N", "files in a batch (1000, which is the most)" },
+  { "uploads_per_second", "rate", "N", "at most so many (10, the published limit)" },
+  { "batch_size", "count", "N", "files in a batch (1000, the most that the service takes)" },
   { "batches", "count", "N", "batches at once (10)" },
   { "name", "string", "NAME", "what the names of directories at the service begin with" },
-  { "polling_interval", "seconds", "SECONDS", "from the first look to the second (1)" },
-  { "max_interval", "seconds", "SECONDS", "what this grows to (5)" },
+  { "polling_interval", "seconds", "SECONDS", "from the first poll to the second (1)" },
+  { "max_interval", "seconds", "SECONDS", "to which this grows (5)" },
+  { "backoff", "string", "BACKOFF", "how it grows: linear, constant or exponential" },
 }
 
 local MOST_FAILURES = 1000 -- that are kept, to be listed in the end
 
 local function add(parser, kind, one)
-  local flag = "--" .. one[1]:gsub("_", "-")
+  local flag = "--" .. commands.dashed(one[1])
   if one[2] == "boolean" then
     return parser:flag(flag, one[4]):target(kind .. one[1])
   end
@@ -57,7 +66,12 @@ function process.declare(parser)
     :target("configuration")
     :argname("ID")
     :count(1)
-  parser:option("--type", "of the jobs: parse_v2 or extract_v2"):target("type"):argname("TYPE"):default("parse_v2")
+  parser
+    :option("--type", "of the jobs: parse_v2 or extract_v2")
+    :target("type")
+    :argname("TYPE")
+    :choices({ "parse_v2", "extract_v2" })
+    :default("parse_v2")
   for _, one in ipairs(OPTIONS) do
     add(parser, "o:", one)
   end
@@ -83,31 +97,59 @@ local function is_folder(path)
   return code == IS_FOLDER
 end
 
--- A word as a shell reads it.
-local function quoted(word)
-  return word:find("^[%w_@%%+=:,./-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
+-- What is to be processed: the path of a folder, or an array of those of files. Raises wrong use for anything else.
+local function files_of(paths)
+  for _, path in ipairs(paths) do
+    if is_folder(path) and #paths > 1 then
+      error(act.usage(("give one folder, or files: %s is a folder"):format(text.quote(path))), 0)
+    end
+  end
+  if #paths > 1 or is_folder(paths[1]) then
+    return #paths > 1 and paths or paths[1]
+  end
+  local file, problem = io.open(paths[1], "rb")
+  if not file then
+    error(act.usage("cannot read " .. problem), 0)
+  end
+  file:close()
+  return paths
 end
 
--- The command line that was given, with a flag more.
-local function again(arguments, flag)
-  local words, there = { "llama-cloud" }, false
-  for _, word in ipairs(arguments) do
-    words[#words + 1] = quoted(word)
-    there = there or word == flag
+-- Says what a program that ends well would leave unsaid: that there was nothing to do.
+local function tell_if_empty(now, result)
+  if now.walked > 0 then
+    return
+  elseif result["o:pattern"] or result["o:exclude"] then
+    progress.say("no file is left by --pattern and --exclude, which are Lua patterns, such as %.pdf$")
+  else
+    progress.say("there are no files")
   end
-  words[#words + 1] = not there and flag or nil
-  return table.concat(words, " ")
 end
 
 local function count(n, what)
   return ("%d %s%s"):format(n, what, n == 1 and "" or "s")
 end
 
+local PATIENCE, QUIET = 5, 60 -- seconds in which nothing moves before trouble is told of, and between two such sentences
+
+local moved, told = -math.huge, -math.huge -- when a count has changed last, and when trouble was told of
+
+--- What the client logs: tells why nothing moves, lest a service that cannot be reached look like a slow one.
+---@param level string
+---@param message string
+function process.log(level, message)
+  local now = core.now()
+  if level == "warn" and now >= moved + PATIENCE and now >= told + QUIET then
+    told = now
+    progress.say("trying again: " .. message)
+  end
+end
+
 -- What `on_progress` is to be: counts, the rate since the first of them, and the time that is left if no more files are found.
 local function teller(run)
   local begun, first
   return function(now)
-    run.now = now
+    run.now, moved = now, core.now()
     local ended = now.done + now.failed
     begun, first = begun or core.now(), first or ended
     local passed = core.now() - begun
@@ -116,7 +158,8 @@ local function teller(run)
     line = ("%s  %d uploaded  %d processing"):format(line, now.uploaded, now.processing)
     if ended > first and passed > 0 then
       local rate = (ended - first) / passed
-      line = ("%s  %.1f/s  %s left"):format(line, rate, progress.duration((now.walked - ended) / rate))
+      local left = progress.duration((now.walked - ended) / rate)
+      line = ("%s  %s/s  %s left"):format(line, text.number(rate, "%.1f"), left)
     end
     progress.show(line)
   end
@@ -135,14 +178,28 @@ end
 -- What failed, and the command that goes on. What earlier runs have done and failed to do counts, too.
 local function report(run, result, state)
   local done, failed = run.now.done, run.now.failed
+  local earlier = failed - run.failed
+  tell_if_empty(run.now, result)
   progress.clear()
   if run.out.format == "table" then
     run.out:put(run.failures)
   end
   run.out:finish()
-  progress.say(("%s: %d completed, %d failed"):format(count(done + failed, "file"), done, failed))
+  if run.out.format == "table" and run.failed > MOST_FAILURES then
+    progress.say(("these are the first %d that have failed"):format(MOST_FAILURES))
+  end
+  progress.say(
+    ("%s: %d completed, %d failed%s"):format(
+      count(done + failed, "file"),
+      done,
+      failed,
+      earlier > 0 and (" (%d in an earlier run)"):format(earlier) or ""
+    )
+  )
   if failed > 0 and result["o:journal"] and state.arguments then
-    progress.say("what failed is processed again by: " .. again(state.arguments, "--retry-failed"))
+    local parser = lookup.at(state.root, { process.name })
+    local words = again.changed(parser, state.arguments, { ["--retry-failed"] = true })
+    progress.say("what failed is processed again by: " .. again.line(words))
   end
   return failed > 0 and 1 or 0, run.now
 end
@@ -151,8 +208,9 @@ end
 local function take(run, file)
   local row = row_of(file)
   local failed = file.status ~= "COMPLETED"
-  if failed and #run.failures < MOST_FAILURES then
-    run.failures[#run.failures + 1] = row
+  if failed then
+    run.failed = run.failed + 1
+    run.failures[#run.failures + 1] = run.failed <= MOST_FAILURES and row or nil
   end
   if run.out.format ~= "table" then
     progress.clear()
@@ -162,6 +220,39 @@ local function take(run, file)
     end
   end
 end
+
+-- Where it goes: results that are written to no folder are printed, also on a terminal.
+local function out_of(options, state)
+  local order = { "path", "name", "status", "id", "job", "result", "output", "error" }
+  local format = state.format or not options.output and "jsonl" or nil
+  local out = output.new { format = format, fields = state.fields, order = order, many = true }
+  if state.fields then
+    act.check_fields(order, state.fields)
+  elseif out.format == "table" then
+    out.fields = { "name", "status", "error" }
+  end
+  return out
+end
+
+local GET = { parse_v2 = "parsing.get", extract_v2 = "extract.get" }
+
+-- Says what is to be known before all is processed and paid: that no text will be fetched, or perhaps something else.
+local function tell_of_expand(command, names)
+  if not names and command == "parsing.get" then
+    progress.say("no text will be fetched: that takes --expand markdown_full, or text_full")
+  end
+  local known = {}
+  for name in texts.commands[command].flags.expand:gmatch("[%l_]+") do
+    known[name] = true
+  end
+  for _, name in ipairs(names or {}) do
+    if not known[name] then
+      progress.say(nearest.unknown("value of --expand", name, known))
+    end
+  end
+end
+
+local NOT_KEPT = "without --journal the next run begins anew"
 
 ---@param client LlamaCloud.Client
 ---@param result table
@@ -181,23 +272,18 @@ function process.run(client, result, state)
   for _, name in ipairs { "timeout", "total_timeout", "max_retries" } do
     options[name] = result["g:" .. name]
   end
-  local out = output.new {
-    format = state.format,
-    fields = state.fields,
-    order = { "path", "name", "status", "id", "job", "result", "output", "error" },
-    many = true,
-  }
-  if out.format == "table" then
-    out.fields = out.fields or { "name", "status", "error" }
-  end
-  local run = { out = out, failures = {} }
+  moved = core.now()
+  local run = { out = out_of(options, state), failed = 0, failures = {} }
   options.on_progress = teller(run)
-  local files = #result.paths == 1 and is_folder(result.paths[1]) and result.paths[1] or result.paths
-  local journal = result["o:journal"]
-  state.hint = journal and state.arguments and "to go on: " .. again(state.arguments)
-    or not journal and "without --journal nothing of this is known to another run"
-    or nil
-  for file in act.invoke(client.batches.process, client.batches, files, params, options) do
+  local files = files_of(result.paths)
+  local iterate, _, _, handle = act.invoke(client.batches.process, client.batches, files, params, options)
+  tell_of_expand(GET[result.type], params.expand)
+  state.hint = state.arguments
+      and function()
+        return options.journal and "to go on: " .. again.line(state.arguments) or NOT_KEPT
+      end
+    or state.hint
+  for file in iterate, nil, nil, handle do
     take(run, file)
   end
   state.hint = nil

@@ -6,13 +6,13 @@ local text = require("llama_cloud.base.text")
 
 local progress = {}
 
-local of, shown
+local shown
 
 --- Shows a line in the place of the one before.
 ---@param line string
 function progress.show(line)
-  of = of or terminal.of(io.stderr)
-  if of.columns then
+  local of = terminal.of(io.stderr) -- whose width may have changed
+  if of.steered then
     io.stderr:write("\r\27[K", terminal.cut(terminal.shown(of, line), of.columns - 1, ""))
     io.stderr:flush()
     shown = true
@@ -32,8 +32,7 @@ end
 ---@param line string
 function progress.say(line)
   progress.clear()
-  of = of or terminal.of(io.stderr)
-  io.stderr:write("llama-cloud: ", terminal.shown(of, line), "\n")
+  io.stderr:write("llama-cloud: ", terminal.shown(terminal.of(io.stderr), line), "\n")
   io.stderr:flush()
 end
 
@@ -54,7 +53,8 @@ function progress.duration(seconds)
   if seconds < 60 then
     return seconds .. " s"
   end
-  return ("%d:%02d min"):format(seconds // 60, seconds % 60)
+  local hours, minutes = seconds // 3600, seconds // 60 % 60
+  return hours > 0 and ("%d:%02d h"):format(hours, minutes) or ("%d:%02d min"):format(minutes, seconds % 60)
 end
 
 --- The time that has passed since a beginning, for people.

@@ -189,7 +189,7 @@ return {
       answer = "ClassifyJob",
     },
     ["classify.create"] = {
-      text = "Starts a job. It carries a transaction_id, so that it is sent again after a lost answer without making a second job.",
+      text = "Starts a job. It carries a --transaction-id, so that it is sent again after a lost answer without making a second job.",
       answer = "ClassifyJob",
       flags = {
         file_input = "a file's id, that of a directory's file (dfl-…), or a completed parse job's (pjb-…)",
@@ -332,7 +332,7 @@ return {
       flags = {
         tier = "fast, cost_effective, agentic, agentic_plus: needed where there is no --configuration-id",
         version = 'needed where there is no --configuration-id: "latest", or one of list-versions',
-        configuration_id = "a saved configuration, or a preset such as cfg-PARSE_AGENTIC; tier and version may be absent then",
+        configuration_id = "a saved configuration, or a preset such as cfg-PARSE_AGENTIC; --tier and --version may be absent then",
         http_proxy = "through which the service fetches --source-url",
         upload_file = "give one of --upload-file, --file-id and --source-url",
       },
@@ -342,7 +342,7 @@ return {
       answer = "ParseJobDeleted",
     },
     ["parsing.get"] = {
-      text = "Gets one job, and of its result what expand names.",
+      text = "Gets one job, and of its result what --expand names.",
       answer = "ParseResult",
       flags = {
         expand = "text, text_full, markdown, markdown_full, items, metadata, forms, job_metadata, usage, images_content_metadata, text_content_metadata, text_full_content_metadata, markdown_content_metadata, markdown_full_content_metadata, items_content_metadata, metadata_content_metadata, forms_content_metadata, raw_words_content_metadata, xlsx_content_metadata, output_pdf_content_metadata, stripped_markdown_content_metadata, concatenated_stripped_markdown_content_metadata",
@@ -374,7 +374,7 @@ return {
       answer = "SplitJob",
     },
     ["split.create"] = {
-      text = "Starts a job. It carries a transaction_id, so that it is sent again after a lost answer without making a second job.",
+      text = "Starts a job. It carries a --transaction-id, so that it is sent again after a lost answer without making a second job.",
       answer = "SplitJob",
       flags = {
         file_input = "a file's id, that of a directory's file (dfl-…), or a completed parse job's (pjb-…)",
@@ -453,7 +453,7 @@ return {
     ["beta.batch.job_items"] = "The items of v1 batch jobs, and what came of each.",
     ["beta.directories"] = "Directories of files: what a batch is made over.",
     ["beta.directories.files"] = "The files of a directory.",
-    ["beta.split"] = "Split jobs as they were before client.split, which can do more.",
+    ["beta.split"] = "Split jobs as they were before the command split, which can do more.",
     classify = "Classify jobs: which of several types a file has.",
     configurations = "Saved configurations of the products: what batches and jobs name by configuration_id.",
     extract = "Extract jobs: data out of a file, by a JSON schema.",

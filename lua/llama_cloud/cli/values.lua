@@ -15,11 +15,11 @@ function values.read(path)
   end
   local file, problem = io.open(path, "rb")
   if not file then
-    return nil, problem
+    return nil, "cannot read " .. problem
   end
   local content, cause = file:read("a") -- nil for a folder
   file:close()
-  return content, content == nil and ("%s: %s"):format(path, cause) or nil
+  return content, content == nil and ("cannot read %s: %s"):format(path, cause) or nil
 end
 
 -- JSON, as it stands or in the file behind an @.
@@ -59,8 +59,11 @@ local converters = {
   seconds = number(function(value)
     return value > 0
   end, "a number of seconds"),
-  date = function(given)
-    return tonumber(given) or given
+  rate = number(function(value)
+    return value > 0
+  end, "a number above 0"),
+  date = function(given) -- seconds since the epoch; what has fewer digits, such as a year, is for the service to judge
+    return given:find("^%d%d%d%d%d%d%d%d%d+%.?%d*$") and tonumber(given) or given
   end,
   table = json,
   array = json,

@@ -151,13 +151,20 @@ local function prepared(class, member, method, self, ...)
   return method.prepare(state, ids, params, given)
 end
 
+-- The level of the caller of a method, for error. After a tail call, such as the last of a function that is given to `map`, what
+-- is found there may be the task's own code: its line would say that the fault is in this module, so none is told.
+local function blamed()
+  local caller = debug and debug.getinfo and debug.getinfo(3, "S")
+  return caller and caller.source:find("llama_cloud/loop/", 1, true) and 0 or 2
+end
+
 -- Adds a method. What is wrong with its arguments is raised at the caller's line.
 local function add(class, member, method)
   local run = method.run
   class.__index[member] = function(self, ...)
     local subject, problem = prepared(class, member, method, self, ...)
     if not subject then
-      error(problem, 2)
+      error(problem, blamed())
     elseif run then
       return run(subject)
     end

@@ -54,11 +54,16 @@ local function give(entry)
   return entry[1], entry[2], entry[3]
 end
 
+local NEEDS_STATE = { [next] = "pairs", [(ipairs {})] = "ipairs" } -- what they return, and cannot be called without arguments
+
 --- Why something is no source of items; nil if it is one.
 ---@param items any
 ---@return string? problem
 function map.problem(items)
-  if type(items) == "function" or metamethod(items, "__call") then
+  if NEEDS_STATE[items] then
+    local format = "items is called without arguments, and what %s returns needs some: wrap it in a function"
+    return format:format(NEEDS_STATE[items])
+  elseif type(items) == "function" or metamethod(items, "__call") then
     return nil
   elseif type(items) ~= "table" then
     return ("items must be an array or an iterator, not %s"):format(type(items))

@@ -272,7 +272,7 @@ function process.method.prepare(client, service, files, params, given)
   end
   local job = params.config.job
   local identity = {
-    root = root,
+    folder = root,
     type = job.type,
     configuration_id = job.configuration_id,
     project_id = params.project_id or service.scope.project_id,

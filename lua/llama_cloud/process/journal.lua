@@ -346,7 +346,7 @@ local function go_on(self, line, identity)
   if found[1] then
     return nil,
       file_error(
-        "the journal %s is another run's: %s. Run it as that was, or give this run a journal of its own",
+        "the journal %s is another run's: %s. Do the same as that run, or give this one a journal of its own",
         text.quote(self.path),
         table.concat(found, ", ")
       )

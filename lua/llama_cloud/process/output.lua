@@ -188,7 +188,7 @@ function Written:stored()
   for _, key in ipairs(type(entries) == "table" and sorted_keys(entries) or {}) do
     local entry = entries[key]
     if type(key) == "string" and type(entry) == "table" and entry.presigned_url and entry.exists ~= false then
-      local own = key:gsub("[^%w_-]", "_")
+      local own = key:gsub("[^0-9A-Za-z_-]", "_")
       local usual = EXTENSIONS[key] or own
       local extension = not self.taken[usual] and usual or not self.taken[own] and own or own .. "-stored"
       self.taken[extension] = true
@@ -208,7 +208,7 @@ function Written:images()
   for _, image in ipairs(images or {}) do
     if type(image.filename) == "string" and image.presigned_url then
       local made, err = make_folder(folder)
-      local path = folder .. "/" .. safe((image.filename:gsub("[/%z]", "_")), false)
+      local path = folder .. "/" .. safe((image.filename:gsub("[/\0]", "_")), false)
       if made then
         made, err = self:download(image.filename, path)
       end

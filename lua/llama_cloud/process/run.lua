@@ -8,6 +8,7 @@ local history = require("llama_cloud.process.history")
 local loop = require("llama_cloud.loop")
 local results = require("llama_cloud.process.results")
 local streams = require("llama_cloud.loop.stream")
+local text = require("llama_cloud.base.text")
 local uploads = require("llama_cloud.process.uploads")
 
 local runs = {}
@@ -88,8 +89,9 @@ end
 ---@param cause LlamaCloud.Error
 ---@return LlamaCloud.Error
 function Run:overdue(cause)
-  local message = "the run has not ended within %s s; started again with the same journal, it goes on"
-  local seconds = ("%.14g"):format(self.options.total_timeout)
+  local message = "the run has not ended within %s s"
+  message = self.options.journal and message .. "; started again with the same journal, it goes on" or message
+  local seconds = text.number(self.options.total_timeout, "%.14g")
   return errors.new { kind = "timeout", message = message:format(seconds), cause = cause }
 end
 

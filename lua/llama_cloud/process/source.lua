@@ -30,6 +30,17 @@ local function file_system()
 end
 source.file_system = file_system
 
+--- What the system says, without the words that LuaFileSystem puts before it.
+---@param problem string
+---@return string
+function source.reason(problem)
+  return problem:match(".*: (.*)$") or problem
+end
+
+local function unreadable(path, problem)
+  return ("cannot read %s: %s"):format(text.quote(path), source.reason(problem))
+end
+
 --- A number that differs where a file has changed, as far as its size and time tell; of a file that the service has, its id.
 ---@param item { file: string?, size: integer?, time: integer? }
 ---@return integer|string
@@ -44,7 +55,7 @@ function source.look(item)
   local lfs = item.path and file_system()
   if lfs then
     local attributes, problem = lfs.attributes(item.path)
-    item.problem = not attributes and problem or nil
+    item.problem = not attributes and unreadable(item.path, problem) or nil
     if attributes then
       item.size, item.time = math.tointeger(attributes.size), math.tointeger(attributes.modification)
     end
@@ -73,7 +84,7 @@ local function look_at(lfs, root, name, hidden)
   local path = root .. "/" .. name
   local attributes, problem = lfs.attributes(path)
   if not attributes then
-    return { name = name, path = path, problem = problem }
+    return { name = name, path = path, problem = unreadable(path, problem) }
   elseif hidden[attributes.dev .. ":" .. attributes.ino] then
     return nil
   elseif attributes.mode == "file" then
@@ -85,7 +96,7 @@ local function look_at(lfs, root, name, hidden)
   local names
   names, problem = names_in(lfs, path)
   if not names then
-    return { name = name, path = path, problem = problem, is_folder = true }
+    return { name = name, path = path, problem = unreadable(path, problem), is_folder = true }
   end
   return nil, { names = names, next = 1, prefix = name .. "/" }
 end
@@ -235,14 +246,15 @@ end
 local function folder_items(lfs, folder, own)
   local mode, problem = lfs.attributes(folder, "mode")
   if mode ~= "directory" then
-    local what = problem or ("it is a %s: give { path } for single files"):format(mode)
-    return nil, ("the folder %s cannot be read: %s"):format(text.quote(folder), what)
+    local name = text.quote(folder)
+    local single = ("%s is a %s, not a folder; a single file is given as { %s }"):format(name, mode, name)
+    return nil, mode and single or ("the folder %s cannot be read: %s"):format(name, source.reason(problem))
   end
   local root = folder:gsub("(.)/+$", "%1")
   local names
   names, problem = names_in(lfs, root)
   if not names then
-    return nil, ("the folder %s cannot be read: %s"):format(text.quote(folder), problem)
+    return nil, ("the folder %s cannot be read: %s"):format(text.quote(folder), source.reason(problem))
   end
   return function()
     return walk(lfs, root, identities(lfs, own))

@@ -32,7 +32,7 @@ local shared = require("llama_cloud.resources.shared")
 ---@field file_id? string
 ---@field source_url? string
 ---@field http_proxy? string through which the service fetches source_url
----@field configuration_id? string a saved configuration, or a preset such as `cfg-PARSE_AGENTIC`; tier and version may be absent then
+---@field configuration_id? string a saved configuration, or a preset such as `cfg-PARSE_AGENTIC`; `tier` and `version` may be absent then
 ---@field user_metadata? table<string, string>
 ---@field organization_id? string
 ---@field project_id? string
