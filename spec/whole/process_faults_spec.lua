@@ -177,6 +177,20 @@ describe("process under faults", function()
     assert.same({}, s:uploads().directories.left)
   end)
 
+  for _, how in ipairs { "close", "close processed" } do
+    it("a directory that an earlier run put nothing into is deleted, if nothing is left to do: " .. how, function()
+      start({ ("POST /api/v1/beta/directories: %s x1"):format(how), "GET /api/v1/beta/directories: 401" }, {})
+      assert.is_false(pcall(run))
+      s:clear_faults()
+      for index = 1, COUNT do
+        os.remove(folder:path(("in/%d.pdf"):format(index)))
+      end
+      assert.equal(0, select(2, run { delete_directories = true }))
+      assert.same({}, s:uploads().directories.left)
+      assert.same({ how == "close" and 0 or 1, 0, 0 }, made())
+    end)
+  end
+
   it("a file that the service has is added once, also where the answer was lost", function()
     for _, how in ipairs { "close x2", "close processed x2" } do
       start { "POST */files: " .. how }
