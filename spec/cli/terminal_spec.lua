@@ -267,23 +267,28 @@ describe("Ctrl-C", function()
     dofile(arg[0])
   ]]
 
-  it("ends it at any moment of its start", function()
-    local path = os.tmpname()
-    local file = assert(io.open(path, "w"))
-    file:write(INTERRUPTED_AT)
-    file:close()
-    local command = 'env ${preload:+LD_PRELOAD="$preload"} "$lua" %s %d "$program" '
-      .. "batches list --base-url http://127.0.0.1:1 --max-retries 0"
-    local moment, count, status = 1000, 0, 130
-    while status == 130 do
-      local _, err
-      _, err, status = cli.shell(nil, "export LLAMA_CLOUD_API_KEY=x; " .. command:format(path, moment))
-      assert.is_true(status == 130 or status == 3, ("after %d instructions: %d, %s"):format(moment, status, err))
-      moment, count = moment * 11 // 10, count + 1
-    end
-    os.remove(path)
-    assert.is_true(count > 30, count)
-  end)
+  -- What fails by itself when it has begun, and how.
+  for arguments, wrong in pairs {
+    ["batches list --base-url http://127.0.0.1:1 --max-retries 0"] = "connection: ",
+    ["process spec/support --configuration cfg-PARSE_FAST --journal /nowhere/x"] = "file: the journal: ",
+  } do
+    it("ends it at any moment of its start: " .. arguments, function()
+      local path = os.tmpname()
+      local file <close> = assert(io.open(path, "w"))
+      file:write(INTERRUPTED_AT)
+      file:flush()
+      local command = 'export LLAMA_CLOUD_API_KEY=x; env ${preload:+LD_PRELOAD="$preload"} "$lua" %s %d "$program" %s'
+      local moment, count, begun = 1000, 0, false
+      while not begun do
+        local _, err, status = cli.shell(nil, command:format(path, moment, arguments))
+        begun = err:find("^llama%-cloud: " .. wrong) ~= nil
+        assert.is_true(begun or status == 130, ("after %d instructions: %d, %s"):format(moment, status, err))
+        moment, count = moment * 6 // 5, count + 1
+      end
+      os.remove(path)
+      assert.is_true(count > 20, count)
+    end)
+  end
 
   it("ends a wait for many, and says how to wait for those that have not ended", function()
     local s <close> = sandbox.start { batches = 10, seed = 3, speed = 200 }
