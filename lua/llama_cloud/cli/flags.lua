@@ -101,8 +101,8 @@ end
 -- An example in lines that fit, as a shell reads them.
 local function folded(example)
   local lines, line = {}, nil
-  for part, blanks in (example .. " "):gsub(" %-%-", "\0--"):gsub(" | ", " |\0"):gmatch("([^%z]+)(%z?)") do
-    part = part:gsub(" $", "")
+  for piece, blanks in (example .. " "):gsub(" %-%-", "\0--"):gsub(" | ", " |\0"):gmatch("([^%z]+)(%z?)") do
+    local part = piece:gsub(" $", "")
     if line and #line + #part > 70 then
       lines[#lines + 1] = line .. " \\"
       line = "    " .. part

@@ -102,8 +102,15 @@ end
 ---@param directory llama_cloud.sandbox.made_directory
 ---@return string
 function directories_methods:id(directory)
-  directory.text = directory.text or directory.id or seed.id("dir", self.scope, directory.number)
-  return directory.text
+  return directory.id or seed.id("dir", self.scope, directory.number)
+end
+
+--- The id of a directory as JSON: each of its files shows it.
+---@param directory llama_cloud.sandbox.made_directory
+---@return string
+function directories_methods:quoted_id(directory)
+  directory.quoted = directory.quoted or json.quote(self:id(directory))
+  return directory.quoted
 end
 
 -- When a directory went, by hand or by itself; nil while it is there.

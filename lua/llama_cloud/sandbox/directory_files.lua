@@ -225,11 +225,11 @@ function store_methods:encode(entry, url, with_metadata)
   local format = clock_module.format
   return ENTRY:format(
     self:id(entry),
-    json.quote(sandbox.directories:id(directory)),
+    sandbox.directories:quoted_id(directory),
     json.quote(directory.project_id),
     json.quote(entry.unique_id),
     json.quote(entry.display_name),
-    entry.file and json.quote(sandbox.files:id(entry.file)) or "null",
+    entry.file and '"' .. sandbox.files:id(entry.file) .. '"' or "null",
     url or "null",
     with_metadata and entry.metadata or "{}",
     format(entry.created_at),

@@ -21,8 +21,8 @@ end
 ---@param text? string
 ---@return string
 function json.quote(text)
-  if text and not text:find('[%c"\\\127]') then
-    return '"' .. text .. '"'
+  if text and not (text:find('"', 1, true) or text:find("\\", 1, true) or text:find("%c")) then
+    return '"' .. text .. '"' -- most are like this
   end
   -- lua-cjson escapes slashes; each has its own backslash, so these can go.
   return (codec.encode(text):gsub("\\/", "/"))

@@ -37,6 +37,9 @@ local function alternatives(values)
 end
 
 local function unescape(text)
+  if not (text:find("+", 1, true) or text:find("%", 1, true)) then
+    return text -- as the ids are, of which there may be a hundred
+  end
   return (text:gsub("+", " "):gsub("%%(%x%x)", function(digits)
     return string.char(tonumber(digits, 16))
   end))
