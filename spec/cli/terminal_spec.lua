@@ -258,6 +258,45 @@ describe("Ctrl-C", function()
     assert.equal(6, #lines(out))
   end)
 
+  -- As lua does it: an error, raised by a hook, after so many instructions.
+  local INTERRUPTED_AT = [[
+    local moment = tonumber(table.remove(arg, 1))
+    debug.sethook(function()
+      debug.sethook()
+      error("interrupted!", 2)
+    end, "", moment)
+    arg[0] = table.remove(arg, 1)
+    local exit = os.exit
+    os.exit = function(code)
+      debug.sethook()
+      exit(code, true)
+    end
+    dofile(arg[0])
+  ]]
+
+  -- What fails by itself when it has begun, and how.
+  for arguments, wrong in pairs {
+    ["batches list --base-url http://127.0.0.1:1 --max-retries 0"] = "connection: ",
+    ["process spec/support --configuration cfg-PARSE_FAST --journal /nowhere/x"] = "file: the journal: ",
+  } do
+    it("ends it at any moment of its start: " .. arguments, function()
+      local path = os.tmpname()
+      local file <close> = assert(io.open(path, "w"))
+      file:write(INTERRUPTED_AT)
+      file:flush()
+      local command = 'export LLAMA_CLOUD_API_KEY=x; env ${preload:+LD_PRELOAD="$preload"} "$lua" %s %d "$program" %s'
+      local moment, count, begun = 1000, 0, false
+      while not begun do
+        local _, err, status = cli.shell(nil, command:format(path, moment, arguments))
+        begun = err:find("^llama%-cloud: " .. wrong) ~= nil
+        assert.is_true(begun or status == 130, ("after %d instructions: %d, %s"):format(moment, status, err))
+        moment, count = moment * 6 // 5, count + 1
+      end
+      os.remove(path)
+      assert.is_true(count > 20, count)
+    end)
+  end
+
   it("ends a wait for many, and says how to wait for those that have not ended", function()
     local s <close> = sandbox.start { batches = 10, seed = 3, speed = 200 }
     local ids = lines((cli.run(s, "batches list --status COMPLETED --max-items 2 --fields id --format csv")))

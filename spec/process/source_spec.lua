@@ -138,4 +138,15 @@ describe("the source", function()
     end
     assert.equal(source.fingerprint { size = 7, time = 8 }, source.fingerprint { size = 7, time = 8, path = "p" })
   end)
+
+  it("does not take a module lfs that cannot be loaded for one that is missing", function()
+    local loaded = package.loaded.lfs
+    package.loaded.lfs = nil
+    package.preload.lfs = function()
+      error("interrupted!", 0) -- as Ctrl-C does it
+    end
+    local ok, err = pcall(source.file_system)
+    package.loaded.lfs, package.preload.lfs = loaded, nil
+    assert.same({ false, "interrupted!" }, { ok, err })
+  end)
 end)

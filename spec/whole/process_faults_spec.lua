@@ -92,15 +92,37 @@ describe("process under faults", function()
     end
   end
 
+  -- Uploads that came whole, and had no effect, where a rule is about uploads.
+  local function refused()
+    local rule = s:faults()[1]
+    local is_of_uploads = rule.fault:find("^POST %*") and not rule.fault:find("processed", 1, true)
+    local uploads = s:uploads().total - base[2] - COUNT
+    assert.is_true(rule.hits > 0)
+    assert.is_true(is_of_uploads and uploads <= rule.hits or uploads == 0, uploads .. " uploads too many")
+    return uploads
+  end
+
   for _, fault in ipairs {
+    -- answers that are lost before the service has acted, and after it has
+    "POST /api/v1/beta/directories: close x1",
     "POST /api/v1/beta/directories: close processed x1",
+    "POST /api/v1/beta/directories: close=10 x1",
+    "POST */upload: close x3",
     "POST */upload: close processed x3",
+    "POST */upload: close=10 x3",
+    "POST /api/v2/batches: close x1",
     "POST /api/v2/batches: close processed x1",
+    "POST /api/v2/batches: close=10 x1",
     "POST /api/v2/batches: stall=body processed x1",
+    "GET /api/v2/batches/*: close x2",
+    "GET /api/v2/parse: close x1",
+    "GET /api/v2/parse/*: close every=2 x3",
+    "GET /api/v2/parse/*: close=body every=2 x3",
+    -- and those that say something else
     "POST *: 503 every=2 x6",
+    "POST *: 503 processed every=2 x6",
     "GET *: 500 x3",
     "GET /api/v2/parse: 429 retry-after=0 x1",
-    "GET /api/v2/parse/*: close=body every=2 x3",
     "GET */files: 503 x2",
     "GET *: garbage every=3 x3",
     "POST *: garbage processed every=2 x3",
@@ -108,12 +130,87 @@ describe("process under faults", function()
     it("nothing is made twice: " .. fault, function()
       start { fault }
       complete(run { timeout = fault:find("stall") and 0.3 * process.slowdown or nil })
-      assert.is_true(s:faults()[1].hits > 0)
-      local uploads = s:uploads().total - base[2]
-      local refused = fault:find("^POST %*: 503") and uploads - COUNT or 0 -- received, and not taken
-      assert.same({ 1, COUNT + refused, 1 }, made())
+      assert.same({ 1, COUNT + refused(), 1 }, made())
     end)
   end
+
+  for what, route in pairs {
+    directory = { "POST /api/v1/beta/directories", "GET /api/v1/beta/directories" },
+    upload = { "POST */upload", "GET */files" },
+    batch = { "POST /api/v2/batches", "GET /api/v2/batches" },
+  } do
+    for _, how in ipairs { "close", "close processed" } do
+      it(("the next run looks for a %s whose answer was lost: %s"):format(what, how), function()
+        start { ("%s: %s x1"):format(route[1], how), route[2] .. ": 401" }
+        local ok, err = pcall(run)
+        assert.same({ false, "authentication" }, { ok, err.kind })
+        s:clear_faults()
+        complete(run())
+        assert.same({ 1, COUNT, 1 }, made())
+      end)
+    end
+  end
+
+  it("what is not there is looked for once, and then sent again", function()
+    start { "POST /api/v1/beta/directories: close x1" }
+    s:clear_stats()
+    complete(run())
+    assert.equal(#trouble.looks, s:stats().routes["GET /api/v1/beta/directories"])
+    assert.same({ 1, COUNT, 1 }, made())
+  end)
+
+  it("the next run gives uploads time to arrive that were on their way", function()
+    start({ "POST */upload: close processed", "GET */files: 401" }, { duplicates = "add" })
+    assert.is_false(pcall(run))
+    s:clear_faults()
+    local before = s:uploads().total
+    assert.is_true(before > 0)
+    s:fault([[GET */files: body="{\"items\": [], \"next_page_token\": null}" x1]])
+    complete(run())
+    assert.same({ 1, COUNT, 1 }, made())
+  end)
+
+  it("a deletion whose answer was lost is done", function()
+    start({ "DELETE *: close processed x1" }, {})
+    complete(run { delete_directories = true })
+    assert.equal(1, s:faults()[1].hits)
+    assert.same({}, s:uploads().directories.left)
+  end)
+
+  for _, how in ipairs { "close", "close processed" } do
+    it("a directory that an earlier run put nothing into is deleted, if nothing is left to do: " .. how, function()
+      start({ ("POST /api/v1/beta/directories: %s x1"):format(how), "GET /api/v1/beta/directories: 401" }, {})
+      assert.is_false(pcall(run))
+      s:clear_faults()
+      for index = 1, COUNT do
+        os.remove(folder:path(("in/%d.pdf"):format(index)))
+      end
+      assert.equal(0, select(2, run { delete_directories = true }))
+      assert.same({}, s:uploads().directories.left)
+      assert.same({ how == "close" and 0 or 1, 0, 0 }, made())
+    end)
+  end
+
+  it("a file that the service has is added once, also where the answer was lost", function()
+    for _, how in ipairs { "close x2", "close processed x2" } do
+      start { "POST */files: " .. how }
+      local position, count = 0, 0
+      local function source()
+        position = position + 1
+        return position <= COUNT and { id = ("file-bytes-%d"):format(position), name = how .. position } or nil
+      end
+      local options = { uploads_per_second = math.huge, polling_interval = 0.005, backoff = "constant" }
+      for file in client.batches:process(source, PARSE, options) do
+        assert.equal("COMPLETED", file.status, file.error)
+        count = count + 1
+      end
+      assert.equal(COUNT, count)
+      assert.equal(2, s:faults()[1].hits)
+      local created, _, batches = table.unpack(made())
+      assert.same({ 1, 1 }, { created, batches })
+      assert.equal(COUNT, #client.beta.directories.files:list(client.batches:list():all()[1].source_directory_id):all())
+    end
+  end)
 
   it("a file that cannot be looked for is no file that has failed", function()
     start { "POST */upload: 409 x1", "GET */files: 500 x2" }

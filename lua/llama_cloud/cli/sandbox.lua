@@ -13,12 +13,7 @@ end
 ---@param arguments string[]
 ---@return integer code
 function sandbox.main(arguments)
-  local found, cli = pcall(require, "llama_cloud.sandbox.cli")
-  if not found then -- a library is missing, and this says which
-    io.stderr:write("llama-cloud: ", cli, "\n")
-    return 1
-  end
-  return cli.main(arguments)
+  return require("llama_cloud.sandbox.cli").main(arguments) -- where a library is missing, its error says which
 end
 
 return sandbox

@@ -1,6 +1,7 @@
 --- The run's own directories: one for each batch. Nobody else uses them, so after a lost answer everything in them can be
 --- looked up: a directory by its name, a file by its unique_id.
 
+local loop = require("llama_cloud.loop")
 local source = require("llama_cloud.process.source")
 local trouble = require("llama_cloud.process.trouble")
 
@@ -33,23 +34,26 @@ local function is_gone(run, directory, err)
 end
 directories.is_gone = is_gone
 
+-- Finds a directory by its name.
+local function find(run, directory)
+  local found, err = run.client.beta.directories:list(run:scope { name = directory.name }, run:call_options()):all()
+  for _, one in ipairs(found or {}) do
+    if one.name == directory.name then
+      return one
+    end
+  end
+  return nil, err
+end
+
 -- Creates a directory, or finds it.
 local function create(run, directory)
-  local resource = run.client.beta.directories
   local function send()
     local params = run:scope { name = directory.name, type = "ephemeral" }
-    return resource:create(params, run:call_options())
+    return run.client.beta.directories:create(params, run:call_options())
   end
-  local function find()
-    local found, err = resource:list(run:scope { name = directory.name }, run:call_options()):all()
-    for _, one in ipairs(found or {}) do
-      if one.name == directory.name then
-        return one
-      end
-    end
-    return nil, err
-  end
-  local made, err = trouble.create(run, send, find, directory.doubtful)
+  local made, err = trouble.create(run, send, function()
+    return find(run, directory)
+  end, directory.doubtful)
   if not made then
     error(err, 0)
   end
@@ -57,16 +61,22 @@ local function create(run, directory)
   run.history:note { t = "directory", n = directory.n, id = made.id }
 end
 
---- Makes the next directory; waits until so few are under way that there may be another.
+--- Makes the next directory, or takes one that an earlier run has made, or was about to make, and put nothing into; waits until
+--- so few are under way that there may be another.
 ---@param run LlamaCloud.Run
 ---@return LlamaCloud.RunDirectory
 function directories.open(run)
   run.room:wait()
-  local n = run.history.last + 1
-  local name = ("%s-%s-%d"):format(run.options.name, run.journal.run, n)
-  local directory = run.history:note { t = "directory", n = n, name = name }
+  local directory = table.remove(run.empty)
+  if not directory then
+    local n = run.history.last + 1
+    local name = ("%s-%s-%d"):format(run.options.name, run.journal.run, n)
+    directory = run.history:note { t = "directory", n = n, name = name }
+  end
   run.open, run.unbatched = run.open + 1, run.unbatched + 1
-  create(run, directory)
+  if not directory.id then
+    create(run, directory)
+  end
   return directory
 end
 
@@ -163,26 +173,37 @@ local function upload_again(run, directory, missing)
   return not directory.gone
 end
 
---- Sees to it that a directory has exactly the files that are to be in it. False: it is no longer there.
+-- Which files are not in a directory that are to be in it.
+local function missing_of(run, directory, there)
+  local missing, may_come = {}, false
+  for _, entry in pairs(directory.entries) do
+    if there[entry] and entry.dfl ~= there[entry] then
+      run.history:note { t = "uploaded", n = directory.n, name = entry.name, id = there[entry] }
+    elseif not there[entry] and not entry.failed and not is_there(run, directory, entry) then
+      missing[#missing + 1] = entry
+      may_come = may_come or not entry.stale
+    end
+  end
+  return missing, may_come
+end
+
+--- Sees to it that a directory has exactly the files that are to be in it. What was on its way when an earlier run ended is
+--- given the same time to arrive as anything else that may have been created. False: it is no longer there.
 ---@param run LlamaCloud.Run
 ---@param directory LlamaCloud.RunDirectory
 ---@return boolean
 function directories.mend(run, directory)
-  for _ = 1, MOST_ROUNDS do
+  local looks = directory.resumed and #trouble.looks or 1
+  for round = 1, looks + MOST_ROUNDS do
     local rows = not directory.gone and list(run, directory)
     if not rows then
       return false
     end
-    local there, missing = sort_out(run, directory, rows), {}
-    for _, entry in pairs(directory.entries) do
-      if there[entry] and entry.dfl ~= there[entry] then
-        run.history:note { t = "uploaded", n = directory.n, name = entry.name, id = there[entry] }
-      elseif not there[entry] and not entry.failed and not is_there(run, directory, entry) then
-        missing[#missing + 1] = entry
-      end
-    end
+    local missing, may_come = missing_of(run, directory, sort_out(run, directory, rows))
     if #missing == 0 then
       return true
+    elseif may_come and round < looks then
+      loop.sleep(trouble.looks[round + 1])
     elseif not upload_again(run, directory, missing) then
       return false
     end
@@ -294,6 +315,22 @@ function directories.delete_finished(run)
     if directory.id then
       run.open = run.open + 1
       delete_and_close(run, directory)
+    end
+  end
+end
+
+--- Deletes the directories that nothing was ever put into.
+---@param run LlamaCloud.Run
+function directories.delete_empty(run)
+  for _, directory in ipairs(run.empty) do
+    if not directory.id then
+      local found = trouble.look(run, function()
+        return find(run, directory)
+      end)
+      directory.id = found and found.id
+    end
+    if directory.id then
+      delete(run, directory)
     end
   end
 end

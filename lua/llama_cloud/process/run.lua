@@ -41,6 +41,7 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field uploads LlamaCloud.StreamQueue entries that are to be uploaded
 ---@field fetches LlamaCloud.StreamQueue entries whose jobs have ended
 ---@field again LlamaCloud.Item[] files that go into another directory than they were in
+---@field empty LlamaCloud.RunDirectory[] directories of earlier runs that nothing was put into
 ---@field open integer directories that are not finished
 ---@field unbatched integer those that have no batch
 ---@field exhausted boolean the source has no more files
@@ -192,12 +193,16 @@ local function start(run)
     return a.n < b.n
   end)
   for _, directory in ipairs(left) do
-    if directory.batch then
-      directories.release(run, directory)
+    if directory.count == 0 and not directory.intent then
+      run.empty[#run.empty + 1] = directory
+    else
+      if directory.batch then
+        directories.release(run, directory)
+      end
+      run.open = run.open + 1
+      run.unbatched = run.unbatched + (directory.batch and 0 or 1)
+      run.stream:spawn(batches.resume, run, directory)
     end
-    run.open = run.open + 1
-    run.unbatched = run.unbatched + (directory.batch and 0 or 1)
-    run.stream:spawn(batches.resume, run, directory)
   end
   if run.options.delete_directories then
     run.stream:spawn(directories.delete_finished, run)
@@ -228,6 +233,7 @@ function runs.start(given)
     history = history.read(given.journal, given.folder),
     stream = streams.new(bound),
     again = {},
+    empty = {},
     open = 0,
     unbatched = 0,
     exhausted = false,

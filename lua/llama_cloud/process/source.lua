@@ -24,6 +24,8 @@ local function file_system()
   local found, lfs = pcall(require, "lfs")
   if found then
     return lfs
+  elseif not tostring(lfs):find("module 'lfs' not found", 1, true) then
+    error(lfs, 0) -- it is there, and cannot be loaded; or it was Ctrl-C
   end
   local packages = "the rock luafilesystem, or on Debian and Ubuntu the package lua-filesystem"
   return nil, "process needs the Lua module lfs: install " .. packages

@@ -140,7 +140,7 @@ function trouble.create(run, send, find, doubtful, kind)
       return made, err
     end
     local found, problem = look(find)
-    doubtful = true
+    doubtful = problem ~= nil
     return found, not found and (problem or err) or nil
   end, kind)
 end

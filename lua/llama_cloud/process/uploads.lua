@@ -140,6 +140,9 @@ function uploads.fill(run)
     end
   end
   run.uploads:close()
+  if run.options.delete_directories then
+    directories.delete_empty(run)
+  end
   run.filled = true
   run:notify()
 end
