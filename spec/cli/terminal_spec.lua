@@ -331,7 +331,8 @@ describe("Ctrl-C", function()
       "package.preload.argparse = function() %s end",
       "local get = os.getenv function os.getenv(n) if n == 'LLAMA_CLOUD_API_KEY' then %s end return get(n) end",
     } do
-      local command = "export LUA_INIT=%s; exec $lua $program batches list --base-url http://127.0.0.1:1"
+      local command = "export LUA_INIT=%s; "
+        .. 'exec env ${preload:+LD_PRELOAD="$preload"} "$lua" "$program" batches list --base-url http://127.0.0.1:1'
       local out, err, status = cli.shell(nil, command:format(process.quote(init:format(kill))))
       assert.equal("llama-cloud: interrupted\n", out .. err)
       assert.equal(130, status)
