@@ -462,6 +462,20 @@ describe("client.batches:wait_all, asked for results,", function()
     assert.equal(3, listed)
   end)
 
+  it("does so as it was asked, whatever becomes of the tables that it was given", function()
+    local held = items(4)
+    local s <close>, client = service(batches, held)
+    local params = { expand = { "results" } }
+    local all = client.batches:wait_all(created(batches, held), params, quick())
+    params.expand[1] = nil
+    local delivered = collect(all)
+    assert.equal(4, #delivered)
+    for _, one in ipairs(delivered) do
+      assert.equal("dfl-1", one[2].results[1].source_directory_file_id)
+    end
+    assert.is_true(s:count() > 0)
+  end)
+
   it("does so for one that was given as ended", function()
     local s <close>, client = service(batches, items(1, { ends = 1 }))
     local given = { batches.subject("id-1", "COMPLETED") }

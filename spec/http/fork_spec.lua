@@ -6,7 +6,8 @@ local llama_cloud = require("llama_cloud")
 local process = require("spec.support.process")
 local support = require("spec.support.client")
 
--- Answers 503 to the first request for /retried, RUNNING three times, then COMPLETED, to each batch, and all else.
+-- Answers 503 to the first request for /retried, RUNNING twice, then COMPLETED, to each batch, also in the list, which shows
+-- some of them, and all else.
 local SERVICE = [[
   local seen = {}
   return function(c, r)
@@ -15,7 +16,12 @@ local SERVICE = [[
     if r.path == "/retried" and n == 1 then
       c:json(503, "{}", { ["Retry-After"] = "0.3" })
     elseif r.path == "/api/v2/batches" then
-      c:json(200, '{"items":[]}')
+      local items = {}
+      for index = 1, 3 do
+        local item = '{"id":"listed-%d","status":"%s","created_at":"2026-01-01T00:00:00Z"}'
+        items[index] = item:format(index, n < 3 and "RUNNING" or "COMPLETED")
+      end
+      c:json(200, '{"items":[' .. table.concat(items, ",") .. "]}")
     else
       local id = r.path:match("[^/]*$")
       c:json(200, ('{"id":"%s","status":"%s"}'):format(id, n < 3 and "RUNNING" or "COMPLETED"))
@@ -48,11 +54,15 @@ describe("after a fork", function()
         return ok or nil, err
       end,
       many = function()
-        local failure
-        for _, _, err in client.batches:wait_all({ "many-1", "many-2" }, nil, pace) do
-          failure = failure or err
+        local ids, failure, value = { "many-1", "many-2" }, nil, nil
+        for index = 1, 3 do -- these are seen in lists only
+          local created = "2026-01-01T00:00:00Z"
+          ids[index + 2] = { id = "listed-" .. index, status = "RUNNING", created_at = created }
         end
-        return not failure or nil, failure
+        for _, batch, err in client.batches:wait_all(ids, nil, pace) do
+          failure, value = failure or err, value or batch
+        end
+        return value, failure
       end,
     }
 
@@ -63,7 +73,7 @@ describe("after a fork", function()
         tasks[name] = llama_cloud.spawn(work)
       end
       local limit = core.now() + support.scaled(10)
-      while s:count() < 5 and core.now() < limit do
+      while s:count() < 6 and core.now() < limit do
         llama_cloud.sleep(0.01)
       end
       llama_cloud.sleep(0.1) -- all are between two requests now

@@ -3,6 +3,7 @@
 local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
 local nearest = later.require("llama_cloud.endpoint.nearest")
+local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
 
 local options = {}
@@ -177,6 +178,20 @@ function options.with_arrays(given, declared)
     if copy[name] == nil then
       copy[name] = value
     end
+  end
+  return copy
+end
+
+--- A copy of checked arguments for what reads them later, as waiting does: the tables among them are copies, too, so that
+--- changing the caller's changes nothing.
+---@param given table<string, any>
+---@param declared table<string, string> name to type
+---@return table<string, any>
+function options.kept(given, declared)
+  local copy = {}
+  for name, value in pairs(given) do
+    local plain = type(value) == "table" and declared[name] ~= "any" -- which may be an object, such as a log
+    copy[name] = plain and tables.merged(value) or value
   end
   return copy
 end

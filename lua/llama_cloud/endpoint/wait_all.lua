@@ -508,8 +508,10 @@ function crowd.method(api)
           return nil, ("ids[%d]: %s"):format(position, problem)
         end
       end
+      local process = core.process()
       local function plan_for(id)
         local plan = assert(polling.plan(api, state, id, params, given))
+        plan.process = process -- a forked child that makes it polls nothing
         plan.fields = nil -- told of all together, at the end
         return plan
       end

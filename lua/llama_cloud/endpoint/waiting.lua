@@ -50,7 +50,8 @@ function waiting.methods(rule, declared, create)
       if problem then
         return nil, problem
       end
-      return prepare(state, ids, options.with_arrays(params, parameters), options.with_arrays(given, types))
+      params, given = options.with_arrays(params, parameters), options.with_arrays(given, types)
+      return prepare(state, ids, options.kept(params, parameters), options.kept(given, types))
     end
   end
   return methods
