@@ -20,7 +20,7 @@ over libcurl (7.87 or later) and zlib, whose headers have to be installed. Linux
 supported_platforms = { "linux" }
 
 -- libcurl is found by CMake: LuaRocks looks for curl.h where Debian does not have it. What only the sandbox needs
--- (lua-cjson, cqueues) or `process` (luafilesystem), they ask for themselves.
+-- (lua-cjson, cqueues), the command line (argparse) or `process` (luafilesystem), they ask for themselves.
 dependencies = {
   "lua >= 5.4, < 5.6",
 }

@@ -116,6 +116,7 @@ describe("llama-cloud", function()
         ["--timeout 0 batches list"] = "--timeout: '0' is not a number of seconds",
         ["batches list --format xml"] = "must be one of 'table', 'json', 'jsonl', 'csv'",
         ["batches"] = "a command is required",
+        ["--format json sandbox"] = "sandbox must be the first word",
       } do
         local out, err, status = cli.run(s, arguments)
         assert.equal(2, status, arguments)

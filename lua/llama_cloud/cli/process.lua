@@ -176,11 +176,8 @@ local function row_of(file)
   return row
 end
 
--- What failed, and the command that goes on. What earlier runs have done and failed to do counts, too.
-local function report(run, result, state)
-  local done, failed = run.now.done, run.now.failed
-  local earlier = failed - run.failed
-  tell_if_empty(run.now, result)
+-- Shows what this run has seen fail, where it was not shown at once.
+local function show_failures(run)
   progress.clear()
   if run.out.format == "table" then
     run.out:put(run.failures)
@@ -189,6 +186,14 @@ local function report(run, result, state)
   if run.out.format == "table" and run.failed > MOST_FAILURES then
     progress.say(("these are the first %d that have failed"):format(MOST_FAILURES))
   end
+end
+
+-- What failed, and the command that goes on. What earlier runs have done and failed to do counts, too.
+local function report(run, result, state)
+  local done, failed = run.now.done, run.now.failed
+  local earlier = failed - run.failed
+  tell_if_empty(run.now, result)
+  show_failures(run)
   progress.say(
     ("%s: %d completed, %d failed%s"):format(
       count(done + failed, "file"),
@@ -282,8 +287,16 @@ function process.run(client, result, state)
         return options.journal and "to go on: " .. again.line(state.arguments) or NOT_KEPT
       end
     or state.hint
-  for file in iterate, nil, nil, handle do
-    take(run, file)
+  local ok, problem = pcall(function()
+    for file in iterate, nil, nil, handle do
+      take(run, file)
+    end
+  end)
+  if not ok then
+    if problem ~= output.CLOSED then
+      show_failures(run) -- the next run only counts them
+    end
+    error(problem, 0)
   end
   state.hint = nil
   return report(run, result, state)

@@ -1,5 +1,7 @@
 --- llama-cloud sandbox: the local service.
 
+local act = require("llama_cloud.cli.act")
+
 local sandbox = { name = "sandbox", offline = true }
 
 sandbox.about = "A local service to develop and test against: llama-cloud sandbox --help"
@@ -7,6 +9,11 @@ sandbox.about = "A local service to develop and test against: llama-cloud sandbo
 ---@param parser table
 function sandbox.declare(parser)
   parser:argument("options", "see llama-cloud sandbox --help"):args("*")
+end
+
+--- Refuses flags before the command: the service has its own.
+function sandbox.run()
+  error(act.usage("sandbox must be the first word, with its own flags behind it: see llama-cloud sandbox --help"), 0)
 end
 
 --- Runs the service until it is ended.
