@@ -279,6 +279,41 @@ describe("a run that goes on", function()
     assert.same({ 2, 2 }, { count, s:uploads().total })
   end)
 
+  it("gives no file twice that cannot be read any more", function()
+    start {}
+    write(2)
+    folder:write("in/03-fail.pdf", "x")
+    local paths = { folder:path("in/01.pdf"), folder:path("in/02.pdf"), folder:path("in/03-fail.pdf") }
+    local names = {}
+    -- Runs it over the array, so that what is removed is still named. How many came, and the last counts.
+    local function again(most, retry_failed)
+      local options = { journal = journal, retry_failed = retry_failed, polling_interval = 0.02, backoff = "constant" }
+      local count, last = 0, nil
+      function options.on_progress(progress)
+        last = progress
+      end
+      for file in client.batches:process(paths, PARSE, options) do
+        names[#names + 1], count = file.name, count + 1
+        if count == most then
+          break
+        end
+      end
+      return count, last
+    end
+    assert.equal(1, (again(1)))
+    for _, path in ipairs(paths) do
+      assert(os.remove(path))
+    end
+    assert.equal(2, (again()))
+    table.sort(names)
+    assert.same(paths, names)
+    local count, last = again()
+    assert.same({ 0, 3, 2, 1 }, { count, last.walked, last.done, last.failed })
+    count, last = again(nil, true)
+    assert.same({ 1, paths[3], 2, 1 }, { count, names[4], last.done, last.failed })
+    assert.equal(3, s:uploads().total)
+  end)
+
   it("knows a file again whose name is no UTF-8", function()
     start {}
     local name = "caf\xe9%.pdf"

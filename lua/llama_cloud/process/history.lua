@@ -239,7 +239,8 @@ function History:knows(name)
   return self.place[name] ~= nil or self.done[name] ~= nil
 end
 
---- What is to be done with a file: "new", "under way" or "done"; and whether that ended with an error.
+--- What is to be done with a file: "new", "under way" or "done"; and whether that ended with an error. One that cannot be read
+--- any more is taken to be as it was.
 ---@param item LlamaCloud.Item
 ---@param retry_failed? boolean a file that has failed is a new one
 ---@return "new"|"under way"|"done"
@@ -247,11 +248,12 @@ end
 function History:status(item, retry_failed)
   local directory = self.place[item.name]
   if directory then
-    local same = source.fingerprint(directory.entries[item.name]) == source.fingerprint(item)
+    local same = item.problem or source.fingerprint(directory.entries[item.name]) == source.fingerprint(item)
     return (same or not directory.batch) and "under way" or "new"
   end
   local before, failed = self.done[item.name], self.failed[item.name]
-  if before == nil or before ~= source.fingerprint(item) or failed == "before" and retry_failed then
+  local same = before ~= nil and (item.problem or before == source.fingerprint(item))
+  if not same or failed == "before" and retry_failed then
     return "new"
   end
   return "done", failed ~= nil

@@ -101,16 +101,14 @@ local function next_item(run)
       return nil
     end
     run:count("walked", 1)
-    if item.problem then
+    local status, failed = run.history:status(item, run.options.retry_failed)
+    if status == "new" and item.problem then
       run:fail(item, trouble.of_file(item.problem))
-    else
-      local status, failed = run.history:status(item, run.options.retry_failed)
-      if status == "new" then
-        run:drop(item.name)
-        return item
-      elseif status == "done" then
-        run:count(failed and "failed" or "done", 1)
-      end
+    elseif status == "new" then
+      run:drop(item.name)
+      return item
+    elseif status == "done" then
+      run:count(failed and "failed" or "done", 1)
     end
   end
 end
