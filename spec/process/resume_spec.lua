@@ -252,11 +252,15 @@ describe("a run that goes on", function()
     assert.equal(0, #run())
   end)
 
-  it("gives a file once that is done before the source comes to it", function()
+  it("gives a file once, and counts it once, that is done before the source comes to it", function()
     start {}
-    write(2)
+    write(1)
+    folder:write("in/02-fail.pdf", "x")
     local options = { journal = journal, uploads_per_second = math.huge, polling_interval = 0.02, backoff = "constant" }
-    local paths, got = { folder:path("in/01.pdf"), folder:path("in/02.pdf") }, {}
+    local paths, got, last = { folder:path("in/01.pdf"), folder:path("in/02-fail.pdf") }, {}, nil
+    function options.on_progress(progress)
+      last = progress
+    end
     s:fault("POST /api/v2/batches: 402 x1")
     assert.is_false(pcall(function()
       for _ in client.batches:process(paths, PARSE, options) do
@@ -277,6 +281,7 @@ describe("a run that goes on", function()
       assert.is_true(count <= 2)
     end
     assert.same({ 2, 2 }, { count, s:uploads().total })
+    assert.same({ 2, 1, 1 }, { last.walked, last.done, last.failed })
   end)
 
   it("gives no file twice that cannot be read any more", function()

@@ -59,7 +59,8 @@ local history = {}
 ---@field private folder? string where files without a path lie
 ---@field private place table<string, LlamaCloud.RunDirectory> name -> where it is under way
 ---@field private done table<string, integer|string> name -> fingerprint
----@field private failed table<string, "before"|"now"> which of them had an error, in an earlier run or in this one
+---@field private failed table<string, true> which of them had an error
+---@field private given table<string, true> which of them this run has given
 ---@field private reading boolean the journal is being read
 local History = {}
 History.__index = History
@@ -98,7 +99,7 @@ end
 
 function means.file(self, fact, item)
   leave(self, fact.name)
-  self.done[fact.name], self.failed[fact.name] = nil, nil
+  self.done[fact.name], self.failed[fact.name], self.given[fact.name] = nil, nil, nil
   local directory = directory_of(self, fact)
   local path = fact.path or not fact.file and self.folder and self.folder .. "/" .. fact.name or nil
   local entry = item or { name = fact.name, path = path, size = fact.size, time = fact.time, file = fact.file }
@@ -128,7 +129,8 @@ function means.done(self, fact)
   local entry = leave(self, fact.name)
   if entry and entry.early then
     self.done[fact.name] = source.fingerprint(entry)
-    self.failed[fact.name] = fact.status ~= "COMPLETED" and (self.reading and "before" or "now") or nil
+    self.failed[fact.name] = fact.status ~= "COMPLETED" or nil
+    self.given[fact.name] = not self.reading or nil
   end
   return entry
 end
@@ -168,6 +170,7 @@ function history.read(journal, folder)
     place = {},
     done = {},
     failed = {},
+    given = {},
     reading = true,
   }, History)
   local number = 1 -- of the line; the first is the header
@@ -239,11 +242,11 @@ function History:knows(name)
   return self.place[name] ~= nil or self.done[name] ~= nil
 end
 
---- What is to be done with a file: "new", "under way" or "done"; and whether that ended with an error. One that cannot be read
---- any more is taken to be as it was.
+--- What is to be done with a file: "new", "under way", "given" by this run, or "done" by an earlier one; and whether that ended
+--- with an error. One that cannot be read any more is taken to be as it was.
 ---@param item LlamaCloud.Item
 ---@param retry_failed? boolean a file that has failed is a new one
----@return "new"|"under way"|"done"
+---@return "new"|"under way"|"given"|"done"
 ---@return boolean? failed
 function History:status(item, retry_failed)
   local directory = self.place[item.name]
@@ -251,12 +254,14 @@ function History:status(item, retry_failed)
     local same = item.problem or source.fingerprint(directory.entries[item.name]) == source.fingerprint(item)
     return (same or not directory.batch) and "under way" or "new"
   end
-  local before, failed = self.done[item.name], self.failed[item.name]
+  local before, failed = self.done[item.name], self.failed[item.name] or false
   local same = before ~= nil and (item.problem or before == source.fingerprint(item))
-  if not same or failed == "before" and retry_failed then
+  if same and self.given[item.name] then
+    return "given", failed
+  elseif not same or failed and retry_failed then
     return "new"
   end
-  return "done", failed ~= nil
+  return "done", failed
 end
 
 return history

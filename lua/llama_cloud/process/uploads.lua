@@ -107,7 +107,7 @@ local function next_item(run)
     elseif status == "new" then
       run:drop(item.name)
       return item
-    elseif status == "done" then
+    elseif status == "done" then -- what this run has given is counted
       run:count(failed and "failed" or "done", 1)
     end
   end
