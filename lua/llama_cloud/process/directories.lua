@@ -319,18 +319,19 @@ function directories.delete_finished(run)
   end
 end
 
---- Deletes the directories that nothing was ever put into.
+--- Deletes the directories that nothing was ever put into. All files are done then, so no error ends the run: a later one
+--- looks again.
 ---@param run LlamaCloud.Run
 function directories.delete_empty(run)
   for _, directory in ipairs(run.empty) do
-    if not directory.id then
-      local found = trouble.look(run, function()
-        return find(run, directory)
-      end)
-      directory.id = found and found.id
-    end
-    if directory.id then
+    local found, err = trouble.look_once(function()
+      return find(run, directory)
+    end)
+    if found then
+      directory.id = found.id
       delete(run, directory)
+    elseif not err then
+      run.history:note { t = "gone", n = directory.n }
     end
   end
 end

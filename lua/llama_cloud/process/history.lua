@@ -10,7 +10,7 @@
 ---   { t = "batch", n }                   the batch over directory n is about to be created (and this is on the disk)
 ---   { t = "batch", n, id }               it has been
 ---   { t = "done", name, status, job?, error? }  the program has been given the result of a file, and has come back
----   { t = "gone", n }                    directory n is no longer there, and had no batch: its files go into another
+---   { t = "gone", n }                    directory n is not there, and had no batch: its files go into another
 ---   { t = "deleted", n }                 directory n was deleted
 ---
 --- Of a file that is done, its name and a number are kept, and only where the source may come to it yet, as it does when a run

@@ -87,7 +87,10 @@ function trouble.persist(run, step, kind)
   end
 end
 
--- Looks for what may have been created. Nil, and an error where it could not be looked for.
+--- Looks for what may have been created, for as long as it may take to be seen.
+---@param find fun(): table?, LlamaCloud.Error?
+---@return table? found
+---@return LlamaCloud.Error? err where it could not be looked for
 local function look(find)
   local problem
   for _, pause in ipairs(trouble.looks) do
@@ -100,8 +103,9 @@ local function look(find)
   end
   return nil, problem
 end
+trouble.look_once = look
 
---- Looks for what an earlier run may have created.
+--- Looks for what an earlier run may have created, until that can be done.
 ---@param run LlamaCloud.Run
 ---@param find fun(): table?, LlamaCloud.Error?
 ---@return table? found
