@@ -43,7 +43,6 @@ local history = {}
 ---@field left integer how many these are
 ---@field count integer how many were ever put into it
 ---@field uploading integer how many of them are on their way to it
----@field full boolean no more files are put into it
 ---@field gone boolean it is no longer there
 ---@field doubtful boolean an earlier run began to create it
 ---@field idle? LlamaCloud.Condition that none is on its way any more
@@ -53,7 +52,7 @@ local history = {}
 
 ---@class LlamaCloud.History
 ---@field directories table<integer, LlamaCloud.RunDirectory> those that are not finished
----@field finished table<integer, LlamaCloud.RunDirectory> those of earlier runs that have no files any more, and were not deleted
+---@field finished table<integer, LlamaCloud.RunDirectory> those of earlier runs that were made, have no files under way, and were not deleted
 ---@field last integer the number of the last directory
 ---@field private journal LlamaCloud.Journal
 ---@field private folder? string where files without a path lie
@@ -69,7 +68,7 @@ local function directory_of(self, fact)
   local directory = self.directories[fact.n]
   if not directory then
     directory = { n = fact.n, entries = {}, left = 0, count = 0, uploading = 0 }
-    directory.intent, directory.full, directory.gone, directory.doubtful = false, false, false, false
+    directory.intent, directory.gone, directory.doubtful = false, false, false
     self.directories[fact.n] = directory
     self.last = math.max(self.last, fact.n)
   end

@@ -113,11 +113,6 @@ local function next_item(run)
   end
 end
 
-local function close(run, directory)
-  directory.full = true
-  run.stream:spawn(batches.process, run, directory)
-end
-
 --- Pulls the files, and puts them into directories, until none is left and none can come back.
 ---@param run LlamaCloud.Run
 function uploads.fill(run)
@@ -133,7 +128,7 @@ function uploads.fill(run)
       run.news:wait()
     end
     if directory and (not item or directory.count >= run.options.batch_size) then
-      close(run, directory)
+      run.stream:spawn(batches.process, run, directory)
       directory = nil
     end
   end
