@@ -381,6 +381,17 @@ describe("process under faults", function()
     end)
   end)
 
+  it("files of a batch that disappears while it is waited for have failed", function()
+    start({ "GET /api/v2/batches/*: 404 after=1" }, { speed = 0.001 })
+    local found, count = run()
+    assert.equal(COUNT, count)
+    for _, file in pairs(found) do
+      assert.same({ "FAILED", "not_found" }, { file.status, file.error.kind })
+    end
+    assert.same({ 1, COUNT, 1 }, made())
+    assert.equal(0, select(2, run()))
+  end)
+
   it("ends when its time is over, and goes on when it is run again", function()
     start({}, { speed = 0.001 })
     local ok, err = pcall(run, { total_timeout = 0.5 })

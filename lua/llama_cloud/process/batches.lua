@@ -105,10 +105,12 @@ local function outcome(run, directory)
   local ended, problem = trouble.persist(run, function()
     return run.client.batches:get(directory.batch, run:scope { expand = { "results" } }, run:call_options())
   end)
-  if not ended then
-    error(problem, 0)
+  if ended then
+    return ended.results or {}, err
+  elseif problem.status == 404 then
+    return {}, problem -- it was deleted meanwhile
   end
-  return ended.results or {}, err
+  error(problem, 0)
 end
 
 -- Fails a file, and those with the same job, by what has become of its batch or job.
