@@ -392,10 +392,9 @@ describe("a run that goes on", function()
       folder:write("run.jsonl", whole .. fact .. "\n")
       local ok, err = pcall(run)
       assert.is_false(ok)
-      assert.same(
-        { "file", ("line %d of the journal is not what a run writes"):format(lines + 1) },
-        { err.kind, err.message }
-      )
+      local message = "line %d of the journal '%s' cannot be read: it is not what a run writes. "
+        .. "Restore the file from a copy, or begin anew with another journal"
+      assert.same({ "file", message:format(lines + 1, journal) }, { err.kind, err.message })
     end
     folder:write("run.jsonl", whole .. '{"t":"of a later version"}\n')
     assert.equal(0, #run())

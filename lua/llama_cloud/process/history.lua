@@ -16,8 +16,6 @@
 --- Of a file that is done, its name and a number are kept, and only where the source may come to it yet, as it does when a run
 --- goes on; of those under way, an entry.
 
-local later = require("llama_cloud.base.later")
-local errors = later.require("llama_cloud.base.errors")
 local source = require("llama_cloud.process.source")
 
 local history = {}
@@ -149,10 +147,11 @@ means.deleted = means.gone
 local HAVE_N = { directory = true, file = true, uploaded = true, batch = true, gone = true, deleted = true }
 local HAVE_NAME = { file = true, uploaded = true, done = true }
 
--- Whether a fact has what its meaning needs.
-local function is_whole(fact)
-  return (not HAVE_N[fact.t] or math.type(fact.n) == "integer")
+-- What is wrong with a fact that has not what its meaning needs.
+local function misfit(fact)
+  local whole = (not HAVE_N[fact.t] or math.type(fact.n) == "integer")
     and (not HAVE_NAME[fact.t] or type(fact.name) == "string")
+  return not whole and "it is not what a run writes" or nil
 end
 
 --- Reads what the journal has. Raises an error of kind "file" where it cannot be read.
@@ -172,14 +171,9 @@ function history.read(journal, folder)
     given = {},
     reading = true,
   }, History)
-  local number = 1 -- of the line; the first is the header
-  for fact in journal:facts() do
-    number = number + 1
+  for fact in journal:facts(misfit) do
     local meaning = means[fact.t]
-    if meaning and not is_whole(fact) then
-      local message = ("line %d of the journal is not what a run writes"):format(number)
-      error(errors.new { kind = "file", message = message }, 0)
-    elseif meaning then
+    if meaning then
       meaning(self, fact)
     end
   end
