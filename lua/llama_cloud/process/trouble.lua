@@ -55,7 +55,7 @@ end
 
 --- Takes a step until it succeeds, or its error is its own.
 ---@param run LlamaCloud.Run
----@param step fun(): any, LlamaCloud.Error? nil and an error: it has failed
+---@param step fun(): any, LlamaCloud.Error? nil and an error: it has failed; false ends it, too, and is no success
 ---@param kind? "upload"|"result" of a step that is about one file
 ---@return any value
 ---@return LlamaCloud.Error? err what is not the fault of the run, nor passes, except for one file
@@ -64,7 +64,7 @@ function trouble.persist(run, step, kind)
   while true do
     local value, err = step()
     if value ~= nil then
-      if kind then
+      if kind and value then
         run.successes[kind] = run.successes[kind] + 1
       end
       return value
