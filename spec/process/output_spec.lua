@@ -242,6 +242,23 @@ describe("process with an output folder", function()
     assert.matches("b.pdf.json could not be written", err.message, 1, true)
   end)
 
+  it("what a store refuses does not count as a result that has come through", function()
+    local function none()
+      return {}
+    end
+    local refusal = { status = 403, kind = "permission" }
+    local resource = { get = none }
+    function resource.download()
+      return nil, refusal
+    end
+    local run = { client = { parsing = resource }, resource = "parsing", scope = none, call_options = none }
+    run.options, run.fetched, run.successes = { output = folder:path("out") }, 1, { upload = 0, result = 0 }
+    local result = { result_content_metadata = { xlsx = { presigned_url = "http://127.0.0.1/" } } }
+    assert(lfs.mkdir(run.options.output))
+    local _, err = output.write(run, { name = "a.pdf", job = "pjb-1" }, result)
+    assert.same({ refusal, 0 }, { err, run.successes.result })
+  end)
+
   it("what the store refuses ends the run at first, and later it is one file's error", function()
     folder:write("in/a.pdf", "a")
     folder:write("in/b.pdf", "b")

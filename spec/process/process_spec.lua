@@ -139,6 +139,27 @@ describe("client.batches:process", function()
     assert.same({ 1, 1 }, { after.created - before.created, after.deleted - before.deleted })
   end)
 
+  it("goes on with the parameters that it was given, whatever becomes of their tables", function()
+    local path = folder:write("a.pdf", "x")
+    local job = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" }
+    local params = { config = { job = job }, expand = { "text_full" }, webhook_configurations = {} }
+    local headers = { ["X-Own"] = "x" }
+    params.webhook_configurations[1] = { webhook_url = "https://example.com/" }
+    local function iterate()
+      job.configuration_id, params.expand[1], params.webhook_configurations[1] = "cfg-PARSE_FAST", nil, print
+      headers["X\n"] = "x"
+      local item = path
+      path = nil
+      return item
+    end
+    local seen = {}
+    for file in client.batches:process(iterate, params, quick { headers = headers }) do
+      seen[1], seen[2] = file.status, file.result.text_full ~= nil
+    end
+    local newest = client.batches:list():all()[1]
+    assert.same({ "COMPLETED", true, "cfg-PARSE_AGENTIC" }, { seen[1], seen[2], newest.config.job.configuration_id })
+  end)
+
   it("chooses by patterns and functions", function()
     for _, name in ipairs { "a.pdf", "b.txt", "c.pdf" } do
       folder:write(name, name)
@@ -240,6 +261,7 @@ describe("client.batches:process", function()
       { { {} }, PARSE, nil, "files%[1%] must have a 'path', or the 'id'" },
       { {}, nil, nil, "'config' must be" },
       { {}, { config = { job = { type = "split_v1", configuration_id = "x" } } }, nil, "parse_v2 or extract_v2" },
+      { {}, parse { webhook_configurations = { print } }, nil, "'webhook_configurations': .* a function" },
       { {}, PARSE, { journall = "x" }, "unknown option 'journall' %(did you mean 'journal'%?%)" },
       { {}, PARSE, { concurrency = 0 }, "'concurrency' must be an integer from 1 to 1000" },
       { {}, PARSE, { batch_size = 1001 }, "'batch_size' must be an integer from 1 to 1000" },

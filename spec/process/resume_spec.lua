@@ -252,11 +252,15 @@ describe("a run that goes on", function()
     assert.equal(0, #run())
   end)
 
-  it("gives a file once that is done before the source comes to it", function()
+  it("gives a file once, and counts it once, that is done before the source comes to it", function()
     start {}
-    write(2)
+    write(1)
+    folder:write("in/02-fail.pdf", "x")
     local options = { journal = journal, uploads_per_second = math.huge, polling_interval = 0.02, backoff = "constant" }
-    local paths, got = { folder:path("in/01.pdf"), folder:path("in/02.pdf") }, {}
+    local paths, got, last = { folder:path("in/01.pdf"), folder:path("in/02-fail.pdf") }, {}, nil
+    function options.on_progress(progress)
+      last = progress
+    end
     s:fault("POST /api/v2/batches: 402 x1")
     assert.is_false(pcall(function()
       for _ in client.batches:process(paths, PARSE, options) do
@@ -277,6 +281,42 @@ describe("a run that goes on", function()
       assert.is_true(count <= 2)
     end
     assert.same({ 2, 2 }, { count, s:uploads().total })
+    assert.same({ 2, 1, 1 }, { last.walked, last.done, last.failed })
+  end)
+
+  it("gives no file twice that cannot be read any more", function()
+    start {}
+    write(2)
+    folder:write("in/03-fail.pdf", "x")
+    local paths = { folder:path("in/01.pdf"), folder:path("in/02.pdf"), folder:path("in/03-fail.pdf") }
+    local names = {}
+    -- Runs it over the array, so that what is removed is still named. How many came, and the last counts.
+    local function again(most, retry_failed)
+      local options = { journal = journal, retry_failed = retry_failed, polling_interval = 0.02, backoff = "constant" }
+      local count, last = 0, nil
+      function options.on_progress(progress)
+        last = progress
+      end
+      for file in client.batches:process(paths, PARSE, options) do
+        names[#names + 1], count = file.name, count + 1
+        if count == most then
+          break
+        end
+      end
+      return count, last
+    end
+    assert.equal(1, (again(1)))
+    for _, path in ipairs(paths) do
+      assert(os.remove(path))
+    end
+    assert.equal(2, (again()))
+    table.sort(names)
+    assert.same(paths, names)
+    local count, last = again()
+    assert.same({ 0, 3, 2, 1 }, { count, last.walked, last.done, last.failed })
+    count, last = again(nil, true)
+    assert.same({ 1, paths[3], 2, 1 }, { count, names[4], last.done, last.failed })
+    assert.equal(3, s:uploads().total)
   end)
 
   it("knows a file again whose name is no UTF-8", function()
@@ -352,10 +392,9 @@ describe("a run that goes on", function()
       folder:write("run.jsonl", whole .. fact .. "\n")
       local ok, err = pcall(run)
       assert.is_false(ok)
-      assert.same(
-        { "file", ("line %d of the journal is not what a run writes"):format(lines + 1) },
-        { err.kind, err.message }
-      )
+      local message = "line %d of the journal '%s' cannot be read: it is not what a run writes. "
+        .. "Restore the file from a copy, or begin anew with another journal"
+      assert.same({ "file", message:format(lines + 1, journal) }, { err.kind, err.message })
     end
     folder:write("run.jsonl", whole .. '{"t":"of a later version"}\n')
     assert.equal(0, #run())

@@ -139,6 +139,29 @@ describe("the source", function()
     assert.equal(source.fingerprint { size = 7, time = 8 }, source.fingerprint { size = 7, time = 8, path = "p" })
   end)
 
+  it("gives no local file without the module lfs, from wherever it comes", function()
+    local path, given, items = folder:write("a.pdf", "x"), { { id = "file-1" } }, {}
+    given[2] = path
+    local function iterate()
+      return table.remove(given, 1)
+    end
+    local loaded = package.loaded.lfs
+    package.loaded.lfs = nil
+    package.preload.lfs = function()
+      error("module 'lfs' not found:", 0)
+    end
+    local well, problem = pcall(function()
+      items[1], items[2] = source.open({ path }, {}, {})
+      local pull = assert(source.open(iterate, {}, {}))
+      items[3] = pull()
+      return pull()
+    end)
+    package.loaded.lfs, package.preload.lfs = loaded, nil
+    assert.same({ false, "file" }, { well, problem.kind })
+    assert.matches("process needs the Lua module lfs: install ", problem.message, 1, true)
+    assert.same({ nil, problem.message, { name = "file-1", file = "file-1" } }, items)
+  end)
+
   it("does not take a module lfs that cannot be loaded for one that is missing", function()
     local loaded = package.loaded.lfs
     package.loaded.lfs = nil

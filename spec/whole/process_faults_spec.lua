@@ -188,6 +188,27 @@ describe("process under faults", function()
       assert.equal(0, select(2, run { delete_directories = true }))
       assert.same({}, s:uploads().directories.left)
       assert.same({ how == "close" and 0 or 1, 0, 0 }, made())
+      s:clear_stats()
+      assert.equal(0, select(2, run { delete_directories = true }))
+      assert.is_nil(s:stats().routes["GET /api/v1/beta/directories"]) -- it is known what became of it
+    end)
+  end
+
+  for _, fault in ipairs { "close", "401" } do
+    it("a directory that cannot be looked for, if nothing is left to do, ends no run: " .. fault, function()
+      start({ "POST /api/v1/beta/directories: close processed x1", "GET /api/v1/beta/directories: 401" }, {})
+      assert.is_false(pcall(run))
+      s:clear_faults()
+      for index = 1, COUNT do
+        os.remove(folder:path(("in/%d.pdf"):format(index)))
+      end
+      s:fault("GET /api/v1/beta/directories: " .. fault)
+      assert.equal(0, select(2, run { delete_directories = true, max_retries = 0 }))
+      assert.is_true(s:faults()[1].hits > 0)
+      s:clear_faults()
+      assert.equal(1, #s:uploads().directories.left)
+      assert.equal(0, select(2, run { delete_directories = true }))
+      assert.same({}, s:uploads().directories.left)
     end)
   end
 
@@ -358,6 +379,17 @@ describe("process under faults", function()
         assert.same({ "CANCELLED", "batch_cancelled" }, { file.status, file.error.kind })
       end
     end)
+  end)
+
+  it("files of a batch that disappears while it is waited for have failed", function()
+    start({ "GET /api/v2/batches/*: 404 after=1" }, { speed = 0.001 })
+    local found, count = run()
+    assert.equal(COUNT, count)
+    for _, file in pairs(found) do
+      assert.same({ "FAILED", "not_found" }, { file.status, file.error.kind })
+    end
+    assert.same({ 1, COUNT, 1 }, made())
+    assert.equal(0, select(2, run()))
   end)
 
   it("ends when its time is over, and goes on when it is run again", function()

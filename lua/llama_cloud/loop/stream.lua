@@ -43,7 +43,6 @@ Condition.__index = Condition
 ---@class LlamaCloud.StreamQueue between the tasks of a stream: first in, first out
 ---@field count integer how many values it holds
 ---@field private stream LlamaCloud.Stream
----@field private bound integer
 ---@field private values any[]
 ---@field private first integer
 ---@field private closed boolean
@@ -137,7 +136,7 @@ end
 ---@param bound integer how many values it holds at most
 ---@return LlamaCloud.StreamQueue
 function Stream:queue(bound)
-  local queue = setmetatable({ stream = self, bound = bound, values = {}, first = 1, count = 0, closed = false }, Queue)
+  local queue = setmetatable({ stream = self, values = {}, first = 1, count = 0, closed = false }, Queue)
   queue.has_room = self:condition(function()
     return queue.count < bound or queue.closed
   end)

@@ -105,10 +105,12 @@ local function outcome(run, directory)
   local ended, problem = trouble.persist(run, function()
     return run.client.batches:get(directory.batch, run:scope { expand = { "results" } }, run:call_options())
   end)
-  if not ended then
-    error(problem, 0)
+  if ended then
+    return ended.results or {}, err
+  elseif problem.status == 404 then
+    return {}, problem -- it was deleted meanwhile
   end
-  return ended.results or {}, err
+  error(problem, 0)
 end
 
 -- Fails a file, and those with the same job, by what has become of its batch or job.
@@ -160,7 +162,8 @@ local function map(run, directory, outcomes, err)
   return mapped
 end
 
--- Waits for the jobs of some files once. Each that has ended is handed over, or fails; of the others an error.
+-- Waits for the jobs of some files once. Each that has ended is handed over, or fails; of the others an error, which passes or
+-- holds for the whole run.
 local function look(run, waiting)
   local ids, last = {}, nil
   for id in pairs(waiting) do
@@ -190,12 +193,9 @@ local function await_jobs(run, entries)
   for _, entry in ipairs(entries) do
     waiting[entry.job] = entry
   end
-  local _, err = trouble.persist(run, function()
+  trouble.persist(run, function()
     return look(run, waiting)
   end)
-  for _, entry in pairs(err and waiting or {}) do
-    fail(run, entry, err)
-  end
 end
 
 --- Takes a directory from when it is full to when all its jobs have ended.
@@ -218,13 +218,11 @@ function batches.process(run, directory)
   directories.settle(run, directory)
 end
 
---- Goes on with a directory of an earlier run.
+--- Goes on with a directory of an earlier run. No further files are put into it.
 ---@param run LlamaCloud.Run
 ---@param directory LlamaCloud.RunDirectory
 function batches.resume(run, directory)
-  if not directory.batch then
-    directories.resume(run, directory)
-  end
+  directory.resumed = not directory.batch
   batches.process(run, directory)
 end
 

@@ -61,8 +61,8 @@ local function create(run, directory)
   run.history:note { t = "directory", n = directory.n, id = made.id }
 end
 
---- Makes the next directory, or takes one that an earlier run has made, or was about to make, and put nothing into; waits until
---- so few are under way that there may be another.
+--- Makes the next directory, or takes one that an earlier run was about to make; waits until so few are under way that there
+--- may be another.
 ---@param run LlamaCloud.Run
 ---@return LlamaCloud.RunDirectory
 function directories.open(run)
@@ -74,9 +74,7 @@ function directories.open(run)
     directory = run.history:note { t = "directory", n = n, name = name }
   end
   run.open, run.unbatched = run.open + 1, run.unbatched + 1
-  if not directory.id then
-    create(run, directory)
-  end
+  create(run, directory)
   return directory
 end
 
@@ -216,16 +214,6 @@ function directories.mend(run, directory)
   return true
 end
 
---- Goes on with a directory of an earlier run that has no batch yet: no further files are put into it.
----@param run LlamaCloud.Run
----@param directory LlamaCloud.RunDirectory
-function directories.resume(run, directory)
-  directory.full, directory.resumed = true, true
-  if not directory.id then
-    create(run, directory)
-  end
-end
-
 -- What a file is now, if it has changed since it was assigned to its directory.
 local function change_of(entry)
   local now = source.look { path = entry.path, file = entry.file }
@@ -312,25 +300,24 @@ end
 function directories.delete_finished(run)
   for n, directory in pairs(run.history.finished) do
     run.history.finished[n] = nil
-    if directory.id then
-      run.open = run.open + 1
-      delete_and_close(run, directory)
-    end
+    run.open = run.open + 1
+    delete_and_close(run, directory)
   end
 end
 
---- Deletes the directories that nothing was ever put into.
+--- Deletes the directories that earlier runs were about to make, if they are there. All files are done then, so no error ends the run: a later one
+--- looks again.
 ---@param run LlamaCloud.Run
 function directories.delete_empty(run)
   for _, directory in ipairs(run.empty) do
-    if not directory.id then
-      local found = trouble.look(run, function()
-        return find(run, directory)
-      end)
-      directory.id = found and found.id
-    end
-    if directory.id then
+    local found, err = trouble.look_once(function()
+      return find(run, directory)
+    end)
+    if found then
+      directory.id = found.id
       delete(run, directory)
+    elseif not err then
+      run.history:note { t = "gone", n = directory.n }
     end
   end
 end

@@ -10,14 +10,12 @@
 ---   { t = "batch", n }                   the batch over directory n is about to be created (and this is on the disk)
 ---   { t = "batch", n, id }               it has been
 ---   { t = "done", name, status, job?, error? }  the program has been given the result of a file, and has come back
----   { t = "gone", n }                    directory n is no longer there, and had no batch: its files go into another
+---   { t = "gone", n }                    directory n is not there, and had no batch: its files go into another
 ---   { t = "deleted", n }                 directory n was deleted
 ---
 --- Of a file that is done, its name and a number are kept, and only where the source may come to it yet, as it does when a run
 --- goes on; of those under way, an entry.
 
-local later = require("llama_cloud.base.later")
-local errors = later.require("llama_cloud.base.errors")
 local source = require("llama_cloud.process.source")
 
 local history = {}
@@ -43,7 +41,6 @@ local history = {}
 ---@field left integer how many these are
 ---@field count integer how many were ever put into it
 ---@field uploading integer how many of them are on their way to it
----@field full boolean no more files are put into it
 ---@field gone boolean it is no longer there
 ---@field doubtful boolean an earlier run began to create it
 ---@field idle? LlamaCloud.Condition that none is on its way any more
@@ -53,13 +50,14 @@ local history = {}
 
 ---@class LlamaCloud.History
 ---@field directories table<integer, LlamaCloud.RunDirectory> those that are not finished
----@field finished table<integer, LlamaCloud.RunDirectory> those of earlier runs that have no files any more, and were not deleted
+---@field finished table<integer, LlamaCloud.RunDirectory> those of earlier runs that were made, have no files under way, and were not deleted
 ---@field last integer the number of the last directory
 ---@field private journal LlamaCloud.Journal
 ---@field private folder? string where files without a path lie
 ---@field private place table<string, LlamaCloud.RunDirectory> name -> where it is under way
 ---@field private done table<string, integer|string> name -> fingerprint
----@field private failed table<string, "before"|"now"> which of them had an error, in an earlier run or in this one
+---@field private failed table<string, true> which of them had an error
+---@field private given table<string, true> which of them this run has given
 ---@field private reading boolean the journal is being read
 local History = {}
 History.__index = History
@@ -68,7 +66,7 @@ local function directory_of(self, fact)
   local directory = self.directories[fact.n]
   if not directory then
     directory = { n = fact.n, entries = {}, left = 0, count = 0, uploading = 0 }
-    directory.intent, directory.full, directory.gone, directory.doubtful = false, false, false, false
+    directory.intent, directory.gone, directory.doubtful = false, false, false
     self.directories[fact.n] = directory
     self.last = math.max(self.last, fact.n)
   end
@@ -98,7 +96,7 @@ end
 
 function means.file(self, fact, item)
   leave(self, fact.name)
-  self.done[fact.name], self.failed[fact.name] = nil, nil
+  self.done[fact.name], self.failed[fact.name], self.given[fact.name] = nil, nil, nil
   local directory = directory_of(self, fact)
   local path = fact.path or not fact.file and self.folder and self.folder .. "/" .. fact.name or nil
   local entry = item or { name = fact.name, path = path, size = fact.size, time = fact.time, file = fact.file }
@@ -128,7 +126,8 @@ function means.done(self, fact)
   local entry = leave(self, fact.name)
   if entry and entry.early then
     self.done[fact.name] = source.fingerprint(entry)
-    self.failed[fact.name] = fact.status ~= "COMPLETED" and (self.reading and "before" or "now") or nil
+    self.failed[fact.name] = fact.status ~= "COMPLETED" or nil
+    self.given[fact.name] = not self.reading or nil
   end
   return entry
 end
@@ -148,10 +147,11 @@ means.deleted = means.gone
 local HAVE_N = { directory = true, file = true, uploaded = true, batch = true, gone = true, deleted = true }
 local HAVE_NAME = { file = true, uploaded = true, done = true }
 
--- Whether a fact has what its meaning needs.
-local function is_whole(fact)
-  return (not HAVE_N[fact.t] or math.type(fact.n) == "integer")
+-- What is wrong with a fact that has not what its meaning needs.
+local function misfit(fact)
+  local whole = (not HAVE_N[fact.t] or math.type(fact.n) == "integer")
     and (not HAVE_NAME[fact.t] or type(fact.name) == "string")
+  return not whole and "it is not what a run writes" or nil
 end
 
 --- Reads what the journal has. Raises an error of kind "file" where it cannot be read.
@@ -168,16 +168,12 @@ function history.read(journal, folder)
     place = {},
     done = {},
     failed = {},
+    given = {},
     reading = true,
   }, History)
-  local number = 1 -- of the line; the first is the header
-  for fact in journal:facts() do
-    number = number + 1
+  for fact in journal:facts(misfit) do
     local meaning = means[fact.t]
-    if meaning and not is_whole(fact) then
-      local message = ("line %d of the journal is not what a run writes"):format(number)
-      error(errors.new { kind = "file", message = message }, 0)
-    elseif meaning then
+    if meaning then
       meaning(self, fact)
     end
   end
@@ -239,22 +235,26 @@ function History:knows(name)
   return self.place[name] ~= nil or self.done[name] ~= nil
 end
 
---- What is to be done with a file: "new", "under way" or "done"; and whether that ended with an error.
+--- What is to be done with a file: "new", "under way", "given" by this run, or "done" by an earlier one; and whether that ended
+--- with an error. One that cannot be read any more is taken to be as it was.
 ---@param item LlamaCloud.Item
 ---@param retry_failed? boolean a file that has failed is a new one
----@return "new"|"under way"|"done"
+---@return "new"|"under way"|"given"|"done"
 ---@return boolean? failed
 function History:status(item, retry_failed)
   local directory = self.place[item.name]
   if directory then
-    local same = source.fingerprint(directory.entries[item.name]) == source.fingerprint(item)
+    local same = item.problem or source.fingerprint(directory.entries[item.name]) == source.fingerprint(item)
     return (same or not directory.batch) and "under way" or "new"
   end
-  local before, failed = self.done[item.name], self.failed[item.name]
-  if before == nil or before ~= source.fingerprint(item) or failed == "before" and retry_failed then
+  local before, failed = self.done[item.name], self.failed[item.name] or false
+  local same = before ~= nil and (item.problem or before == source.fingerprint(item))
+  if same and self.given[item.name] then
+    return "given", failed
+  elseif not same or failed and retry_failed then
     return "new"
   end
-  return "done", failed ~= nil
+  return "done", failed
 end
 
 return history

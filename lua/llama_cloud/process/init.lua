@@ -9,11 +9,13 @@
 ---     end
 
 local batches = require("llama_cloud.process.batches")
+local core = require("llama_cloud.core")
 local journals = require("llama_cloud.process.journal")
 local loop = require("llama_cloud.loop")
 local output = require("llama_cloud.process.output")
 local runs = require("llama_cloud.process.run")
 local source = require("llama_cloud.process.source")
+local tables = require("llama_cloud.base.tables")
 
 local process = {}
 
@@ -135,6 +137,23 @@ local function misfit(params, options)
   return not utf8.len(options.name) and "option 'name' must be UTF-8" or nil
 end
 
+-- Parameters of the run's own, which last longer than the caller may leave its tables as they are. Nil and the problem.
+local function copy_of(params)
+  local copy = {}
+  for name, value in pairs(params) do
+    copy[name] = value
+    if type(value) == "table" then
+      local json, problem = core.encode(value)
+      if not json then
+        return nil, ("parameter '%s': %s"):format(name, problem)
+      end
+      copy[name] = core.decode(json, { null = true })
+    end
+  end
+  copy.expand = type(copy.expand) == "string" and { copy.expand } or copy.expand
+  return copy
+end
+
 ---@class LlamaCloud.ProcessHandle what the caller has of a run; when nobody has it any more, the run ends
 ---@field private run LlamaCloud.Run whose tasks do not know the handle
 ---@field private delivery? table what the loop's body has been given
@@ -253,11 +272,15 @@ function process.method.prepare(client, service, files, params, given)
   for name, value in pairs(given) do
     options[name] = value
   end
+  options.headers = given.headers and tables.merged(given.headers)
   local problem = misfit(params, options)
   if problem then
     return nil, problem
   end
-  params.expand = type(params.expand) == "string" and { params.expand } or params.expand
+  local own_params, unfit = copy_of(params)
+  if not own_params then
+    return nil, unfit
+  end
   local own = { options.journal }
   own[#own + 1] = options.output
   local pull, root, folder = source.open(files, options, own)
@@ -270,22 +293,22 @@ function process.method.prepare(client, service, files, params, given)
       return nil, problem
     end
   end
-  local job = params.config.job
+  local job = own_params.config.job
   local identity = {
     folder = root,
     type = job.type,
     configuration_id = job.configuration_id,
-    project_id = params.project_id or service.scope.project_id,
+    project_id = own_params.project_id or service.scope.project_id,
     base_url = service.base,
   }
   return function()
     return start({
       client = client,
-      params = params,
+      params = own_params,
       options = options,
       resource = batches.resource_of(job.type),
       -- without `expand`, waiting for jobs shows all that there is of them
-      rule = { jobs_hold_results = not (params.expand and params.expand[1]) },
+      rule = { jobs_hold_results = not (own_params.expand and own_params.expand[1]) },
       source = pull,
       folder = folder,
     }, options.journal, identity)

@@ -15,7 +15,7 @@ local journal = {}
 ---@class LlamaCloud.Journal
 ---@field run string the run's id: 16 hexadecimal digits, the same whenever it goes on
 ---@field resumed boolean whether there was a run before, which goes on
----@field facts fun(self: LlamaCloud.Journal): fun(): LlamaCloud.Fact? the facts that it has when it is called, in their order, for a `for`; the file is read piece by piece. Raises an error of kind "file" at a line that cannot be read, with its number
+---@field facts fun(self: LlamaCloud.Journal, misfit?: fun(fact: LlamaCloud.Fact): string?): fun(): LlamaCloud.Fact? the facts that it has when it is called, in their order, for a `for`; the file is read piece by piece. Raises an error of kind "file" at a line that cannot be read, or whose fact is a misfit, with its number and what is wrong
 ---@field put fun(self: LlamaCloud.Journal, fact: LlamaCloud.Fact): true?, LlamaCloud.Error? adds a fact: all of it, or, where that fails, nothing, so that it can be tried again. What was put outlives the program, even if that is killed; after sync also the system. Raises for what is no fact, at the caller's line
 ---@field sync fun(self: LlamaCloud.Journal): true?, LlamaCloud.Error? waits until the disk has what was put. If the disk has failed, nobody can tell what it has, and the journal takes nothing more: open it again
 ---@field close fun(self: LlamaCloud.Journal) lets others open it; idempotent. Also __close
@@ -248,7 +248,7 @@ local File = {}
 File.__index = File
 File.__name = "llama_cloud.journal"
 
-function File:facts()
+function File:facts(misfit)
   check_open(self)
   local decoder = core.decoder()
   local next_line = lines(self.log, self.first, self.log:size())
@@ -260,6 +260,9 @@ function File:facts()
     local fact
     if line then
       fact, problem = decode(decoder, line)
+    end
+    if fact and misfit then
+      problem = misfit(fact)
     end
     if problem then
       error(unreadable(self.path, number, problem), 0)

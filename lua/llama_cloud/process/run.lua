@@ -41,7 +41,7 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field uploads LlamaCloud.StreamQueue entries that are to be uploaded
 ---@field fetches LlamaCloud.StreamQueue entries whose jobs have ended
 ---@field again LlamaCloud.Item[] files that go into another directory than they were in
----@field empty LlamaCloud.RunDirectory[] directories of earlier runs that nothing was put into
+---@field empty LlamaCloud.RunDirectory[] directories that earlier runs were about to make
 ---@field open integer directories that are not finished
 ---@field unbatched integer those that have no batch
 ---@field exhausted boolean the source has no more files

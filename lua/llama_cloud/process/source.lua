@@ -50,12 +50,16 @@ function source.fingerprint(item)
   return item.file or (item.size or 0) * 4294967291 + (item.time or 0)
 end
 
---- Takes note of a local file's size and time, or of why it has none.
+--- Takes note of a local file's size and time, or of why it has none. Raises where the system cannot be asked: a journal
+--- without them would take each file for another one later.
 ---@param item LlamaCloud.Item
 ---@return LlamaCloud.Item item
 function source.look(item)
-  local lfs = item.path and file_system()
-  if lfs then
+  if item.path then
+    local lfs, missing = file_system()
+    if not lfs then
+      error(errors.new { kind = "file", message = missing }, 0)
+    end
     local attributes, problem = lfs.attributes(item.path)
     item.problem = not attributes and unreadable(item.path, problem) or nil
     if attributes then

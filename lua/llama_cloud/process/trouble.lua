@@ -55,7 +55,7 @@ end
 
 --- Takes a step until it succeeds, or its error is its own.
 ---@param run LlamaCloud.Run
----@param step fun(): any, LlamaCloud.Error? nil and an error: it has failed
+---@param step fun(): any, LlamaCloud.Error? nil and an error: it has failed; false ends it, too, and is no success
 ---@param kind? "upload"|"result" of a step that is about one file
 ---@return any value
 ---@return LlamaCloud.Error? err what is not the fault of the run, nor passes, except for one file
@@ -64,7 +64,7 @@ function trouble.persist(run, step, kind)
   while true do
     local value, err = step()
     if value ~= nil then
-      if kind then
+      if kind and value then
         run.successes[kind] = run.successes[kind] + 1
       end
       return value
@@ -87,7 +87,10 @@ function trouble.persist(run, step, kind)
   end
 end
 
--- Looks for what may have been created. Nil, and an error where it could not be looked for.
+--- Looks for what may have been created, for as long as it may take to be seen.
+---@param find fun(): table?, LlamaCloud.Error?
+---@return table? found
+---@return LlamaCloud.Error? err where it could not be looked for
 local function look(find)
   local problem
   for _, pause in ipairs(trouble.looks) do
@@ -100,8 +103,9 @@ local function look(find)
   end
   return nil, problem
 end
+trouble.look_once = look
 
---- Looks for what an earlier run may have created.
+--- Looks for what an earlier run may have created, until that can be done.
 ---@param run LlamaCloud.Run
 ---@param find fun(): table?, LlamaCloud.Error?
 ---@return table? found

@@ -101,23 +101,16 @@ local function next_item(run)
       return nil
     end
     run:count("walked", 1)
-    if item.problem then
+    local status, failed = run.history:status(item, run.options.retry_failed)
+    if status == "new" and item.problem then
       run:fail(item, trouble.of_file(item.problem))
-    else
-      local status, failed = run.history:status(item, run.options.retry_failed)
-      if status == "new" then
-        run:drop(item.name)
-        return item
-      elseif status == "done" then
-        run:count(failed and "failed" or "done", 1)
-      end
+    elseif status == "new" then
+      run:drop(item.name)
+      return item
+    elseif status == "done" then -- what this run has given is counted
+      run:count(failed and "failed" or "done", 1)
     end
   end
-end
-
-local function close(run, directory)
-  directory.full = true
-  run.stream:spawn(batches.process, run, directory)
 end
 
 --- Pulls the files, and puts them into directories, until none is left and none can come back.
@@ -135,7 +128,7 @@ function uploads.fill(run)
       run.news:wait()
     end
     if directory and (not item or directory.count >= run.options.batch_size) then
-      close(run, directory)
+      run.stream:spawn(batches.process, run, directory)
       directory = nil
     end
   end
