@@ -96,11 +96,11 @@ endforeach()
 foreach(file IN LISTS SPEC_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
-# What is not about the core needs no other look at it: the sandbox, the scripts and types, what the command line is made of,
-# and the gate, which is simulated by minutes of arithmetic.
+# What is not about the core needs no other look at it: the sandbox, the scripts, types and installation, what the command line
+# is made of, and the gate, which is simulated by minutes of arithmetic.
 set(CORE_SPECS ${SPEC_FILES})
 list(FILTER CORE_SPECS EXCLUDE REGEX
-  "/(sandbox/[a-z]*|cli/(calls|commands|docs|process|use)|http/gate|project/(layers|scripts|types))_spec[.]lua$")
+  "/(sandbox/[a-z]*|cli/(calls|commands|docs|process|use)|http/gate|project/(install|layers|scripts|types))_spec[.]lua$")
 foreach(file IN LISTS ALLOC_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
