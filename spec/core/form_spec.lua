@@ -528,7 +528,8 @@ describe("a form", function()
     if process.instrumented then
       return
     end
-    on_head([[connection:skip(length) connection:json(200, "{}")]])
+    -- It closes each connection, and says so, lest the next request be sent on one that is about to be closed.
+    on_head([[connection:skip(length) connection:json(200, "{}", { Connection = "close" })]])
     local function resident()
       for line in io.lines("/proc/self/status") do
         local size = line:match("^RssAnon:%s*(%d+)")

@@ -243,7 +243,8 @@ function Trial:start(last_line)
   local out, err = self.root:path("out." .. self.round), self.root:path("err." .. self.round)
   local redirected = ("%s >%s 2>%s </dev/null"):format(self:command(last_line), quote(out), quote(err))
   local pipe = assert(io.popen("echo $$; " .. redirected))
-  return setmetatable({ pipe = pipe, pid = assert(pipe:read("n")), err = err }, Run)
+  -- the whole line: what is left unread, newer C libraries want to seek back when the pipe is closed
+  return setmetatable({ pipe = pipe, pid = assert(tonumber(pipe:read("l"))), err = err }, Run)
 end
 
 --- Whether it has not ended yet.
