@@ -305,8 +305,8 @@ function directories.delete_finished(run)
   end
 end
 
---- Deletes the directories that earlier runs were about to make, if they are there. All files are done then, so no error ends the run: a later one
---- looks again.
+--- Deletes the directories that earlier runs were about to make, if they are there. All files are done by then, so no error
+--- ends the run: a later one looks again.
 ---@param run LlamaCloud.Run
 function directories.delete_empty(run)
   for _, directory in ipairs(run.empty) do
