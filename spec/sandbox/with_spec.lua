@@ -11,13 +11,6 @@ local server = require("spec.support.server")
 
 local EMPTY = { batches = 0, jobs = 0 }
 
--- Whether the sandbox at the other end of a connection has ended: its port may be somebody else's by now.
-local function has_ended(connection)
-  local bytes, reason = connection:read_all()
-  connection:close()
-  return bytes == "" and (reason == nil or reason == "ECONNRESET")
-end
-
 -- Whether a process has not ended.
 local function is_running(pid)
   local file = io.open(("/proc/%s/stat"):format(pid))
@@ -43,7 +36,7 @@ describe("sandbox.with", function()
       return 1, nil, "three", nil
     end))
     assert.same({ 1, nil, "three", nil, n = 4 }, results)
-    assert.is_true(has_ended(connection))
+    assert.is_true(connection:has_ended())
   end)
 
   it("needs no options", function()
@@ -61,7 +54,7 @@ describe("sandbox.with", function()
     end)
     assert.is_false(ok)
     assert.is_true(rawequal(object, err))
-    assert.is_true(has_ended(connection))
+    assert.is_true(connection:has_ended())
 
     local line
     local function failing()
@@ -228,7 +221,7 @@ describe("a sandbox in a process of its own", function()
     end
     collectgarbage()
     for index, connection in ipairs(connections) do
-      assert.is_true(has_ended(connection), index)
+      assert.is_true(connection:has_ended(), index)
     end
   end)
 
@@ -257,7 +250,7 @@ describe("a sandbox in a process of its own", function()
       finish(service)
       service = nil -- luacheck: ignore
       collectgarbage()
-      assert.is_true(has_ended(connection))
+      assert.is_true(connection:has_ended())
       assert.is_true(is_running(sleeper.pid), "it was waited for")
     end)
   end
