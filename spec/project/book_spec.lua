@@ -1,7 +1,10 @@
 -- docs/ is a book: docs/README.md has its pages in reading order, and each page says for whom it is and which page is next.
 -- And every link within the project, in any of its Markdown files, leads somewhere.
 
+local markdown = require("spec.support.markdown")
 local program = require("spec.support.program")
+
+local prose = markdown.prose
 
 -- The content of a file of the checkout; nil if there is none. That of a directory is empty.
 local function read(path)
@@ -12,36 +15,6 @@ local function read(path)
   local text = file:read("a") or ""
   file:close()
   return text
-end
-
--- The Markdown files of the project, by their paths in it.
-local function markdown_files()
-  local root = program.file("."):gsub("'", "'\\''")
-  local command =
-    "cd '%s' && find . \\( -name '.?*' -o -name build -o -name node_modules \\) -prune -o -name '*.md' -print"
-  local pipe = assert(io.popen(command:format(root)))
-  local found = {}
-  for line in pipe:lines() do
-    found[#found + 1] = line:gsub("^%./", "")
-  end
-  assert(pipe:close())
-  table.sort(found)
-  return found
-end
-
--- A text without its blocks of code, and the last of what is not code.
-local function prose(text)
-  local lines, fence = {}, nil
-  for line in (text .. "\n"):gmatch("([^\n]*)\n") do
-    local mark = line:match("^%s*(```+)")
-    if not fence and not mark then
-      lines[#lines + 1] = line
-    end
-    if mark then
-      fence = not fence and mark or nil
-    end
-  end
-  return lines
 end
 
 -- What a link into a page may name, as GitHub makes it of the headings: a second one of the same name ends with -1.
@@ -82,7 +55,7 @@ local function lost_links(name, text, open)
 end
 
 describe("the links of", function()
-  for _, name in ipairs(markdown_files()) do
+  for _, name in ipairs(markdown.files()) do
     it(name .. " lead somewhere", function()
       assert.same({}, lost_links(name, read(name), read))
     end)
@@ -121,7 +94,7 @@ describe("the book", function()
       assert.equal(page.title, assert(page.text, page.path):match("^# ([^\n]*)\n"))
       assert.matches("^for ", page.about, nil, page.path)
     end
-    for _, name in ipairs(markdown_files()) do
+    for _, name in ipairs(markdown.files()) do
       if name:find("^docs/") and name ~= "docs/README.md" then
         files[#files + 1] = name
       end

@@ -1,19 +1,9 @@
--- The Lua blocks of README.md and docs/ run, each by itself, against the sandbox. A block after a line like
+-- The Lua blocks of all Markdown files run, each by itself, against the sandbox. A block after a line like
 -- `<!-- not run: reason -->` is left out. What else holds for these pages is in book_spec.lua.
 
+local markdown = require("spec.support.markdown")
 local program = require("spec.support.program")
 local sandbox = require("spec.support.sandbox")
-
--- README.md, and the pages of docs/.
-local function files()
-  local pipe = assert(io.popen("cd '" .. program.file("."):gsub("'", "'\\''") .. "' && ls docs/*.md"))
-  local found = { "README.md" }
-  for line in pipe:lines() do
-    found[#found + 1] = line
-  end
-  assert(pipe:close())
-  return found
-end
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -49,7 +39,7 @@ local function run(path, block, s)
 end
 
 describe("the Lua blocks of", function()
-  for _, name in ipairs(files()) do
+  for _, name in ipairs(markdown.files()) do
     local path = program.file(name)
     for _, block in ipairs(blocks_of(read(path))) do
       if not block.reason then
