@@ -9,7 +9,7 @@ local markdown = {}
 ---@return string[]
 function markdown.files()
   local command =
-    "cd %s && find . \\( -name '.?*' -o -name build -o -name node_modules \\) -prune -o -name '*.md' -print"
+    "cd %s && find . -type d \\( -name '.?*' -o -name 'build*' -o -name node_modules \\) -prune -o -name '*.md' -print"
   local pipe = assert(io.popen(command:format(process.quote(program.file(".")))))
   local found = {}
   for line in pipe:lines() do
