@@ -47,9 +47,9 @@ end
 local function lines_of(svg)
   local staying, passing = {}, {}
   for attributes, text in svg:gmatch("<text([^>]*)>(.-)</text>") do
-    text = text:gsub("</?tspan>", ""):gsub("&lt;", "<"):gsub("&gt;", ">"):gsub("&amp;", "&")
+    local line = text:gsub("</?tspan>", ""):gsub("&lt;", "<"):gsub("&gt;", ">"):gsub("&amp;", "&")
     local lines = attributes:find('class="p"', 1, true) and passing or staying
-    lines[#lines + 1] = text:gsub("%d+%.?%d*", "N"):gsub("^# .*", "#")
+    lines[#lines + 1] = line:gsub("%d+%.?%d*", "N"):gsub("^# .*", "#")
   end
   return staying, passing
 end
