@@ -1,6 +1,5 @@
 -- The Lua blocks of README.md and docs/ run, each by itself, against the sandbox. A block after a line like
--- `<!-- not run: reason -->` is left out; one after `<!-- run beside: invoices -->` runs where there is such a folder of
--- files. And links within the project lead somewhere.
+-- `<!-- not run: reason -->` is left out. And links within the project lead somewhere.
 
 local program = require("spec.support.program")
 local sandbox = require("spec.support.sandbox")
@@ -29,7 +28,8 @@ local function read(path)
   return text
 end
 
--- The Lua blocks of a text: first and last line, why one is not to be run, and the folder that another runs beside.
+-- The Lua blocks of a text: first and last line, why one is not to be run, and the folder of files that another finds where it
+-- runs: `<!-- run beside: invoices -->`.
 local function blocks_of(text)
   local blocks, number, block, reason, beside = {}, 0, nil, nil, nil
   for line in (text .. "\n"):gmatch("([^\n]*)\n") do
