@@ -108,6 +108,8 @@ foreach(file IN LISTS CLOSE_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
 
+list(FILTER CORE_SPECS EXCLUDE REGEX "/project/record_spec[.]lua$") # it runs a script
+
 # The specs of the client, once more inside each thing that it may live in (spec/support/hosts.lua).
 # Copas 4 is rare: all of them are one test there, which is skipped where it is missing.
 set(HOST_OPTIONS --helper=spec/support/hosts.lua)

@@ -12,30 +12,49 @@ local function read(path)
   return text
 end
 
--- The Lua blocks of a text: first and last line, and why one is not to be run.
+-- The Lua blocks of a text: first and last line, why one is not to be run, and the folder of files that another finds where it
+-- runs: `<!-- run beside: invoices -->`.
 local function blocks_of(text)
-  local blocks, number, block, reason = {}, 0, nil, nil
+  local blocks, number, block, reason, beside = {}, 0, nil, nil, nil
   for line in (text .. "\n"):gmatch("([^\n]*)\n") do
     number = number + 1
     if block and line:find("^%s*```%s*$") then
       block.last, block = number - 1, nil
     elseif not block and line:find("^%s*```lua%s*$") then
-      block = { first = number + 1, reason = reason }
+      block = { first = number + 1, reason = reason, beside = beside }
       blocks[#blocks + 1] = block
     elseif not block and line ~= "" then
       reason = line:match("^%s*<!%-%- not run: (.-) %-%->%s*$")
+      beside = line:match("^%s*<!%-%- run beside: ([%w_]+) %-%->%s*$")
     end
   end
   return blocks
 end
 
+-- Makes a directory with a folder of two files; its path.
+local function directory_with(folder)
+  local directory = os.tmpname()
+  assert(os.remove(directory))
+  assert(os.execute(("mkdir -p %s/%s"):format(directory, folder)))
+  for number = 1, 2 do
+    local file <close> = assert(io.open(("%s/%s/%d.txt"):format(directory, folder, number), "wb"))
+    file:write("text ", number)
+  end
+  return directory
+end
+
 -- Runs a block. Its output and exit status.
 local function run(path, block, s)
-  return program.run(
+  local directory = block.beside and directory_with(block.beside)
+  local output, status = program.run(
     "spec/support/run_block.lua",
-    { path, tostring(block.first), tostring(block.last) },
+    { path, tostring(block.first), tostring(block.last), directory },
     { LLAMA_CLOUD_BASE_URL = s:url(), LLAMA_CLOUD_API_KEY = "llx-test" }
   )
+  if directory then
+    os.execute("rm -r " .. directory)
+  end
+  return output, status
 end
 
 describe("the Lua blocks of", function()
@@ -47,13 +66,16 @@ describe("the Lua blocks of", function()
           local s <close> = sandbox.start { batches = 120, jobs = 30, speed = 1e6 } -- done when they are first looked at
           local output, status = run(path, block, s)
           assert.equal(0, status, output)
+          if block.beside then -- it says that each of the files has its result
+            assert.matches("^%d%.txt\tCOMPLETED\t[^\n]+\n%d%.txt\tCOMPLETED\t[^\n]+\n$", output)
+          end
         end)
       end
     end
   end
 
   it("README.md and docs/guide.md are found", function()
-    assert.is_true(#blocks_of(read(program.file("README.md"))) >= 3)
+    assert.is_true(#blocks_of(read(program.file("README.md"))) >= 2)
     assert.is_true(#blocks_of(read(program.file("docs/guide.md"))) >= 10)
   end)
 

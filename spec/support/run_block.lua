@@ -1,9 +1,10 @@
 -- Runs one Lua block of a Markdown file, as spec/project/readme_spec.lua asks for:
 --
---   lua5.4 run_block.lua FILE FIRST_LINE LAST_LINE
+--   lua5.4 run_block.lua FILE FIRST_LINE LAST_LINE [DIRECTORY]
 --
--- The service is that of LLAMA_CLOUD_BASE_URL. A block finds what one has at hand in the middle of a text: the module, a
--- client, and the ids of a batch, a job and an item. Names that nobody has defined are errors.
+-- It runs in DIRECTORY, or in the current one, against the service of LLAMA_CLOUD_BASE_URL. A block finds what one has at hand
+-- in the middle of a text: the module, a client, and the ids of a batch, a job and an item. Names that nobody has defined are
+-- errors.
 
 local path, first, last = arg[1], math.tointeger(tonumber(arg[2])), math.tointeger(tonumber(arg[3]))
 
@@ -12,6 +13,10 @@ local lines, number = {}, 0
 for line in io.lines(path) do
   number = number + 1
   lines[number] = number >= first and number <= last and line or ""
+end
+
+if arg[4] then
+  assert(require("lfs").chdir(arg[4]))
 end
 
 local llama_cloud = require("llama_cloud")
