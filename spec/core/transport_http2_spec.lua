@@ -17,7 +17,9 @@ local SERVER = [[
     ["refused"] = function(stream) stream:reset(http2.REFUSED_STREAM) end,
     ["refused, then closed"] = function(stream)
       stream:reset(http2.REFUSED_STREAM)
-      cqueues.sleep(0.02)
+      repeat
+        cqueues.sleep(0.01)
+      until seen["refused, then closed"] == 2 -- both at once could look like a connection that broke
       stream:close()
     end,
     ["GOAWAY below"] = function(stream) stream:goaway(0) end,
@@ -76,9 +78,10 @@ local SERVER = [[
       seen[name] = true
       return
     elseif faults[name] and (always ~= "" or not seen[name]) then
-      seen[name] = true
+      seen[name] = 1
       return faults[name](stream)
     end
+    seen[name] = 2
     stream:respond(200, '{"connection":' .. stream.connection.number .. "}")
   end, args)
 ]]
