@@ -2,7 +2,7 @@ rockspec_format = "3.0"
 package = "llama-cloud"
 version = "scm-1"
 
--- The rock is made from a checkout: `luarocks make`. A release names its archive here.
+-- The rock is made from a checkout: `luarocks make`. scripts/release says where that of a release comes from.
 source = {
   url = "file://.",
 }

@@ -48,7 +48,6 @@ Calls wait without blocking, also in the event loops of cqueues, Copas and
 luv. Uploads and batches that were interrupted go on where they were.
 
 It includes llama-cloud-sandbox, a local service to test programs against.")
-set(CPACK_RESOURCE_FILE_LICENSE "${CMAKE_CURRENT_SOURCE_DIR}/LICENSE")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS

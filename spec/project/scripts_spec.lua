@@ -513,7 +513,7 @@ describe("scripts/systems", function()
 
   it("takes only what it knows", function()
     local path = checkout()
-    for _, wrong in ipairs { "--fast", "Trixie", "trixie:", "trixie:../x", "../x", "forky+lua5.3", "'trixie forky'" } do
+    for _, wrong in ipairs { "--fast", "--deb none", "Trixie", "trixie:../x", "../x", "forky+lua5.3", "'trixie forky'" } do
       local output, status = run(path, "systems " .. wrong)
       assert.equal(2, status, wrong)
       assert.matches("^usage: scripts/systems ", output)
