@@ -221,9 +221,7 @@ add_test(NAME package.exports COMMAND "${SOURCE_DIR}/spec/packaging/exports" $<T
 add_test(NAME package.rock COMMAND "${SOURCE_DIR}/spec/packaging/rock")
 add_test(NAME package.deb COMMAND "${SOURCE_DIR}/spec/packaging/deb")
 set_tests_properties(package.exports PROPERTIES LABELS package TIMEOUT 60)
-set_tests_properties(package.rock PROPERTIES PROCESSORS 2 LABELS package TIMEOUT 600)
-set_tests_properties(package.deb PROPERTIES LABELS package TIMEOUT 600 SKIP_RETURN_CODE 77
-  ENVIRONMENT "LLAMA_CLOUD_BUILD=${CMAKE_CURRENT_BINARY_DIR}")
+set_tests_properties(package.rock package.deb PROPERTIES PROCESSORS 2 LABELS package TIMEOUT 600 SKIP_RETURN_CODE 77)
 
 foreach(tool clang-format luacheck stylua shellcheck layers)
   add_test(NAME lint.${tool} COMMAND "${SOURCE_DIR}/scripts/lint" ${tool})
