@@ -303,13 +303,25 @@ function annotations.fields(found, name)
   return fields, order
 end
 
--- Something in the place of a module that declarations do not need: it can be called and looked into.
-local nothing = setmetatable({}, {})
-getmetatable(nothing).__index = function()
-  return nothing
-end
-getmetatable(nothing).__call = function()
-  return nothing
+-- Something in the place of a module that is not needed: it can be called and looked into.
+local nothing = setmetatable({}, {
+  __index = function(self)
+    return self
+  end,
+  __call = function(self)
+    return self
+  end,
+  __newindex = function() end,
+})
+
+-- Runs the file of a module, with another `require`. Raises.
+local function run_module(root, name, require)
+  local path = ("%s/lua/%s"):format(root, name:gsub("%.", "/"))
+  local file = io.open(path .. ".lua") or assert(io.open(path .. "/init.lua"))
+  local text = file:read("a")
+  file:close()
+  local environment = setmetatable({ require = require(path .. ".lua") }, { __index = _G })
+  return assert(load(text, "@" .. path, "t", environment))()
 end
 
 --- Runs the files of resources, which leave their declarations. Raises.
@@ -317,30 +329,51 @@ end
 ---@return table tree as of resources/init.lua: a resource is { place, members, path }
 function annotations.declarations(root)
   local loaded = {}
-  local function load_module(name)
-    local path = ("%s/lua/%s"):format(root, name:gsub("%.", "/"))
-    local file = io.open(path .. ".lua") or assert(io.open(path .. "/init.lua"))
-    local text = file:read("a")
-    file:close()
-    local environment = setmetatable({}, { __index = _G })
-    function environment.require(wanted)
+  local function require_from(path)
+    local function find(wanted)
       if wanted == "llama_cloud.endpoint" then
         return {
           resource = function(place, members)
-            return { place = place, members = members, path = path .. ".lua" }
+            return { place = place, members = members, path = path }
           end,
         }
       elseif wanted == "llama_cloud.base.later" then
-        return { require = environment.require }
+        return { require = find }
       elseif not wanted:find("^llama_cloud%.resources") then
         return nothing
       end
-      loaded[wanted] = loaded[wanted] or load_module(wanted)
+      loaded[wanted] = loaded[wanted] or run_module(root, wanted, require_from)
       return loaded[wanted]
     end
-    return assert(load(text, "@" .. path, "t", environment))()
+    return find
   end
-  return load_module("llama_cloud.resources")
+  return require_from()("llama_cloud.resources")
+end
+
+--- The client's modules without the C core, in whose place is something that does nothing: for what can be asked without a
+--- call, such as the options of methods, or whether a request is sent again. Raises what a module raises.
+---@param root string
+---@return fun(name: string): any require
+function annotations.modules(root)
+  local loaded, find = { ["llama_cloud.core"] = nothing }, nil
+  loaded["llama_cloud.base.later"] = {
+    require = function(name)
+      return setmetatable({}, {
+        __index = function(_, field)
+          return find(name)[field]
+        end,
+      })
+    end,
+  }
+  function find(name)
+    if loaded[name] == nil then
+      loaded[name] = run_module(root, name, function()
+        return find
+      end)
+    end
+    return loaded[name]
+  end
+  return find
 end
 
 --- The parameters of a declaration in one array: { name, type, required, place }.

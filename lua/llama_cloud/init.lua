@@ -185,7 +185,7 @@ function llama_cloud.spawn(f, ...)
 end
 
 ---@class LlamaCloud.MapOptions
----@field concurrency? integer how many items are worked on at once, from 1; 8
+---@field concurrency? integer how many items are worked on at once, from 1 (default 8)
 
 local MAP_OPTIONS = { concurrency = "integer" }
 
