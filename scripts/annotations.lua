@@ -33,7 +33,7 @@ local annotations = {}
 
 ---@class Found
 ---@field classes table<string, Class>
----@field aliases table<string, { type: Type, text: string, path: string, line: integer }>
+---@field aliases table<string, { type: Type, text: string, choices: string[][], path: string, line: integer }>
 ---@field mentions table<string, { path: string, line: integer }[]> of all names that begin with LlamaCloud
 ---@field problems any[][] path, line, what cannot be read there
 
@@ -207,7 +207,7 @@ end
 
 function readers.alias(found, text, place)
   local name, tail = text:match("^([%w_.]+)%s*(.*)$")
-  found.aliases[name] = { path = place.path, line = place.line, text = tail }
+  found.aliases[name] = { path = place.path, line = place.line, text = tail, choices = {} }
   return { alias = found.aliases[name] }
 end
 
@@ -227,7 +227,9 @@ local function read_file(found, path)
         current = result
       end
     elseif choice and current and current.alias then
-      current.alias.text = current.alias.text .. (current.alias.text == "" and "" or "|") .. annotations.excerpt(choice)
+      local value, comment = annotations.excerpt(choice)
+      current.alias.text = current.alias.text .. (current.alias.text == "" and "" or "|") .. value
+      table.insert(current.alias.choices, { (value:gsub('"', "")), (comment:gsub("^#%s*", "")) })
     elseif not line:find("^%s*%-%-%-") then
       current = nil
     end
@@ -244,9 +246,10 @@ end
 --- The type at the beginning of a text, as it is written there.
 ---@param text string
 ---@return string
+---@return string rest what follows it
 function annotations.excerpt(text)
   local _, rest = annotations.type(text)
-  return (text:sub(1, #text - #rest):match("^(.-)%s*$"))
+  return text:sub(1, #text - #rest):match("^(.-)%s*$"), rest
 end
 
 -- The files of a folder that end in `.lua`.
@@ -279,6 +282,55 @@ function annotations.read(root)
     end
   end
   return found
+end
+
+---@class Function
+---@field owner string what it is a field of: `llama_cloud`
+---@field name string
+---@field text string the first paragraph of its comment
+---@field parameters Field[]
+---@field returns { type: Type, name: string?, comment: string? }[]
+
+local function read_parameter(text)
+  local name, question, tail = text:match("^([%w_.]+)(%??)%s+(.*)$")
+  local ok, type, comment = pcall(annotations.type, tail)
+  if not ok then
+    return { name = name, optional = question ~= "" } -- a type that no page shows
+  end
+  return { name = name, optional = question ~= "" or type.kind == "optional", type = type, comment = comment }
+end
+
+local function read_return(text)
+  local type, rest = annotations.type(text)
+  local name, comment = rest:match("^([%w_.]*)%s*(.*)$")
+  return { type = type, name = name, comment = comment }
+end
+
+--- The functions that a file annotates, in its order.
+---@param path string
+---@return Function[]
+function annotations.functions(path)
+  local all, text, whole, parameters, returns = {}, {}, true, {}, {}
+  for line in io.lines(path) do
+    local comment, tag, tail = line:match("^%-%-%-%s*(.*)$"), line:match("^%-%-%-@(%l+)%s+(.*)$")
+    local owner, name = line:match("^function ([%w_]+)[.:]([%w_]+)%(")
+    if tag == "param" then
+      parameters[#parameters + 1] = read_parameter(tail)
+    elseif tag == "return" then
+      returns[#returns + 1] = read_return(tail)
+    elseif comment and not tag then
+      whole = whole and comment ~= ""
+      text[#text + 1] = whole and comment or nil
+    elseif not tag then
+      if owner and text[1] then
+        local one = { owner = owner, name = name, text = table.concat(text, " ") }
+        one.parameters, one.returns = parameters, returns
+        all[#all + 1] = one
+      end
+      text, whole, parameters, returns = {}, true, {}, {}
+    end
+  end
+  return all
 end
 
 --- The fields of a class, and of those that it inherits from: by name, and their names in order.

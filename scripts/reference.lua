@@ -1,16 +1,18 @@
---- Makes docs/resources.md of the declarations and annotations of the resources:
+--- Makes docs/resources.md of the declarations and annotations of the resources, and fills the sections of other pages that
+--- are made of annotations (scripts/sections.lua):
 ---
 ---     lua scripts/reference.lua [--check] [DIRECTORY]     the checkout, by default the working directory
 ---
---- With --check it writes nothing, and fails if the page is out of date.
+--- With --check it writes nothing, and fails if a page is out of date.
 
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
 local annotations = require("annotations")
+local sections = require("sections")
 local show = require("shown")
 
 local checking = arg[1] == "--check"
 local root = arg[checking and 2 or 1] or "."
-local PATH = root .. "/docs/resources.md"
+local PAGES = { "docs/reference.md", "docs/process.md" } -- with sections
 
 -- In the order in which they are needed on the way from files to results; what is older comes last.
 local ORDER = {
@@ -340,15 +342,40 @@ while classes[position] do
   position = position + 1
 end
 
-local text = table.concat(lines, "\n"):gsub("[ \t]+\n", "\n"):gsub("\n+$", "") .. "\n"
-if checking then
-  local file = io.open(PATH)
-  if not file or file:read("a") ~= text then
-    io.stderr:write("docs/resources.md is out of date: run lua scripts/reference.lua\n")
-    os.exit(false)
+local failed = false
+
+-- Writes a page, or complains where that is not what is there.
+local function keep(path, there, text)
+  if there ~= text and checking then
+    io.stderr:write(path, " is out of date: run lua scripts/reference.lua\n")
+    failed = true
+  elseif there ~= text then
+    local file = assert(io.open(root .. "/" .. path, "w"))
+    assert(file:write(text))
+    file:close()
   end
-else
-  local file = assert(io.open(PATH, "w"))
-  assert(file:write(text))
-  file:close()
 end
+
+local function read(path)
+  local file = io.open(root .. "/" .. path)
+  local text = file and file:read("a")
+  return file and file:close() and text
+end
+
+keep(
+  "docs/resources.md",
+  read("docs/resources.md"),
+  table.concat(lines, "\n"):gsub("[ \t]+\n", "\n"):gsub("\n+$", "") .. "\n"
+)
+
+local filler = sections.new(root, found)
+for _, path in ipairs(PAGES) do
+  local text = assert(read(path), path)
+  keep(path, text, filler:fill(text, path))
+end
+filler:check_functions("init.lua")
+for _, problem in ipairs(filler.problems) do
+  io.stderr:write(problem, "\n")
+  failed = true
+end
+os.exit(not failed)

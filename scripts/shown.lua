@@ -42,8 +42,12 @@ function shown.types(found, link)
         others[#others + 1] = show(member)
       end
     end
-    local values = table.concat(parts.literals, ", ")
-    return values .. (values ~= "" and others[1] and " or " or "") .. table.concat(others, " or ")
+    if not parts.literals[1] then
+      return table.concat(others, " or ")
+    end
+    local last = table.remove(others)
+    local all = table.move(others, 1, #others, #parts.literals + 1, parts.literals)
+    return table.concat(all, ", ") .. (last and " or " .. last or "")
   end
 
   local function fields_of(type)
@@ -110,7 +114,9 @@ function shown.call(name, parameters)
   local parts = {}
   for _, parameter in ipairs(parameters) do
     if parameter.name ~= "self" then
-      parts[#parts + 1] = (parameter.name:gsub("%.%.%.", "…")) .. (parameter.optional and "?" or "")
+      -- `given` are options where that is a module's name
+      local called = parameter.name:gsub("%.%.%.", "…"):gsub("^given$", "options")
+      parts[#parts + 1] = called .. (parameter.optional and "?" or "")
     end
   end
   return ("`%s(%s)`"):format(name, table.concat(parts, ", "))
