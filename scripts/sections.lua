@@ -158,13 +158,13 @@ end
 -- Which calls take an option, in words: the first that are just those.
 local WHICH = {
   {
-    "all",
+    "all calls",
     function()
       return true
     end,
   },
   {
-    "those of resources that get something (GET)",
+    "GETs of resources",
     function(one)
       return one.method == "GET" and one.returns == "object"
     end,
@@ -222,7 +222,7 @@ MAKERS["call options"] = function(self)
       rows[#rows + 1] = { "`" .. option .. "`", self.types(field.type), which or "", default or "", text }
     end
   end
-  return table_of({ "option", "type", "calls", "default", "" }, rows)
+  return table_of({ "option", "type", "for", "default", "" }, rows)
 end
 
 -- ---- fields, methods, functions ----
