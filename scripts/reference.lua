@@ -240,7 +240,7 @@ local function put_resource(place, resource, class)
     put("%s", (head:gsub(' "[^"]*" of the API reference.*$', ""):gsub(" https:.*$", "")))
     put("")
   end
-  put("| call | | route | repeated |")
+  put("| call | | route | retried |")
   put("|---|---|---|---|")
   for _, name in ipairs(names) do
     local field = class.fields[name]
@@ -318,10 +318,10 @@ Nearly all methods take `organization_id` and `project_id` (strings), which you 
 `?` marks what may be absent. Where values are listed, they are those that the service has today; others are sent and received
 as they are.
 
-*repeated* says whether a call is sent again if an attempt may have been carried out: its answer was lost or timed out, or was a
-5xx. If not, the call returns an error with `maybe_sent`, and where `reconcile` is an option, it can look for what was created.
-What the service cannot have carried out is sent again in any case. [Errors](reference.md#errors) says which kinds a call can end
-with, and when it is sent again; what some calls have beyond that is said below.
+*retried* says whether a call is sent again after an attempt that the service may have carried out: its response was lost, came too
+late, or was a 5xx. If not, the call returns an error with `maybe_sent`; where `reconcile` is an option, it can look for what was
+created. What the service cannot have carried out is retried in any case. [Errors](reference.md#errors) says which kinds a call can
+end with, and which of them are retried; what some calls have beyond that is said below.
 ]]
 
 put("%s", HEAD)

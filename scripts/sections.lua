@@ -182,7 +182,7 @@ local WHICH = {
     end,
   },
   {
-    "creations that a list can tell of",
+    "some creations",
     function(one)
       return one.reconcile ~= nil
     end,
@@ -382,7 +382,7 @@ MAKERS["kinds"] = function(self)
     end
     rows[position] = row
   end
-  return table_of({ "kind", "when", "sent again", "creations", "a wait goes on" }, rows)
+  return table_of({ "kind", "when", "retried", "creations", "a wait continues" }, rows)
 end
 
 -- ---- pages ----

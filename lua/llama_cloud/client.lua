@@ -32,7 +32,7 @@ local client = {}
 ---@field connect_timeout? number seconds for making a connection (default 10)
 ---@field total_timeout? number seconds for a whole call: queueing, pauses, all attempts (default none)
 ---@field stall_timeout? number seconds after which an attempt to upload or download ends if no byte has moved (default 60)
----@field max_retries? integer how often a call is sent again (default 5)
+---@field max_retries? integer how often a call is retried (default 5)
 ---@field max_retry_after? number the longest `Retry-After` that is obeyed, in seconds; if it is longer, the error is returned at once (default 60)
 ---@field max_response_bytes? integer after decompression (default 256 MiB)
 ---@field default_headers? table<string, string|false> they override the built-in ones; `false` leaves one out
@@ -40,7 +40,7 @@ local client = {}
 ---@field proxy? string URL; `""` for none (default the environment's, as curl does)
 ---@field ca_file? string PEM file of certificates to trust (default the system's)
 ---@field verify? boolean whether the server's certificate is checked (default true)
----@field log? "off"|false|LlamaCloud.LogLevel|fun(level: LlamaCloud.LogLevel, message: string, fields?: table) how much goes to standard error, in any case; `off` and `false`: nothing, whatever the environment says. A function gets all levels, as `function(level, message, fields)` (default `LLAMA_CLOUD_LOG`, then none)
+---@field log? "off"|false|LlamaCloud.LogLevel|fun(level: LlamaCloud.LogLevel, message: string, fields?: table) the least level that goes to standard error, in upper or lower case; `off` and `false`: nothing, whatever the environment says. A function gets all levels: `function(level, message, fields)` (default `LLAMA_CLOUD_LOG`, then none)
 
 local declared = {
   api_key = "string",
@@ -499,7 +499,7 @@ for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
   end
 end
 
---- Fetches a presigned address into a file: a URL, or a table with a `url`, as in answers.
+--- Downloads from a presigned URL, or a table with a `url`, as in responses, into a file.
 ---
 --- Exactly that URL is asked for, without the API key and the client's headers and query. A file that is at the path stays until the new one is complete; if it is a symbolic link, the file that it leads to
 --- is replaced. A download that is cut off goes on where it was; one that fails leaves nothing behind. Raises on a wrong

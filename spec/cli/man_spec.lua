@@ -59,6 +59,30 @@ describe("the manual page", function()
   end)
 end)
 
+describe("the flags", function()
+  local lookup = require("llama_cloud.cli.lookup")
+  local root = require("llama_cloud.cli").parser()
+
+  for name, case in pairs {
+    ["of all commands"] = { root, require("llama_cloud.client").defaults, 2 },
+    ["of waiting"] = { lookup.at(root, { "batches", "wait" }), require("llama_cloud.endpoint.pace").defaults, 3 },
+    ["of process"] = { lookup.at(root, { "process" }), require("llama_cloud.process").method.defaults, 4 },
+  } do
+    it(name .. " tell the defaults that the code has", function()
+      local told = 0
+      for option, value in pairs(case[2]) do
+        local flag = lookup.flag(case[1], "--" .. option:gsub("_", "-"))
+        local default = flag and flag._description:match("%((%d+)[,)]")
+        if default then
+          told = told + 1
+          assert.equal(value, tonumber(default), option)
+        end
+      end
+      assert.is_true(told >= case[3], told)
+    end)
+  end
+end)
+
 describe("the date of the sources", function()
   local directory, script
 

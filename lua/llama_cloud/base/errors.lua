@@ -32,7 +32,7 @@ local errors = {}
 ---@field headers? table<string, string> of the last response, with names in lower case
 ---@field request_id? string the service's id of the request: support asks for it
 ---@field method? string of the request
----@field url? string of the request, without secrets
+---@field url? string of the request; secrets in it are replaced
 ---@field attempts? integer how many attempts were made
 ---@field retry_after? number seconds that the service asked to wait
 ---@field maybe_sent? boolean true if the service may have acted on the request, and repeating it might do it twice

@@ -78,7 +78,7 @@ local shared = require("llama_cloud.resources.shared")
 ---@field wait_all fun(self, ids: (string|LlamaCloud.Batch)[], params?: LlamaCloud.BatchGetParams, options?: LlamaCloud.WaitOptions): fun(): string?, LlamaCloud.Batch?, LlamaCloud.Error?
 
 ---@class LlamaCloud.CreateOptions: LlamaCloud.Options
----@field reconcile? boolean if the answer was lost, look for the new object in the list (default false)
+---@field reconcile? boolean if the response was lost, look for the new object in the list (default false)
 
 ---@class LlamaCloud.BatchRunOptions: LlamaCloud.WaitOptions
 ---@field expand? string|string[] like the parameter of `get`, for the batch in the end

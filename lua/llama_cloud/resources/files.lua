@@ -59,7 +59,7 @@ local shared = require("llama_cloud.resources.shared")
 ---@field project_id? string
 
 ---@class LlamaCloud.UploadOptions: LlamaCloud.TransferOptions
----@field reconcile? boolean if the answer was lost, look for the new object in the list (default false)
+---@field reconcile? boolean if the response was lost, look for the new object in the list (default false)
 
 ---@class LlamaCloud.Files
 ---@field create fun(self, params: LlamaCloud.FileCreateParams, options?: LlamaCloud.UploadOptions): LlamaCloud.File?, LlamaCloud.Error?
