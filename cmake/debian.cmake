@@ -25,7 +25,7 @@ function(move from to)
     return()
   endif()
   if(NOT EXISTS "${usr}/${from}")
-    message(FATAL_ERROR "${from} was not installed below /usr: remove the build directory's CMakeCache.txt, and configure it without INSTALL_*")
+    message(FATAL_ERROR "${from} was not installed below /usr: configure a new build directory without INSTALL_*")
   endif()
   get_filename_component(parent "${usr}/${to}" DIRECTORY)
   file(MAKE_DIRECTORY "${parent}")
@@ -74,29 +74,17 @@ License: Expat
 
 # The changelogs: the project's own, and that of the package, which is dated as the release is.
 set(version "${CPACK_PACKAGE_VERSION}")
-file(READ "${source}/CHANGELOG.md" changes)
-string(REPLACE "." "[.]" pattern "${version}")
-string(REGEX MATCH "\n## \\[${pattern}\\] - ([0-9-]+)" heading "${changes}")
-run(date --utc --rfc-email "--date=${CMAKE_MATCH_1}") # without a date: today
+include("${source}/cmake/date.cmake")
+llama_cloud_date("${source}" date)
+run(date --utc --rfc-email "--date=${date}")
 file(WRITE "${doc}/changelog.Debian" "${CPACK_PACKAGE_NAME} (${version}-${CPACK_DEBIAN_PACKAGE_RELEASE}) unstable; urgency=medium
 
   * Release ${version}. Its changes are in changelog.gz.
 
  -- ${CPACK_DEBIAN_PACKAGE_MAINTAINER}  ${output}
 ")
-file(WRITE "${doc}/changelog" "${changes}")
+configure_file("${source}/CHANGELOG.md" "${doc}/changelog" COPYONLY)
 
-# The manual page is made by the program itself; the sandbox is a section of it.
-if(NOT EXISTS "${usr}/share/man/man1/llama-cloud.1")
-  set(modules "${usr}/share/lua/${CPACK_LLAMA_CLOUD_LUA}")
-  set(ENV{LUA_PATH} "${modules}/?.lua;${modules}/?/init.lua;;")
-  set(ENV{LUA_CPATH} "${usr}/${CPACK_LLAMA_CLOUD_LIBRARIES}/?.so;;")
-  run("lua${CPACK_LLAMA_CLOUD_LUA}" "${usr}/bin/llama-cloud" man)
-  file(WRITE "${usr}/share/man/man1/llama-cloud.1" "${output}\n")
-endif()
-if(NOT EXISTS "${usr}/share/man/man1/llama-cloud-sandbox.1")
-  file(WRITE "${usr}/share/man/man1/llama-cloud-sandbox.1" ".so man1/llama-cloud.1\n")
-endif()
 file(GLOB_RECURSE pages "${usr}/share/man/*")
 foreach(file IN LISTS pages ITEMS "${doc}/changelog" "${doc}/changelog.Debian")
   run(gzip -9n "${file}")

@@ -6,6 +6,7 @@ local sandbox = require("spec.support.sandbox")
 
 local FILES = {
   "README.md",
+  "ARCHITECTURE.md",
   "CONTRIBUTING.md",
   "CHANGELOG.md",
   "SECURITY.md",

@@ -61,7 +61,7 @@ end
 local function checkout()
   local path = top .. "/checkout"
   check(
-    ("rm -rf %s && mkdir %s && cd %s && cp -R CMakeLists.txt cmake src lua bin scripts spec fuzz %s"):format(
+    ("rm -rf %s && mkdir %s && cd %s && cp -R CMakeLists.txt cmake src lua bin man scripts spec fuzz %s"):format(
       quote(path),
       quote(path),
       quote(here),

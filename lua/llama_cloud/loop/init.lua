@@ -15,12 +15,12 @@ local modules, require = package.loaded, require -- here, for an application may
 local loop = {}
 
 ---@class LlamaCloud.Host an event loop of somebody else's
----@field current fun(co: thread): any, any a handle if it can park the running coroutine co, and a scope: what watches for it (nil where there is one loop); nil if it cannot
+---@field current fun(co: thread): any, any whether the running coroutine `co` is its own: returns a handle to park it by, or nil; and a scope, if there are several loops: what watches for it
 ---@field park fun(handle: any) suspends the coroutine until it is woken; may return early
----@field wake fun(handle: any) marks it runnable, and does not resume it here and now; once per park, or once more where it has raised
----@field watch fun(fd: integer, on_readable: fun(), scope: any, wanted: fun(): boolean): fun(), (fun(): boolean)? calls on_readable() while fd is readable; returns what ends that, and, where the application can end it too, what tells whether it still does; wanted() tells whether anybody waits: if not, it may end by itself
----@field spawn? fun(f: fun()): any starts a coroutine that it can park; false if it cannot now
----@field running? fun(): boolean whether its loop is running this code, parkable or not
+---@field wake fun(handle: any) sees to it that the coroutine is resumed, but not here and now; comes once for each wait, or once more if it has raised
+---@field watch fun(fd: integer, on_readable: fun(), scope: any, wanted: fun(): boolean): fun(), (fun(): boolean)? calls `on_readable()` while the descriptor is readable, until the first function that it returns is called, which may come twice; the second tells whether it still does, for loops that the application can end. `wanted()` tells whether anybody waits: while nobody does, it may end by itself, if there is a second function to tell so
+---@field spawn? fun(f: fun()): any starts a coroutine that it can park; false if it cannot now. If f has not begun a second later, `spawn` may be called again
+---@field running? fun(): boolean whether its loop is running this code
 
 ---@class LlamaCloud.ParkingPlace where a coroutine is parked, or what is called when a timer ends
 ---@field host? LlamaCloud.Host
