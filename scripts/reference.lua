@@ -308,9 +308,10 @@ end
 local HEAD = [[
 # Resources
 
-Every method, parameter and field. `scripts/reference.lua` generates this page from the declarations and annotations in
-`lua/llama_cloud/resources/`. See [Calls](reference.md#calls) for what all methods have in common, [Lists](reference.md#lists)
-for what a list can do, and [Waiting](reference.md#waiting) for `run`, `wait`, `watch` and `wait_all`.
+This page is for those who look up a method of the service, its parameters, or the fields of its responses. After it, you know what
+each call takes and returns, and what follows if an attempt fails. `scripts/reference.lua` makes it from the declarations and
+annotations in `lua/llama_cloud/resources/`. See [Calls](reference.md#calls) for what all methods have in common,
+[Lists](reference.md#lists) for what a list can do, and [Waiting](reference.md#waiting) for `run`, `wait`, `watch` and `wait_all`.
 
 Nearly all methods take `organization_id` and `project_id` (strings), which you can also give to the client once. Lists take
 `page_size`, the number of items per request, and `page_token`, where to continue; those of v1 batch jobs take `limit` and

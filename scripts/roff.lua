@@ -59,7 +59,7 @@ end
 
 -- A sentence, as far as it is one.
 local function sentence(text)
-  return text == "" and text or text:find("[.:?!]$") and text or text .. "."
+  return (text == "" or text:gsub("\\f[BIR]", ""):find("[.:?!]$")) and text or text .. "."
 end
 
 local Page = {}
@@ -85,7 +85,7 @@ function Page:row(headings, cells)
     elseif heading == "" or heading == "when" then
       table.insert(rest, 1, sentence(inline(cell)))
     elseif cell ~= "" then
-      rest[#rest + 1] = ("%s: %s."):format(heading:sub(1, 1):upper() .. heading:sub(2), inline(cell))
+      rest[#rest + 1] = sentence(heading:sub(1, 1):upper() .. heading:sub(2) .. ": " .. inline(cell))
     end
   end
   self:put(".TP")
@@ -176,7 +176,7 @@ function roff.add(text, lines, level)
   level = level or 2
   local page, all = setmetatable({ lines = lines }, Page), {}
   for line in (text .. "\n"):gmatch("([^\n]*)\n") do
-    if not line:find("^<!%-%-.*%-%->$") then
+    if not line:find("^<!%-%-.*%-%->$") and not line:find("^Next: %[") then
       all[#all + 1] = line
     end
   end

@@ -15,12 +15,12 @@ local modules, require = package.loaded, require -- here, for an application may
 local loop = {}
 
 ---@class LlamaCloud.Host an event loop of somebody else's
----@field current fun(co: thread): any, any whether the running coroutine `co` is its own: returns a handle to park it by, or nil; and a scope, if there are several loops: what watches for it
----@field park fun(handle: any) suspends the coroutine until it is woken; may return early
----@field wake fun(handle: any) sees to it that the coroutine is resumed, but not here and now; comes once for each wait, or once more if it has raised
----@field watch fun(fd: integer, on_readable: fun(), scope: any, wanted: fun(): boolean): fun(), (fun(): boolean)? calls `on_readable()` while the descriptor is readable, until the first function that it returns is called, which may come twice; the second tells whether it still does, for loops that the application can end. `wanted()` tells whether anybody waits: while nobody does, it may end by itself, if there is a second function to tell so
----@field spawn? fun(f: fun()): any starts a coroutine that it can park; false if it cannot now. If f has not begun a second later, `spawn` may be called again
----@field running? fun(): boolean whether its loop is running this code
+---@field current fun(co: thread): any, any if the loop can suspend the running coroutine `co`, returns a handle, which is any value that stands for it; otherwise nil. If there are several loops, it also returns a scope: which of them watches for this coroutine
+---@field park fun(handle: any) suspends the running coroutine until it is woken; may return early
+---@field wake fun(handle: any) makes the coroutine run again soon, but not here and now. It is called once for each `park`, and once more if it has raised, by its own error or that of a debug hook
+---@field watch fun(fd: integer, on_readable: fun(), scope: any, wanted: fun(): boolean): fun(), (fun(): boolean)? from now on, calls `on_readable()` whenever `fd` is readable. Returns `unwatch`, which ends this, and may be called twice. `wanted()` tells whether anybody waits. While nobody does, the watch may end by itself, or the application may end it; then it also returns `alive`, a function that tells whether the watch still works
+---@field spawn? fun(f: fun()): any starts `f` in a coroutine of the loop, or returns false if it cannot now. If `f` has not begun a second later, it may be called again
+---@field running? fun(): boolean tells whether the loop is running this code
 
 ---@class LlamaCloud.ParkingPlace where a coroutine is parked, or what is called when a timer ends
 ---@field host? LlamaCloud.Host
