@@ -513,7 +513,8 @@ describe("scripts/systems", function()
 
   it("takes only what it knows", function()
     local path = checkout()
-    local wrongs = { "--fast", "--deb none", "Trixie", "trixie:", "trixie:../x", "../x", "forky+lua5.3", "'trixie forky'" }
+    local wrongs =
+      { "--fast", "--deb none", "Trixie", "trixie:", "trixie:../x", "../x", "forky+lua5.3", "'trixie forky'" }
     for _, wrong in ipairs(wrongs) do
       local output, status = run(path, "systems " .. wrong)
       assert.equal(2, status, wrong)
