@@ -78,7 +78,7 @@ describe("cmake --install", function()
       modules=$(echo share/lua/*)
       mkdir $modules/other
       touch $modules/other/mine.lua $modules/llama_cloud/mine.lua
-      cmake --build $build --target uninstall >/dev/null
+      cmake --build $build --target uninstall >/dev/null 2>&1 # it may configure anew, and say so
       find . -type f -printf "%f in %h\n" -o -type d -path "*llama_cloud/*" | sed "s:[.]/$modules/::" | sort
       cmake --build $build --target uninstall 2>&1 | tr -s " \n" "  " | grep -o "nothing was installed from this build directory"
     ]])
