@@ -2,17 +2,18 @@ rockspec_format = "3.0"
 package = "llama-cloud"
 version = "scm-1"
 
--- The rock is made from a checkout: `luarocks make`. A release names its archive here.
+-- The rock is made from a checkout: `luarocks make`. scripts/release says where that of a release comes from.
 source = {
   url = "file://.",
 }
 
 description = {
-  summary = "LlamaCloud (LlamaParse) batch processing",
+  summary = "LlamaCloud (LlamaParse) client library and command line",
   detailed = [[
-A client for the batch endpoints of LlamaCloud: creates, follows and lists batches, with retries, typed
-errors, exact integers and lists that page by themselves. The transport and the JSON codec are written in C
-over libcurl (7.87 or later) and zlib, whose headers have to be installed. Linux.]],
+Takes a folder of files to results, and has every endpoint of LlamaCloud as a function of Lua and as a command:
+parsing, extraction, classification, splitting, batches, uploads and downloads. Calls wait without blocking. The
+transport and the JSON codec are written in C over libcurl (7.87 or later) and zlib. To build it, CMake and the
+headers of both are needed. Linux.]],
   license = "MIT",
   labels = { "http", "api", "client", "json", "llm" },
 }

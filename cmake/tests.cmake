@@ -10,7 +10,7 @@
 #   memory    each chunk of spec/alloc while allocations of the core's own code, or of libcurl, fail
 #   valgrind  each spec file that makes the core work, under memcheck
 #   fuzz      each fuzz target for a few seconds (scripts/fuzz runs them for longer)
-#   package   what the shared object exports; the rock, installed into an empty tree
+#   package   what the shared object exports; the rock, installed into an empty tree; Debian's package
 #   lint      formatters and linters, each skipped where the tool is missing
 #
 # A test that computes all the time counts as two (PROCESSORS), as most wait all the time: scripts/test runs as many as there
@@ -100,7 +100,7 @@ endforeach()
 # is made of, and the gate, which is simulated by minutes of arithmetic.
 set(CORE_SPECS ${SPEC_FILES})
 list(FILTER CORE_SPECS EXCLUDE REGEX
-  "/(sandbox/[a-z]*|cli/(calls|commands|docs|process|use)|http/gate|project/(book|install|layers|scripts|types))_spec[.]lua$")
+  "/(sandbox/[a-z]*|cli/(calls|commands|docs|process|use)|http/gate|project/(book|install|layers|public|release|scripts|types))_spec[.]lua$")
 foreach(file IN LISTS ALLOC_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
@@ -221,8 +221,9 @@ set_tests_properties(fuzz.short PROPERTIES PROCESSORS 2 LABELS fuzz SKIP_RETURN_
 
 add_test(NAME package.exports COMMAND "${SOURCE_DIR}/spec/packaging/exports" $<TARGET_FILE:core>)
 add_test(NAME package.rock COMMAND "${SOURCE_DIR}/spec/packaging/rock")
+add_test(NAME package.deb COMMAND "${SOURCE_DIR}/spec/packaging/deb")
 set_tests_properties(package.exports PROPERTIES LABELS package TIMEOUT 60)
-set_tests_properties(package.rock PROPERTIES PROCESSORS 2 LABELS package TIMEOUT 600)
+set_tests_properties(package.rock package.deb PROPERTIES PROCESSORS 2 LABELS package TIMEOUT 600 SKIP_RETURN_CODE 77)
 
 foreach(tool clang-format luacheck stylua shellcheck layers)
   add_test(NAME lint.${tool} COMMAND "${SOURCE_DIR}/scripts/lint" ${tool})

@@ -33,7 +33,7 @@ local annotations = {}
 
 ---@class Found
 ---@field classes table<string, Class>
----@field aliases table<string, { type: Type, text: string, path: string, line: integer }>
+---@field aliases table<string, { type: Type, text: string, choices: string[][], path: string, line: integer }>
 ---@field mentions table<string, { path: string, line: integer }[]> of all names that begin with LlamaCloud
 ---@field problems any[][] path, line, what cannot be read there
 
@@ -207,7 +207,7 @@ end
 
 function readers.alias(found, text, place)
   local name, tail = text:match("^([%w_.]+)%s*(.*)$")
-  found.aliases[name] = { path = place.path, line = place.line, text = tail }
+  found.aliases[name] = { path = place.path, line = place.line, text = tail, choices = {} }
   return { alias = found.aliases[name] }
 end
 
@@ -227,7 +227,9 @@ local function read_file(found, path)
         current = result
       end
     elseif choice and current and current.alias then
-      current.alias.text = current.alias.text .. (current.alias.text == "" and "" or "|") .. annotations.excerpt(choice)
+      local value, comment = annotations.excerpt(choice)
+      current.alias.text = current.alias.text .. (current.alias.text == "" and "" or "|") .. value
+      table.insert(current.alias.choices, { (value:gsub('"', "")), (comment:gsub("^#%s*", "")) })
     elseif not line:find("^%s*%-%-%-") then
       current = nil
     end
@@ -244,9 +246,10 @@ end
 --- The type at the beginning of a text, as it is written there.
 ---@param text string
 ---@return string
+---@return string rest what follows it
 function annotations.excerpt(text)
   local _, rest = annotations.type(text)
-  return (text:sub(1, #text - #rest):match("^(.-)%s*$"))
+  return text:sub(1, #text - #rest):match("^(.-)%s*$"), rest
 end
 
 -- The files of a folder that end in `.lua`.
@@ -281,6 +284,55 @@ function annotations.read(root)
   return found
 end
 
+---@class Function
+---@field owner string what it is a field of: `llama_cloud`
+---@field name string
+---@field text string the first paragraph of its comment
+---@field parameters Field[]
+---@field returns { type: Type, name: string?, comment: string? }[]
+
+local function read_parameter(text)
+  local name, question, tail = text:match("^([%w_.]+)(%??)%s+(.*)$")
+  local ok, type, comment = pcall(annotations.type, tail)
+  if not ok then
+    return { name = name, optional = question ~= "" } -- a type that no page shows
+  end
+  return { name = name, optional = question ~= "" or type.kind == "optional", type = type, comment = comment }
+end
+
+local function read_return(text)
+  local type, rest = annotations.type(text)
+  local name, comment = rest:match("^([%w_.]*)%s*(.*)$")
+  return { type = type, name = name, comment = comment }
+end
+
+--- The functions that a file annotates, in its order.
+---@param path string
+---@return Function[]
+function annotations.functions(path)
+  local all, text, whole, parameters, returns = {}, {}, true, {}, {}
+  for line in io.lines(path) do
+    local comment, tag, tail = line:match("^%-%-%-%s*(.*)$"), line:match("^%-%-%-@(%l+)%s+(.*)$")
+    local owner, name = line:match("^function ([%w_]+)[.:]([%w_]+)%(")
+    if tag == "param" then
+      parameters[#parameters + 1] = read_parameter(tail)
+    elseif tag == "return" then
+      returns[#returns + 1] = read_return(tail)
+    elseif comment and not tag then
+      whole = whole and comment ~= ""
+      text[#text + 1] = whole and comment or nil
+    elseif not tag then
+      if owner and text[1] then
+        local one = { owner = owner, name = name, text = table.concat(text, " ") }
+        one.parameters, one.returns = parameters, returns
+        all[#all + 1] = one
+      end
+      text, whole, parameters, returns = {}, true, {}, {}
+    end
+  end
+  return all
+end
+
 --- The fields of a class, and of those that it inherits from: by name, and their names in order.
 ---@param found Found
 ---@param name string
@@ -303,13 +355,25 @@ function annotations.fields(found, name)
   return fields, order
 end
 
--- Something in the place of a module that declarations do not need: it can be called and looked into.
-local nothing = setmetatable({}, {})
-getmetatable(nothing).__index = function()
-  return nothing
-end
-getmetatable(nothing).__call = function()
-  return nothing
+-- Something in the place of a module that is not needed: it can be called and looked into.
+local nothing = setmetatable({}, {
+  __index = function(self)
+    return self
+  end,
+  __call = function(self)
+    return self
+  end,
+  __newindex = function() end,
+})
+
+-- Runs the file of a module, with another `require`. Raises.
+local function run_module(root, name, require)
+  local path = ("%s/lua/%s"):format(root, name:gsub("%.", "/"))
+  local file = io.open(path .. ".lua") or assert(io.open(path .. "/init.lua"))
+  local text = file:read("a")
+  file:close()
+  local environment = setmetatable({ require = require(path .. ".lua") }, { __index = _G })
+  return assert(load(text, "@" .. path, "t", environment))()
 end
 
 --- Runs the files of resources, which leave their declarations. Raises.
@@ -317,30 +381,51 @@ end
 ---@return table tree as of resources/init.lua: a resource is { place, members, path }
 function annotations.declarations(root)
   local loaded = {}
-  local function load_module(name)
-    local path = ("%s/lua/%s"):format(root, name:gsub("%.", "/"))
-    local file = io.open(path .. ".lua") or assert(io.open(path .. "/init.lua"))
-    local text = file:read("a")
-    file:close()
-    local environment = setmetatable({}, { __index = _G })
-    function environment.require(wanted)
+  local function require_from(path)
+    local function find(wanted)
       if wanted == "llama_cloud.endpoint" then
         return {
           resource = function(place, members)
-            return { place = place, members = members, path = path .. ".lua" }
+            return { place = place, members = members, path = path }
           end,
         }
       elseif wanted == "llama_cloud.base.later" then
-        return { require = environment.require }
+        return { require = find }
       elseif not wanted:find("^llama_cloud%.resources") then
         return nothing
       end
-      loaded[wanted] = loaded[wanted] or load_module(wanted)
+      loaded[wanted] = loaded[wanted] or run_module(root, wanted, require_from)
       return loaded[wanted]
     end
-    return assert(load(text, "@" .. path, "t", environment))()
+    return find
   end
-  return load_module("llama_cloud.resources")
+  return require_from()("llama_cloud.resources")
+end
+
+--- The client's modules without the C core, in whose place is something that does nothing: for what can be asked without a
+--- call, such as the options of methods, or whether a request is sent again. Raises what a module raises.
+---@param root string
+---@return fun(name: string): any require
+function annotations.modules(root)
+  local loaded, find = { ["llama_cloud.core"] = nothing }, nil
+  loaded["llama_cloud.base.later"] = {
+    require = function(name)
+      return setmetatable({}, {
+        __index = function(_, field)
+          return find(name)[field]
+        end,
+      })
+    end,
+  }
+  function find(name)
+    if loaded[name] == nil then
+      loaded[name] = run_module(root, name, function()
+        return find
+      end)
+    end
+    return loaded[name]
+  end
+  return find
 end
 
 --- The parameters of a declaration in one array: { name, type, required, place }.

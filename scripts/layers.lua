@@ -1,6 +1,8 @@
 --- Reads who requires whom in lua/llama_cloud, and who includes what in src, and fails where an arrow points up:
 ---
 ---     lua scripts/layers.lua [DIRECTORY]     the checkout, by default the working directory
+---     lua scripts/layers.lua --rooms         says what is allowed: the rooms from the highest to the lowest, then a line
+---                                            for each room beside them, with those that it may require
 ---
 --- Exit: 0 if all point down; 1 if not, each named.
 
@@ -16,6 +18,14 @@ local BESIDE = {
 }
 local FILES = { ["sandbox/with"] = { "init" } }
 local LEAVES = { version = true } -- hold a value; anybody may require them
+
+if arg[1] == "--rooms" then
+  print(table.concat(ROOMS, " "))
+  for room, allowed in pairs(BESIDE) do
+    print(("%s: %s"):format(room, table.concat(allowed, " ")))
+  end
+  os.exit(true)
+end
 
 -- The parts of src, the highest first: what knows Lua; the engine; what it is made of.
 local PARTS = {

@@ -1,15 +1,18 @@
---- Makes docs/resources.md of the declarations and annotations of the resources:
+--- Makes docs/resources.md of the declarations and annotations of the resources, and fills the sections of other pages that
+--- are made of annotations (scripts/sections.lua):
 ---
 ---     lua scripts/reference.lua [--check] [DIRECTORY]     the checkout, by default the working directory
 ---
---- With --check it writes nothing, and fails if the page is out of date.
+--- With --check it writes nothing, and fails if a page is out of date.
 
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
 local annotations = require("annotations")
+local sections = require("sections")
+local show = require("shown")
 
 local checking = arg[1] == "--check"
 local root = arg[checking and 2 or 1] or "."
-local PATH = root .. "/docs/resources.md"
+local PAGES = { "docs/reference.md", "docs/process.md" } -- with sections
 
 -- In the order in which they are needed on the way from files to results; what is older comes last.
 local ORDER = {
@@ -48,6 +51,7 @@ local COMMON = { organization_id = true, project_id = true, page_size = true, li
 local ALWAYS = { page_token = true, offset = true }
 
 local found = annotations.read(root)
+local calls = annotations.modules(root)("llama_cloud.endpoint.call")
 local lines = {}
 
 local function put(text, ...)
@@ -67,63 +71,11 @@ local function note(name)
   end
 end
 
-local shown
-
-local function shown_union(type)
-  local literals, others, arrays = {}, {}, false
-  for _, member in ipairs(type.members) do
-    if member.kind == "literal" then
-      literals[#literals + 1] = "`" .. member.name:gsub('"', "") .. "`"
-    elseif member.kind == "array" then
-      arrays = shown(member)
-    elseif not (member.kind == "name" and (member.name == "string" and literals[1] or member.name == "userdata")) then
-      others[#others + 1] = shown(member)
-    end
-  end
-  if literals[1] then
-    return table.concat(literals, ", ")
-  elseif arrays then
-    return arrays -- one string is taken for an array of one
-  end
-  return table.concat(others, " or ")
-end
-
-local NAMES = { any = "anything", ["true"] = "true", userdata = "null" }
-
--- A type, for people.
-function shown(type)
-  if type.kind == "array" then
-    return "array of "
-      .. (shown(type.of):gsub("^string$", "strings"):gsub("^table$", "tables"):gsub("^integer$", "integers"))
-  elseif type.kind == "optional" then
-    return shown(type.of)
-  elseif type.kind == "literal" then
-    return "`" .. type.name:gsub('"', "") .. "`"
-  elseif type.kind == "union" then
-    return shown_union(type)
-  elseif type.kind == "table" then
-    local fields = {}
-    for position, field in ipairs(type.fields) do
-      fields[position] = ("`%s`: %s"):format(field.name, shown(field.type))
-    end
-    return "table of " .. table.concat(fields, ", ")
-  elseif type.kind ~= "name" then
-    return type.kind
-  end
-  local alias, class = found.aliases[type.name], found.classes[type.name]
-  if alias then
-    return shown(alias.type)
-  elseif class then
-    note(type.name)
-    local short = type.name:gsub("^LlamaCloud%.", "")
-    return ("[%s](#%s)"):format(short, anchor(short))
-  end
-  return NAMES[type.name] or type.name
-end
-
-local function escape(text)
-  return ((text or ""):gsub("|", "\\|"))
-end
+local shown = show.types(found, function(class)
+  note(class.name)
+  local short = show.short(class.name)
+  return ("[%s](#%s)"):format(short, anchor(short))
+end)
 
 -- The comments above the declarations of a resource: name -> text; and the one at the top of its file.
 local function comments_of(resource)
@@ -158,13 +110,7 @@ local function answer_of(field)
 end
 
 local function signature(short, name, field)
-  local parts = {}
-  for _, parameter in ipairs(field.type.parameters) do
-    if parameter.name ~= "self" then
-      parts[#parts + 1] = parameter.name .. (parameter.optional and "?" or "")
-    end
-  end
-  return ("`%s:%s(%s)`"):format(short, name, table.concat(parts, ", "))
+  return show.call(short .. ":" .. name, field.type.parameters)
 end
 
 -- The names of a resource's declared methods, the usual ones first.
@@ -218,35 +164,71 @@ local function put_parameters(resource, class, names)
     put("|---|---|---|---|")
     for _, row in ipairs(rows) do
       local comment = row.type ~= "date" and row.comment or ""
-      put("| `%s` | %s | %s | %s |", row.name, table.concat(row.methods, ", "), escape(row.type), escape(comment))
+      put("| `%s` | %s | %s | %s |", row.name, table.concat(row.methods, ", "), show.cell(row.type), show.cell(comment))
     end
   end
 end
 
--- What options methods take beyond those of all.
-local function put_options(resource, names)
-  local reconcile, files = {}, {}
+-- Names in backticks, as a sentence lists them.
+local function listed_names(names)
+  local all = {}
+  for position, name in ipairs(names) do
+    all[position] = "`" .. name .. "`"
+  end
+  local last = table.remove(all)
+  return all[1] and table.concat(all, ", ") .. " and " .. last or last
+end
+
+-- `name` of these methods, for a sentence; nothing where there are none.
+local function add_beyond(all, names, methods)
+  if methods[1] then
+    all[#all + 1] = ("%s of %s"):format(listed_names(names), listed_names(methods))
+  end
+end
+
+-- What options methods take, and what errors they may end with, beyond those of all.
+local function put_beyond(resource, class, names)
+  local rule, reconcile, files = resource.members.waiting, {}, {}
+  local function add(name, declaration)
+    local taken = calls.declare(declaration).options
+    reconcile[#reconcile + 1] = taken.reconcile and name
+    files[#files + 1] = taken.on_progress and name
+  end
   for _, name in ipairs(names) do
-    if resource.members[name].reconcile then
-      reconcile[#reconcile + 1] = "`" .. name .. "`"
+    add(name, resource.members[name])
+  end
+  if rule then
+    add("run", resource.members[rule.create])
+  end
+  local fail = table.move(files, 1, #files, 1, {})
+  fail[#fail + 1] = class.fields.download and "download"
+  local options, errors = {}, {}
+  add_beyond(options, { "reconcile" }, reconcile)
+  add_beyond(options, { "stall_timeout", "on_progress" }, files)
+  add_beyond(errors, { "file" }, fail)
+  if rule then
+    local kinds = {}
+    for _, kind in pairs(rule.failed) do
+      kinds[#kinds + 1] = kind
     end
-    for _, one in ipairs(annotations.parameters(resource.members[name])) do
-      if one.type == "file" then
-        files[#files + 1] = "`" .. name .. "`"
-      end
+    table.sort(kinds)
+    add_beyond(errors, kinds, { "run", "wait", "wait_all" })
+  end
+  for _, told in ipairs { { "More options", options }, { "More errors", errors } } do
+    if told[2][1] then
+      put("")
+      put("%s: %s.", told[1], table.concat(told[2], "; "))
     end
   end
-  local told = {}
-  if reconcile[1] then
-    told[#told + 1] = ("The option `reconcile` is one of %s."):format(table.concat(reconcile, " and "))
+end
+
+-- Whether a call is sent again after an attempt that the service may have carried out.
+local function repeated(declaration)
+  local declared = calls.declare(declaration)
+  if declared.idempotency then
+    return ("yes, with the same `%s`"):format(declared.idempotency)
   end
-  if files[1] then
-    told[#told + 1] = ("`stall_timeout` and `on_progress` are options of %s."):format(table.concat(files, " and "))
-  end
-  if told[1] then
-    put("")
-    put("%s", table.concat(told, " "))
-  end
+  return declared.repeatable and "yes" or declared.options.reconcile and "no (`reconcile`)" or "no"
 end
 
 local function put_resource(place, resource, class)
@@ -258,40 +240,42 @@ local function put_resource(place, resource, class)
     put("%s", (head:gsub(' "[^"]*" of the API reference.*$', ""):gsub(" https:.*$", "")))
     put("")
   end
-  put("| | | |")
-  put("|---|---|---|")
+  put("| call | | route | retried |")
+  put("|---|---|---|---|")
   for _, name in ipairs(names) do
     local field = class.fields[name]
     local text, route = comments[name] or "", resource.members[name][1]
     if type(resource.members[name].upload) == "table" then
       route = route .. "`, with a file `" .. resource.members[name].upload[1]
     end
-    put("| %s → %s | %s | `%s` |", signature(short, name, field), answer_of(field), escape(text), route)
+    local row = "| %s → %s | %s | `%s` | %s |"
+    put(row, signature(short, name, field), answer_of(field), show.cell(text), route, repeated(resource.members[name]))
   end
   if class.fields.download then
     local field = class.fields.download
     local text = field.comment ~= "" and field.comment or "Downloads a stored file to `path`."
-    put("| %s → %s | %s | |", signature(short, "download", field), answer_of(field), escape(text))
+    put("| %s → %s | %s | | yes |", signature(short, "download", field), answer_of(field), show.cell(text))
   end
   if resource.members.waiting then
     for _, one in ipairs(WAITING) do
       local field = class.fields[one[1]]
-      put("| %s → %s | %s | |", signature(short, one[1], field), answer_of(field), one[2])
+      local again = one[1] == "run" and repeated(resource.members[resource.members.waiting.create]) or "yes"
+      put("| %s → %s | %s | | %s |", signature(short, one[1], field), answer_of(field), one[2], again)
     end
   end
   for _, one in ipairs(BESIDE) do
     local field = class.fields[one[1]]
     if field then
-      put("| %s → a table for each file | %s | |", signature(short, one[1], field), one[2])
+      put("| %s → a table for each file | %s | | |", signature(short, one[1], field), one[2])
     end
   end
   put_parameters(resource, class, names)
-  put_options(resource, names)
+  put_beyond(resource, class, names)
   put("")
 end
 
 local function put_class(name)
-  local class, short = found.classes[name], name:gsub("^LlamaCloud%.", "")
+  local class, short = found.classes[name], show.short(name)
   put("### %s", short)
   put("")
   if class.comment ~= "" then
@@ -304,7 +288,7 @@ local function put_class(name)
   for _, field_name in ipairs(order) do
     local field = fields[field_name]
     local mark = field.optional and "?" or ""
-    put("| `%s`%s | %s | %s |", field_name, mark, escape(shown(field.type)), escape(field.comment))
+    put("| `%s`%s | %s | %s |", field_name, mark, show.cell(shown(field.type)), show.cell(field.comment))
   end
   put("")
 end
@@ -324,15 +308,21 @@ end
 local HEAD = [[
 # Resources
 
-Every method, parameter and field. `scripts/reference.lua` generates this page from the declarations and annotations in
-`lua/llama_cloud/resources/`. See [Calls](reference.md#calls) for what all methods have in common, [Lists](reference.md#lists)
-for what a list can do, and [Waiting](reference.md#waiting) for `run`, `wait`, `watch` and `wait_all`.
+This page is for those who look up a method of the service, its parameters, or the fields of its responses. After it, you know what
+each call takes and returns, and what follows if an attempt fails. `scripts/reference.lua` makes it from the declarations and
+annotations in `lua/llama_cloud/resources/`. See [Calls](reference.md#calls) for what all methods have in common,
+[Lists](reference.md#lists) for what a list can do, and [Waiting](reference.md#waiting) for `run`, `wait`, `watch` and `wait_all`.
 
 Nearly all methods take `organization_id` and `project_id` (strings), which you can also give to the client once. Lists take
 `page_size`, the number of items per request, and `page_token`, where to continue; those of v1 batch jobs take `limit` and
 `offset`. Instead of an array of strings you can give a single string. A date is an ISO 8601 string or seconds since the epoch.
 `?` marks what may be absent. Where values are listed, they are those that the service has today; others are sent and received
 as they are.
+
+*retried* says whether a call is sent again after an attempt that the service may have carried out: its response was lost, came too
+late, or was a 5xx. If not, the call returns an error with `maybe_sent`; where `reconcile` is an option, it can look for what was
+created. What the service cannot have carried out is retried in any case. [Errors](reference.md#errors) says which kinds a call can
+end with, and which of them are retried; what some calls have beyond that is said below.
 ]]
 
 put("%s", HEAD)
@@ -353,15 +343,40 @@ while classes[position] do
   position = position + 1
 end
 
-local text = table.concat(lines, "\n"):gsub("[ \t]+\n", "\n"):gsub("\n+$", "") .. "\n"
-if checking then
-  local file = io.open(PATH)
-  if not file or file:read("a") ~= text then
-    io.stderr:write("docs/resources.md is out of date: run lua scripts/reference.lua\n")
-    os.exit(false)
+local failed = false
+
+-- Writes a page, or complains where that is not what is there.
+local function keep(path, there, text)
+  if there ~= text and checking then
+    io.stderr:write(path, " is out of date: run lua scripts/reference.lua\n")
+    failed = true
+  elseif there ~= text then
+    local file = assert(io.open(root .. "/" .. path, "w"))
+    assert(file:write(text))
+    file:close()
   end
-else
-  local file = assert(io.open(PATH, "w"))
-  assert(file:write(text))
-  file:close()
 end
+
+local function read(path)
+  local file = io.open(root .. "/" .. path)
+  local text = file and file:read("a")
+  return file and file:close() and text
+end
+
+keep(
+  "docs/resources.md",
+  read("docs/resources.md"),
+  table.concat(lines, "\n"):gsub("[ \t]+\n", "\n"):gsub("\n+$", "") .. "\n"
+)
+
+local filler = sections.new(root, found)
+for _, path in ipairs(PAGES) do
+  local text = assert(read(path), path)
+  keep(path, text, filler:fill(text, path))
+end
+filler:check_functions("init.lua")
+for _, problem in ipairs(filler.problems) do
+  io.stderr:write(problem, "\n")
+  failed = true
+end
+os.exit(not failed)

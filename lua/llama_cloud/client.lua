@@ -23,24 +23,24 @@ local modules = package.loaded -- here, for an application may take `package` aw
 local client = {}
 
 ---@class LlamaCloud.ClientOptions
----@field api_key? string LLAMA_CLOUD_API_KEY, then LLAMA_PARSE_API_KEY
----@field base_url? string LLAMA_CLOUD_BASE_URL, then https://api.cloud.llamaindex.ai
----@field region? "us"|"eu" shorthand for a base_url
+---@field api_key? string blanks and line breaks around it are ignored (default `LLAMA_CLOUD_API_KEY`, then `LLAMA_PARSE_API_KEY`)
+---@field base_url? string `http` or `https`; may have a path (default `LLAMA_CLOUD_BASE_URL`, then `https://api.cloud.llamaindex.ai`)
+---@field region? "us"|"eu" instead of a `base_url`
 ---@field project_id? string sent with every call that takes it, unless the call says otherwise
 ---@field organization_id? string likewise
----@field timeout? number seconds for one attempt, from its start to the last byte; 60
----@field connect_timeout? number seconds; 10
----@field total_timeout? number seconds for a whole call with its queueing, pauses and attempts; none
----@field stall_timeout? number seconds without any progress after which an attempt to upload or download ends; 60
----@field max_retries? integer 5
----@field max_retry_after? number seconds up to which Retry-After is obeyed; 60
----@field max_response_bytes? integer after decompression; 256 MiB
----@field default_headers? table<string, string|false> over the built-in ones; LLAMA_CLOUD_CUSTOM_HEADERS adds to them
----@field default_query? table<string, any>
----@field proxy? string URL; "" for none; the environment's by default, as curl does
----@field ca_file? string a file of certificates (PEM) to trust instead of the system's
----@field verify? boolean the server's certificate; true
----@field log? "off"|false|LlamaCloud.LogLevel|fun(level: LlamaCloud.LogLevel, message: string, fields?: table) LLAMA_CLOUD_LOG
+---@field timeout? number seconds for one attempt, from its start to the last byte; uploads and downloads have none, unless the call gives one (default 60)
+---@field connect_timeout? number seconds for making a connection (default 10)
+---@field total_timeout? number seconds for a whole call: queueing, pauses, all attempts (default none)
+---@field stall_timeout? number seconds after which an attempt to upload or download ends if no byte has moved (default 60)
+---@field max_retries? integer how often a call is retried (default 5)
+---@field max_retry_after? number the longest `Retry-After` that is obeyed, in seconds; if it is longer, the error is returned at once (default 60)
+---@field max_response_bytes? integer after decompression (default 256 MiB)
+---@field default_headers? table<string, string|false> they override the built-in ones; `false` leaves one out
+---@field default_query? table<string, any> a call's own parameters override it
+---@field proxy? string URL; `""` for none (default the environment's, as curl does)
+---@field ca_file? string PEM file of certificates to trust (default the system's)
+---@field verify? boolean whether the server's certificate is checked (default true)
+---@field log? "off"|false|LlamaCloud.LogLevel|fun(level: LlamaCloud.LogLevel, message: string, fields?: table) the least level that goes to standard error, in upper or lower case; `off` and `false`: nothing, whatever the environment says. A function gets all levels: `function(level, message, fields)` (default `LLAMA_CLOUD_LOG`, then none)
 
 local declared = {
   api_key = "string",
@@ -73,6 +73,8 @@ local defaults = {
   max_response_bytes = 256 << 20,
   verify = true,
 }
+
+client.options, client.defaults = declared, defaults -- the reference is made of them, too
 
 local regions = {
   us = "https://api.cloud.llamaindex.ai",
@@ -420,7 +422,7 @@ function client.new(given, beside)
   return from_state(state)
 end
 
---- A client with some options changed. It shares the 429 gate with the one that it was made from.
+--- Makes a client with some options changed. After a 429 to one of the two, both slow down.
 ---@param changes LlamaCloud.ClientOptions llama_cloud.null takes an option back to its default
 ---@return LlamaCloud.Client
 function methods:with_options(changes)
@@ -448,8 +450,10 @@ function methods:with_options(changes)
   return from_state(new)
 end
 
---- Closes the client: its calls under way end with an error of kind "cancelled", later ones raise. Idempotent. Other
---- clients, and connections that can be used again, are not affected.
+--- Ends the client's calls under way with the kind `cancelled`; later ones raise. A variable that is declared `<close>` does
+--- this, too.
+---
+--- Idempotent. Other clients, and connections that can be used again, are not affected.
 function methods:close()
   local state = state_of(self, "close")
   state.closed = true
@@ -495,8 +499,9 @@ for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE" } do
   end
 end
 
---- Downloads what a presigned URL leads to into a file: exactly that URL, without the API key and the client's headers and
---- query. A file that is at the path stays until the new one is complete; if it is a symbolic link, the file that it leads to
+--- Downloads from a presigned URL, or a table with a `url`, as in responses, into a file.
+---
+--- Exactly that URL is asked for, without the API key and the client's headers and query. A file that is at the path stays until the new one is complete; if it is a symbolic link, the file that it leads to
 --- is replaced. A download that is cut off goes on where it was; one that fails leaves nothing behind. Raises on a wrong
 --- argument.
 ---@param address string|LlamaCloud.PresignedURL

@@ -124,21 +124,22 @@ local llama_cloud = {
   webhook = later.require("llama_cloud.webhook"),
 }
 
---- Makes a client. Raises on a bad option, with what to write instead.
+--- Makes a client. Raises on a bad option, and says what to write instead.
 ---@param options? LlamaCloud.ClientOptions
 ---@return LlamaCloud.Client
 function llama_cloud.new(options)
   return client.new(options, BESIDE)
 end
 
---- Whether a value is an error object of this library.
+--- Whether a value is an error object of this module.
 ---@param value any
 ---@return boolean
 function llama_cloud.is_error(value)
   return errors.is_error(value)
 end
 
---- Seconds since the epoch of a date as the service writes it.
+--- Turns a date as the service writes it into seconds since the epoch: an integer if it has no fraction, nil if it is not
+--- such a date.
 ---@param text string ISO 8601: `2019-12-27T18:11:19.117Z`
 ---@return number? seconds nil if it is not such a date
 function llama_cloud.time(text)
@@ -148,7 +149,7 @@ function llama_cloud.time(text)
   return date.parse(text)
 end
 
---- Waits for a time; other tasks and the coroutines of the host go on.
+--- Waits; other tasks and the event loop go on. `math.huge`: until the program is interrupted.
 ---@param seconds number not negative; math.huge waits until the program is interrupted
 function llama_cloud.sleep(seconds)
   if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
@@ -164,9 +165,11 @@ local function check_function(f)
   end
 end
 
---- Runs f as a task, with everything that it spawns, until the last has ended. Tasks wait concurrently, on one thread and
---- without an event loop; inside an event loop or another task, only the caller waits. An error in one task does not stop
---- the others: the first is raised when all have ended. Leaving run by an error of its own cancels them.
+--- Runs f, and all tasks that it spawns, until the last has ended; then raises the error of the first that failed, whose
+--- traceback shows the task's functions.
+---
+--- Tasks wait concurrently, on one thread and without an event loop; inside an event loop or another task, only the caller
+--- waits. Leaving run by an error of its own cancels them.
 ---@param f function
 ---@param ... any its arguments
 ---@return any ... what f returned
@@ -175,7 +178,7 @@ function llama_cloud.run(f, ...)
   return group.run(f, ...)
 end
 
---- Starts a task in the group that is running: that of `run`, or, outside of all, the one that `step` drives.
+--- Starts a task in the current `run`; outside of `run` it belongs to the event loop, or to `step`.
 ---@param f function
 ---@param ... any its arguments
 ---@return LlamaCloud.Task task task:result(), task:cancel(), task:status()
@@ -185,12 +188,13 @@ function llama_cloud.spawn(f, ...)
 end
 
 ---@class LlamaCloud.MapOptions
----@field concurrency? integer how many items are worked on at once, from 1; 8
+---@field concurrency? integer how many items are worked on at once, from 1 (default 8)
 
 local MAP_OPTIONS = { concurrency = "integer" }
 
---- Calls f for many items, some of them at once, in tasks: `for item, result, err in llama_cloud.map(items, f) do … end`
---- gives each item, and the first two values that f has returned for it, in the order in which the calls end.
+--- For a loop, `for item, result, err in llama_cloud.map(items, f) do`: calls f for each item in a task, at most `concurrency`
+--- (8) at a time, and gives the item and what f returned as the calls end. `items` is an array or an iterator. Errors that f
+--- raises are raised.
 ---
 --- Items are taken one by one, as calls can begin. Calls go on while the body of the loop waits, for a call of this module or
 --- in an event loop; at most twice as many items as `concurrency` are begun with and not yet given to the loop, so that memory
@@ -221,8 +225,9 @@ function llama_cloud.map(items, f, given)
   return map.new(items, f, concurrency)
 end
 
---- Does what can be done without waiting: transfers, and the tasks that were spawned outside of `run`. For a game or a
---- GUI, once per frame. Raises what the first of the tasks that failed has raised, unless its result was asked for.
+--- Does what can be done without waiting for the tasks that were spawned outside of `run`, for at most `budget` seconds;
+--- returns how many have not ended. Raises the error of the first that failed, unless its `result` was called. For a game or a
+--- GUI, once per frame.
 ---@param budget? number seconds of work after which it stops; no limit by default
 ---@return integer live how many of those tasks have not ended
 function llama_cloud.step(budget)
@@ -232,13 +237,13 @@ function llama_cloud.step(budget)
   return group.step(budget)
 end
 
---- The descriptor that is readable when `step` has work: for a select or poll loop of the application's own.
+--- A descriptor that is readable when `step` has work: for a select or poll loop of your own.
 ---@return integer
 function llama_cloud.pollfd()
   return loop.transport():fd()
 end
 
---- A coroutine.wrap through which waiting works.
+--- A `coroutine.wrap` in which calls can wait: whoever calls the generator waits.
 ---@param f function
 ---@return function
 function llama_cloud.wrap(f)
@@ -246,7 +251,8 @@ function llama_cloud.wrap(f)
   return loop.wrap(f)
 end
 
---- Tells which event loop runs the application, where that cannot be recognised (cqueues and Copas are).
+--- Chooses the event loop, unless it is cqueues or Copas, which are recognised: `"luv"`, or a table of functions, an event loop
+--- of your own; nil: none.
 ---@param host? "luv"|"cqueues"|"copas"|LlamaCloud.Host nil: none
 function llama_cloud.use_loop(host)
   local chosen, problem = loop.use(host)
@@ -255,7 +261,7 @@ function llama_cloud.use_loop(host)
   end
 end
 
---- How many requests may be under way at once, over all clients; the others wait their turn. 128 until it is set.
+--- How many requests may be under way at once, over all clients: 128 until you set it. The others wait their turn.
 ---@param n? integer the new bound, from 1
 ---@return integer n the bound
 function llama_cloud.max_concurrency(n)

@@ -65,9 +65,9 @@ end
 --- Whether the service has signed a delivery: its header `LC-Signature` is `sha256=` and the HMAC-SHA256 of the body by the
 --- webhook's signing secret, in hexadecimal digits. Needs luaossl. Raises at the caller's line where an argument has the
 --- wrong type or a secret is empty.
----@param body string the request's body, byte for byte as it came
----@param signature string? the value of the header `LC-Signature`; nil where the request has none
----@param secret string|string[] the webhook's signing secret; several, while one takes another's place: any of them will do
+---@param body string the request's body, byte for byte
+---@param signature string? the value of its header `LC-Signature`, or nil if there is none
+---@param secret string|string[] the `webhook_signing_secret`, or an array of secrets, of which one has to match
 ---@return boolean verified
 ---@return string? reason why not, for a log: it holds nothing secret
 function webhook.verify(body, signature, secret)

@@ -203,7 +203,7 @@ end)
 
 describe("the manual page", function()
   it("has all commands and flags, and nothing in it is taken for a request", function()
-    local page = man.page(cli.parser())
+    local page = man.page(cli.parser(), "2026-11-27", "1.0.0")
     for _, command in ipairs(all) do
       local head = ("\n.SS %s"):format(spelled(command):gsub("%-", "\\-"))
       assert.truthy(page:find(head .. "\n", 1, true) or page:find(head .. " ", 1, true), head)
@@ -214,7 +214,8 @@ describe("the manual page", function()
     assert.truthy(page:find("\n.SS process PATH\n", 1, true))
     assert.truthy(page:find("\n.SS man\n", 1, true))
     assert.truthy(page:find("\n.B \\-\\-retry\\-failed\n", 1, true))
-    local known = { TH = true, SH = true, SS = true, TP = true, B = true, I = true, PP = true, EX = true, EE = true }
+    local known =
+      { TH = true, SH = true, SS = true, TP = true, B = true, I = true, PP = true, EX = true, EE = true, BR = true }
     for line in page:gmatch("[^\n]+") do
       local request = line:match("^[.'](.*)$")
       assert.is_true(not request or known[request:match("^%u+")] ~= nil, line)

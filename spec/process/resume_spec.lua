@@ -107,6 +107,43 @@ describe("a run that goes on", function()
     assert.same({ "11.pdf" }, { table.unpack(run()) })
   end)
 
+  -- Word for word as version 1.0.0 writes it; every later 1.x goes on with it (docs/versions.md).
+  it("goes on with the journal of version 1.0.0", function()
+    start {}
+    write(2)
+    local directory = assert(client.beta.directories:create { name = "llama-cloud-lua-0123456789abcdef-1" })
+    local ids = {}
+    for index = 1, 2 do
+      local path = folder:path(("in/%02d.pdf"):format(index))
+      ids[index] = assert(client.beta.directories.files:upload(directory.id, { upload_file = path })).id
+    end
+    local batch = assert(client.batches:create { source_directory_id = directory.id, config = PARSE.config })
+    local text = [[
+{"llama_cloud_journal":1,"run":"0123456789abcdef","identity":{"base_url":"@URL","configuration_id":"cfg-PARSE_AGENTIC","folder":"@IN","type":"parse_v2"}}
+{"n":1,"name":"llama-cloud-lua-0123456789abcdef-1","t":"directory"}
+{"id":"@DIRECTORY","n":1,"t":"directory"}
+{"n":1,"name":"01.pdf","size":6,"t":"file","time":@TIME1}
+{"n":1,"name":"02.pdf","size":6,"t":"file","time":@TIME2}
+{"id":"@ID1","n":1,"name":"01.pdf","t":"uploaded"}
+{"id":"@ID2","n":1,"name":"02.pdf","t":"uploaded"}
+{"n":1,"t":"batch"}
+{"id":"@BATCH","n":1,"t":"batch"}
+{"job":"pjb-1","name":"02.pdf","status":"COMPLETED","t":"done"}
+]]
+    local lfs = require("lfs")
+    local values = { URL = s:url(), IN = folder:path("in"), DIRECTORY = directory.id, BATCH = batch.id }
+    for index, id in ipairs(ids) do
+      values["ID" .. index] = id
+      values["TIME" .. index] = lfs.attributes(folder:path(("in/%02d.pdf"):format(index)), "modification")
+    end
+    folder:write("run.jsonl", (text:gsub("@(%w+)", values)))
+    local found = run()
+    assert.same({ "01.pdf" }, { table.unpack(found) })
+    assert.equal("COMPLETED", found["01.pdf"].status)
+    assert.equal(2, s:uploads().total) -- the two above
+    assert.equal(1, #assert(client.batches:list():all()))
+  end)
+
   it("gives a file again whose handling has failed", function()
     start {}
     write(1)

@@ -105,10 +105,8 @@ describe("the book", function()
 
   for index, page in ipairs(pages) do
     it("says on " .. page.path .. " for whom it is, and what is next", function()
-      if page.path ~= "resources.md" then -- scripts/reference.lua makes it
-        local opening = page.text:match("^[^\n]*\n\n(.-)\n\n"):gsub("\n", " ")
-        assert.matches("^This page is for .+%. After it,? you ", opening)
-      end
+      local opening = page.text:match("^[^\n]*\n\n(.-)\n\n"):gsub("\n", " ")
+      assert.matches("^This page is for .+%. After it,? you ", opening)
       local following = pages[index + 1]
       if following then
         local link = ("\n\nNext: [%s](%s) · [Contents](README.md)\n"):format(following.title, following.path)

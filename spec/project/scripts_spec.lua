@@ -61,7 +61,7 @@ end
 local function checkout()
   local path = top .. "/checkout"
   check(
-    ("rm -rf %s && mkdir %s && cd %s && cp -R CMakeLists.txt cmake src lua bin scripts spec fuzz %s"):format(
+    ("rm -rf %s && mkdir %s && cd %s && cp -R CMakeLists.txt cmake src lua bin man scripts spec fuzz %s"):format(
       quote(path),
       quote(path),
       quote(here),
@@ -513,7 +513,9 @@ describe("scripts/systems", function()
 
   it("takes only what it knows", function()
     local path = checkout()
-    for _, wrong in ipairs { "--fast", "Trixie", "trixie:", "trixie:../x", "../x", "forky+lua5.3", "'trixie forky'" } do
+    local wrongs =
+      { "--fast", "--deb none", "Trixie", "trixie:", "trixie:../x", "../x", "forky+lua5.3", "'trixie forky'" }
+    for _, wrong in ipairs(wrongs) do
       local output, status = run(path, "systems " .. wrong)
       assert.equal(2, status, wrong)
       assert.matches("^usage: scripts/systems ", output)

@@ -15,37 +15,37 @@ local errors = {}
 ---| "rate_limit" # 429
 ---| "internal_server" # 500 and above
 ---| "status" # any other status that is not 2xx
----| "connection" # no response, or not a whole one
----| "timeout" # timeout or total_timeout has passed
----| "too_large" # the response exceeds max_response_bytes
+---| "connection" # no response, or an incomplete one
+---| "timeout" # `timeout` or `total_timeout` has passed
+---| "too_large" # the response exceeds `max_response_bytes`
 ---| "decode" # the response is not what the API promises
 ---| "file" # a local file could not be read or written, or the disk is full
----| "cancelled" # cancelled from this side
----| "batch_failed" # the awaited batch or job ended as FAILED
----| "batch_cancelled" # the awaited batch or job ended as CANCELLED
+---| "cancelled" # the client was closed, or the call was made before this process was forked; from `task:result()`: the task was cancelled
+---| "batch_failed" # the batch or job has ended as `FAILED`
+---| "batch_cancelled" # the batch or job has ended as `CANCELLED`
 
 ---@class LlamaCloud.Error
----@field kind LlamaCloud.ErrorKind
----@field message string for people: what happened and what to do; one line of UTF-8, at most 1,000 bytes
----@field status? integer HTTP status of the last response
----@field body? any the response's body: decoded if it is JSON, otherwise a string
----@field headers? table<string, string> the response's headers, names in lower case
----@field request_id? string the service's id of the request; support asks for it
----@field method? string
----@field url? string
+---@field kind LlamaCloud.ErrorKind what happened, for programs; see below
+---@field message string what happened and what to do, for people: one line of at most 1,000 bytes
+---@field status? integer the HTTP status of the last response
+---@field body? any the body of the last response: decoded if it is JSON of up to 1 MiB, otherwise a string of at most 16 MiB
+---@field headers? table<string, string> of the last response, with names in lower case
+---@field request_id? string the service's id of the request: support asks for it
+---@field method? string of the request
+---@field url? string of the request; secrets in it are replaced
 ---@field attempts? integer how many attempts were made
 ---@field retry_after? number seconds that the service asked to wait
----@field maybe_sent? boolean whether the service may have acted on a request that must not simply be repeated
----@field permanent? boolean true where no request can be sent until something is changed here: an option, a file, a proxy
----@field cause? LlamaCloud.Error what went wrong last before this error
----@field batch? table the batch or job as last seen, where the error is about one
----@field job? table the same, where it is a job
----@field traceback? string of the task that raised it, where one did: the functions that it was in
+---@field maybe_sent? boolean true if the service may have acted on the request, and repeating it might do it twice
+---@field permanent? boolean true if nothing can be sent until you change something: an option, a file, a proxy. Such an error also ends a wait
+---@field cause? LlamaCloud.Error the error before this one
+---@field traceback? string if a task raised it: the functions that were running, as written by `debug.traceback`
+---@field batch? table of waiting: the last known state of the batch or job
+---@field job? table the same, for a job
+---@field page_token? string of a list by pages: the page at which it stopped (nil: the first). `list { page_token = err.page_token }` continues with that page
+---@field delivered? integer of a list by pages: how many items of that page had been returned; 0 unless an item in the middle made no sense
+---@field offset? integer of a list by offset: the first item that was not returned. `list { offset = err.offset }` continues there
+---@field items? table[] of `list:all()`: the items received before the error; may be empty
 ---@operator concat(string|number|LlamaCloud.Error): string
----@field page_token? string of a list by pages: the page at which it stopped; list { page_token = … } goes on there. nil: the first
----@field offset? integer of a list by offset: the first item that was not given; list { offset = … } goes on there
----@field delivered? integer of a list: how many items of the page at page_token were given before; with an offset 0
----@field items? table[] of list:all(): the items that it had
 local Error = {}
 Error.__index = Error
 Error.__name = "llama_cloud.error"

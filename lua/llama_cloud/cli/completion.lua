@@ -1,8 +1,8 @@
---- llama-cloud completion SHELL: a script for the shell, which asks the program itself what a word may become. So it knows what
---- the installed version knows.
+--- llama-cloud completion SHELL: a script for the shell (shells.lua), and the answers to what it asks.
 
 local lookup = require("llama_cloud.cli.lookup")
 local output = require("llama_cloud.cli.output")
+local shells = require("llama_cloud.cli.shells")
 
 local completion = { name = "completion", offline = true }
 
@@ -10,45 +10,6 @@ completion.about = "Writes a script that completes commands and flags in a shell
 
 --- The first argument by which scripts ask; the words of the command line follow, the last of which is completed.
 completion.QUESTION = "__complete"
-
-local SCRIPTS = {
-  bash = [[
-_llama_cloud() {
-  local IFS=$'\n'
-  COMPREPLY=($(llama-cloud __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f 1))
-}
-complete -o default -F _llama_cloud llama-cloud
-]],
-  zsh = [[
-#compdef llama-cloud
-_llama_cloud() {
-  local -a found described
-  local line
-  found=("${(@f)$(llama-cloud __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-  for line in $found; do
-    described+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
-  done
-  if (( $#described )); then
-    _describe llama-cloud described
-  else
-    _files
-  fi
-}
-compdef _llama_cloud llama-cloud
-]],
-  fish = [[
-function __llama_cloud_complete
-  set -l words (commandline -opc) (commandline -ct)
-  set -l found (llama-cloud __complete $words[2..-1] 2>/dev/null)
-  if test (count $found) -gt 0
-    printf '%s\n' $found
-  else
-    __fish_complete_path (commandline -ct)
-  end
-end
-complete -c llama-cloud -f -a '(__llama_cloud_complete)'
-]],
-}
 
 ---@param parser table
 function completion.declare(parser)
@@ -60,7 +21,7 @@ end
 ---@param result table
 ---@return integer code
 function completion.run(_, result)
-  output.write(SCRIPTS[result.shell])
+  output.write(shells[result.shell])
   return 0
 end
 

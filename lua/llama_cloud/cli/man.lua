@@ -42,7 +42,7 @@ local function put_flags(lines, parser)
 end
 
 local HEAD = [[
-.TH LLAMA\-CLOUD 1 "" "llama\-cloud %s"
+.TH LLAMA\-CLOUD 1 %s "llama\-cloud %s" "User Commands"
 .SH NAME
 llama\-cloud \- LlamaCloud (LlamaParse) from the command line
 .SH SYNOPSIS
@@ -83,7 +83,10 @@ the API key
 the service
 .TP
 .B NO_COLOR
-if it is not empty, there are no colours]]
+if it is not empty, there are no colours
+.SH SEE ALSO
+.BR llama\-cloud\-sandbox (1),
+.BR llama_cloud (3)]]
 
 -- The commands that are written by hand: those that can be done without another word.
 local function put_by_hand(lines, root)
@@ -99,9 +102,11 @@ end
 
 --- The manual page.
 ---@param root table the parser
+---@param date string
+---@param of string the version
 ---@return string
-function man.page(root)
-  local lines = { HEAD:format(version) }
+function man.page(root, date, of)
+  local lines = { HEAD:format(date, of) }
   put_flags(lines, root)
   lines[#lines + 1] = ".SH COMMANDS"
   put_by_hand(lines, root)
@@ -125,7 +130,8 @@ end
 
 ---@return integer code
 function man.run()
-  output.write(man.page(require("llama_cloud.cli").parser()))
+  local epoch = math.tointeger(tonumber(os.getenv("SOURCE_DATE_EPOCH"))) -- of whoever wants the same page tomorrow
+  output.write(man.page(require("llama_cloud.cli").parser(), os.date("!%Y-%m-%d", epoch), version))
   return 0
 end
 

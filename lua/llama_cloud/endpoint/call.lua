@@ -35,19 +35,19 @@ call.download_options = tables.merged(call.options, call.transfer_options, { siz
 call.download_options.body = nil
 
 ---@class LlamaCloud.Options options of one call
----@field timeout? number seconds for one attempt
----@field total_timeout? number seconds for the whole call: queueing, pauses and all attempts; of a list: for each page
----@field max_retries? integer
----@field headers? table<string, string|false> over the client's; false leaves one out
----@field query? table<string, any> over what the method built, for parameters that this version does not know
----@field body? table<string, any> over what the method built, likewise
----@field fields? string[] of a GET: only these fields of the answer, or of each item, are decoded
----@field prefetch? boolean of a list: false: no page is asked for before it is needed
----@field concurrency? integer of a list by offset: how many pages may be under way at once, where the total is known; 8
+---@field timeout? number seconds for one attempt (default the client's)
+---@field total_timeout? number seconds for the whole call: queueing, pauses, all attempts; of a list: for each page, from the moment it is waited for (default the client's)
+---@field max_retries? integer how often the call is retried (default the client's)
+---@field headers? table<string, string|false> they override all others; `false` leaves one out
+---@field query? table<string, any> overrides what the method has built: for parameters that this version does not know
+---@field body? table<string, any> likewise
+---@field fields? string[] only these fields of the response, or of a list's items, are decoded. If a name never occurs, the log says so at `warn`, once (default all)
+---@field prefetch? boolean whether the next page is requested ahead; if false, a page is requested only when it is needed (default true)
+---@field concurrency? integer how many pages may be requested at once, if the total is known (default 8)
 
 ---@class LlamaCloud.TransferOptions: LlamaCloud.Options of a call with a file, which has no `timeout` unless it is given
----@field stall_timeout? number seconds without any progress after which an attempt ends; the client's
----@field on_progress? fun(done: integer, total: integer?) bytes of the file; at most ten times a second while the call waits, and once at its end with done == total; after a failed attempt it begins anew
+---@field stall_timeout? number seconds after which an attempt ends if no byte has moved (default the client's)
+---@field on_progress? fun(done: integer, total: integer?) called with the bytes of the file: at most ten times a second while the call waits, and once at the end with `done == total`. A retry begins at 0 again. An error in it ends the call
 
 local HARMLESS = { GET = true, PUT = true, DELETE = true } -- idempotent by RFC 9110 section 9.2.2
 

@@ -18,14 +18,14 @@ local url = require("llama_cloud.http.url")
 local download = {}
 
 ---@class LlamaCloud.DownloadOptions
----@field total_timeout? number seconds for all of it
----@field timeout? number seconds for one attempt; none
----@field stall_timeout? number seconds without any progress after which an attempt ends; the client's
----@field max_retries? integer
----@field headers? table<string, string|false> for the store
----@field on_progress? fun(done: integer, total: integer?) bytes of the file; at most ten times a second while the call waits, and once at its end with done == total
----@field size? integer bytes that the file must have; another length is an error
----@field query? table<string, any> of a resource's `download`: for the call that asks for the address, such as project_id
+---@field timeout? number seconds for one attempt (default none)
+---@field total_timeout? number seconds for the whole download (default the client's)
+---@field stall_timeout? number seconds after which an attempt ends if no byte has moved (default the client's)
+---@field max_retries? integer how often it is retried (default the client's)
+---@field headers? table<string, string|false> sent to the store
+---@field on_progress? fun(done: integer, total: integer?) called with the bytes, as for uploads; `total` is nil as long as it is unknown
+---@field size? integer the expected number of bytes; any other length is an error
+---@field query? table<string, any> only for `files:download` and `parsing:download`: for the call that gets the address, such as `project_id`
 
 ---@class LlamaCloud.Download
 ---@field path string

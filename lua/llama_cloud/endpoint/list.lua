@@ -3,13 +3,14 @@
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
 local loop = require("llama_cloud.loop")
-local options = require("llama_cloud.endpoint.options")
+local checking = require("llama_cloud.endpoint.options")
 local request = require("llama_cloud.http.request")
 
 local pagination = {}
 
 local MAX_EMPTY_PAGES = 100 -- in a row
-local DEFAULT_CONCURRENCY = 8 -- pages of an offset list under way at once
+--- The options of lists that are not given.
+pagination.defaults = { prefetch = true, concurrency = 8 }
 
 local ALL_OPTIONS = { max_items = "count" }
 
@@ -19,7 +20,7 @@ local ALL_OPTIONS = { max_items = "count" }
 ---@field total_size? integer
 
 ---@class LlamaCloud.AllOptions
----@field max_items? integer at most so many; no limit by default
+---@field max_items? integer at most so many (default none)
 
 --- What a list of any kind has. The resources have a class for each kind of item, beside the item's: so an editor knows what
 --- a `for` over it gives. `scripts/types` sees to it that they are all there.
@@ -366,7 +367,7 @@ local function take_page(list)
   return whole_page(list)
 end
 
---- Gets the next page: after the current one, where a `for` is inside a page.
+--- Gets the next page; inside a `for` over the items, the one after the current page. Nil at the end.
 ---@return LlamaCloud.Page? page nil at the end
 ---@return LlamaCloud.Error? err
 function List:next_page()
@@ -382,7 +383,7 @@ local function next_page_or_raise(list)
   return page
 end
 
---- Iterates over the pages: `for page in list:pages() do … end`. Raises as a `for` over the items does.
+--- For a loop over the pages, `for page in list:pages() do`, which closes the list when it ends. It raises errors.
 ---@return fun(list: LlamaCloud.List): LlamaCloud.Page? iterator
 ---@return LlamaCloud.List
 ---@return nil
@@ -392,14 +393,14 @@ function List:pages()
   return next_page_or_raise, self, nil, self
 end
 
---- Collects the items that are left, and closes the list.
----@param given? LlamaCloud.AllOptions
+--- Collects the remaining items, at most `max_items`, and closes the list.
+---@param options? LlamaCloud.AllOptions
 ---@return table[]? items an array
 ---@return LlamaCloud.Error? err when a page could not be had; err.items has the items before it
-function List:all(given)
+function List:all(options)
   check_list(self, "all", 3)
-  given = options.shown("option", given == nil and {} or given, ALL_OPTIONS)
-  local problem = options.check("option", given, ALL_OPTIONS)
+  local given = checking.shown("option", options == nil and {} or options, ALL_OPTIONS)
+  local problem = checking.check("option", given, ALL_OPTIONS)
   if problem then
     error(problem, 2)
   end
@@ -425,7 +426,7 @@ function List:all(given)
   return count > 0 and items or core.array(items)
 end
 
---- Ends the list: nothing more is fetched. A `for` over it closes it by itself. Idempotent.
+--- Ends fetching. A `for` over the four values does this automatically.
 function List:close()
   check_list(self, "close", 3)
   self.closed, self.ended = true, true
@@ -489,7 +490,7 @@ function pagination.new(given, source)
     fields = false,
     quick = false,
     prefetch = given.prefetch ~= false,
-    concurrency = given.concurrency or DEFAULT_CONCURRENCY,
+    concurrency = given.concurrency or pagination.defaults.concurrency,
     ahead = {},
     pages_seen = 0,
     empty = 0,

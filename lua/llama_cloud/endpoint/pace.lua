@@ -7,8 +7,16 @@ local text = require("llama_cloud.base.text")
 
 local pace = {}
 
-local DEFAULT_TIMEOUT = 7200 -- seconds, as the official SDKs' polling helpers have it
-local DEFAULT_PATIENCE = 300 -- seconds
+--- The options of waiting that are not given; total_timeout is that of the official SDKs' polling helpers.
+pace.defaults = {
+  total_timeout = 7200,
+  polling_interval = 1,
+  max_interval = 5,
+  backoff = "linear",
+  connection_patience = 300,
+}
+
+local defaults = pace.defaults
 
 --- How an interval grows, by the names of the option `backoff`.
 pace.growth = {
@@ -49,27 +57,27 @@ function pace.new(given, state)
   return setmetatable({
     state = state,
     given = given,
-    interval = given.polling_interval or 1,
-    deadline = loop.now() + (given.total_timeout or DEFAULT_TIMEOUT),
+    interval = given.polling_interval or defaults.polling_interval,
+    deadline = loop.now() + (given.total_timeout or defaults.total_timeout),
   }, Pace)
 end
 
 --- How long from the beginning to the deadline.
 ---@return number seconds
 function Pace:length()
-  return self.given.total_timeout or DEFAULT_TIMEOUT
+  return self.given.total_timeout or defaults.total_timeout
 end
 
 --- How long nothing but connection errors are put up with where the batch was never seen.
 ---@return number seconds
 function Pace:patience()
-  return self.given.connection_patience or DEFAULT_PATIENCE
+  return self.given.connection_patience or defaults.connection_patience
 end
 
 --- The interval before it grows.
 ---@return number seconds
 function Pace:first_interval()
-  return self.given.polling_interval or 1
+  return self.given.polling_interval or defaults.polling_interval
 end
 
 --- Whether the log is to be told of a status: the first time that it is asked.
@@ -108,7 +116,8 @@ function Pace:next(cause, plan)
   local left = self.deadline - now
   local jitter = 1 - 0.1 * (now * 1000 % 1)
   local pause = math.max(self.interval * jitter, cause and cause.retry_after or 0)
-  self.interval = pace.next_interval(self.interval, given.backoff or "linear", given.max_interval or 5)
+  local backoff, longest = given.backoff or defaults.backoff, given.max_interval or defaults.max_interval
+  self.interval = pace.next_interval(self.interval, backoff, longest)
   if cause and plan and pause < left then
     pace.tell_failure(plan, cause, pause)
   end

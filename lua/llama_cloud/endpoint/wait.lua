@@ -39,12 +39,12 @@ polling.options = {
 }
 
 ---@class LlamaCloud.WaitOptions: LlamaCloud.Options
----@field total_timeout? number seconds for the whole wait; 7200
----@field polling_interval? number seconds from the first poll to the second; 1
----@field max_interval? number seconds that the interval grows to; 5
----@field backoff? "linear"|"constant"|"exponential" how it grows: by 1 s, not at all, to double
----@field on_poll? fun(batch: table) called with each answer; an error of its ends the wait
----@field connection_patience? number seconds of nothing but connection errors after which a wait that has never seen its batch ends; 300
+---@field total_timeout? number seconds for the whole wait, including the creation by `run` (default 7200)
+---@field polling_interval? number seconds from the first poll to the second; all intervals are shortened at random by up to a tenth (default 1)
+---@field max_interval? number the longest interval, in seconds (default 5)
+---@field backoff? "linear"|"constant"|"exponential" how the interval grows: by a second, not at all, to double (default linear)
+---@field on_poll? fun(batch: table) called with the batch after each poll; an error in it ends the wait
+---@field connection_patience? number seconds of nothing but connection errors after which a wait that has not seen its batch yet ends with the kind `connection`; a running attempt is not interrupted, and `math.huge` means never (default 300)
 
 polling.next_interval = paces.next_interval
 polling.new_pace = paces.new

@@ -8,9 +8,9 @@ local engine, root = loop.engine, loop.root
 local group = {}
 
 ---@class LlamaCloud.Task
----@field result fun(self: LlamaCloud.Task): any ... waits until it has ended, and runs it meanwhile, if nobody else does; what its function returned; or nil and what it raised (an error of kind "cancelled" if it was cancelled)
----@field cancel fun(self: LlamaCloud.Task) ends it where it waits: what it has declared to-be-closed is closed, its requests are cancelled; one that has ended stays as it is; one that runs (it cancels itself) ends when it waits next
----@field status fun(self: LlamaCloud.Task): "pending"|"done"|"failed"|"cancelled"
+---@field result fun(self: LlamaCloud.Task): any ... waits until the task has ended, and returns what its function returned, or nil and what it raised; of a cancelled task, an error of the kind `cancelled`. If you call it, `run` does not raise the task's error
+---@field cancel fun(self: LlamaCloud.Task) ends the task where it waits, and its requests; its to-be-closed variables are closed. A task that cancels itself ends when it waits next; one that has ended stays as it is
+---@field status fun(self: LlamaCloud.Task): "pending"|"done"|"failed"|"cancelled" how far the task is
 
 ---@class LlamaCloud.Group to be declared `<close>`: leaving it cancels its tasks
 ---@field spawn fun(self: LlamaCloud.Group, f: function, ...: any): LlamaCloud.Task starts a task, which runs when the group is driven

@@ -15,12 +15,12 @@ local modules, require = package.loaded, require -- here, for an application may
 local loop = {}
 
 ---@class LlamaCloud.Host an event loop of somebody else's
----@field current fun(co: thread): any, any a handle if it can park the running coroutine co, and a scope: what watches for it (nil where there is one loop); nil if it cannot
----@field park fun(handle: any) suspends the coroutine until it is woken; may return early
----@field wake fun(handle: any) marks it runnable, and does not resume it here and now; once per park, or once more where it has raised
----@field watch fun(fd: integer, on_readable: fun(), scope: any, wanted: fun(): boolean): fun(), (fun(): boolean)? calls on_readable() while fd is readable; returns what ends that, and, where the application can end it too, what tells whether it still does; wanted() tells whether anybody waits: if not, it may end by itself
----@field spawn? fun(f: fun()): any starts a coroutine that it can park; false if it cannot now
----@field running? fun(): boolean whether its loop is running this code, parkable or not
+---@field current fun(co: thread): any, any if the loop can suspend the running coroutine `co`, returns a handle, which is any value that stands for it; otherwise nil. If there are several loops, it also returns a scope: which of them watches for this coroutine
+---@field park fun(handle: any) suspends the running coroutine until it is woken; may return early
+---@field wake fun(handle: any) makes the coroutine run again soon, but not here and now. It is called once for each `park`, and once more if it has raised, by its own error or that of a debug hook
+---@field watch fun(fd: integer, on_readable: fun(), scope: any, wanted: fun(): boolean): fun(), (fun(): boolean)? from now on, calls `on_readable()` whenever `fd` is readable. Returns `unwatch`, which ends this, and may be called twice. `wanted()` tells whether anybody waits. While nobody does, the watch may end by itself, or the application may end it; then it also returns `alive`, a function that tells whether the watch still works
+---@field spawn? fun(f: fun()): any starts `f` in a coroutine of the loop, or returns false if it cannot now. If `f` has not begun a second later, it may be called again
+---@field running? fun(): boolean tells whether the loop is running this code
 
 ---@class LlamaCloud.ParkingPlace where a coroutine is parked, or what is called when a timer ends
 ---@field host? LlamaCloud.Host

@@ -33,35 +33,35 @@ local process = {}
 ---@field project_id? string
 
 ---@class LlamaCloud.ProcessOptions
----@field journal? string the file that makes the run resumable; none
----@field output? string a folder into which results are written; none: they are in `result`
----@field pattern? string|fun(name: string): boolean only files with such names; a Lua pattern, or a function
----@field exclude? string|fun(name: string): boolean not those with such names
----@field concurrency? integer uploads at once, and results fetched at once; 8
----@field uploads_per_second? number 10, which is the published limit of 50 in 5 s; math.huge: none
----@field batch_size? integer files in a batch; 1,000, which is the most
----@field batches? integer batches under way at once, which bounds memory; 10
----@field name? string the directories' names begin with it; "llama-cloud-lua"
----@field delete_directories? boolean whether they are deleted when their files are done; false: the service deletes them in time
----@field retry_failed? boolean whether files that have failed in an earlier run are processed again; false
----@field on_progress? fun(progress: LlamaCloud.RunProgress) while the loop waits, at most ten times a second, and once at the end
----@field timeout? number seconds for one attempt of a call without a file
----@field total_timeout? number seconds for the whole run; none
----@field max_retries? integer of each call
+---@field journal? string the file that makes the run resumable (default none)
+---@field output? string the folder for results, which is made if it does not exist; without it they are in `result` (default none)
+---@field pattern? string|fun(name: string): boolean only files with such names: a Lua pattern (`"%.pdf$"`), or a function of the name (default all)
+---@field exclude? string|fun(name: string): boolean no files with such names, likewise (default none)
+---@field concurrency? integer how many files are uploaded, and how many results fetched, at the same time (default 8)
+---@field uploads_per_second? number the published limit of a project is 50 in 5 seconds; `math.huge`: no limit (default 10)
+---@field batch_size? integer files in a batch; the service takes no more (default 1000)
+---@field batches? integer batches under way at the same time; bounds memory (default 10)
+---@field name? string directories are called `NAME-RUN-NUMBER` (default llama-cloud-lua)
+---@field delete_directories? boolean delete each directory when its files are done; otherwise the service does so in time (default false)
+---@field retry_failed? boolean process files again that failed in an earlier run (default false)
+---@field on_progress? fun(progress: LlamaCloud.RunProgress) called while the loop waits, at most ten times a second, and once at the end
+---@field timeout? number seconds for one attempt of a call without a file (default the client's)
+---@field total_timeout? number seconds for the whole run, after which the loop raises an error of the kind `timeout` (default none)
+---@field max_retries? integer of each call (default the client's)
 ---@field headers? table<string, string|false> of each call
----@field polling_interval? number as of waiting
+---@field polling_interval? number as in [Waiting](reference.md#waiting)
 ---@field max_interval? number likewise
 ---@field backoff? "constant"|"linear"|"exponential" likewise
 
 ---@class LlamaCloud.ProcessedFile
+---@field name string its name, which is unique in the run
 ---@field path? string of a local file
----@field name string
 ---@field status "COMPLETED"|"FAILED"|"CANCELLED"
----@field id? string the directory's entry for it, dfl-…; none, if it was not uploaded
----@field job? string the id of its job
----@field result? table what `parsing:get` or `extract:get` returns; none, with the option `output`
----@field output? string[] the paths of the files that were written
----@field error? LlamaCloud.Error why it was not completed
+---@field id? string of its entry in the directory (`dfl-…`), if it came that far
+---@field job? string the id of its job, if it came that far
+---@field result? table what `parsing:get` or `extract:get` returns; not with the option `output`
+---@field output? string[] with the option `output`: the paths of the files that were written
+---@field error? LlamaCloud.Error why it is not `COMPLETED`
 
 ---@alias LlamaCloud.ProcessFiles string|(string|LlamaCloud.ProcessFile)[]|fun(): (string|LlamaCloud.ProcessFile)? a folder; an array of paths, or of files that the service has; an iterator of such
 
@@ -112,6 +112,8 @@ local DEFAULTS = {
   name = "llama-cloud-lua",
   total_timeout = math.huge,
 }
+
+process.method.defaults = DEFAULTS -- the reference is made of them, too
 
 local MOST = { concurrency = 1000, batch_size = 1000, batches = 10000 }
 

@@ -19,12 +19,12 @@ runs.PROGRESS = {}
 local BEAT = 0.1 -- seconds between two calls of on_progress
 
 ---@class LlamaCloud.RunProgress
----@field walked integer files that were found so far
----@field uploaded integer files that were uploaded by this run
----@field processing integer files that are in a batch, and were not given yet
----@field done integer files that were completed, and given; those of earlier runs, too
----@field failed integer files that have failed or were cancelled, and given; likewise
----@field bytes integer that were uploaded by this run
+---@field walked integer the files found so far
+---@field uploaded integer the files that this run has uploaded
+---@field bytes integer the bytes that this run has uploaded
+---@field processing integer the files that are in a batch and have not been returned yet
+---@field done integer the files that were completed and returned, including those of earlier runs
+---@field failed integer the files that failed or were cancelled and returned, likewise
 
 ---@class LlamaCloud.Run
 ---@field client LlamaCloud.Client

@@ -78,11 +78,11 @@ local shared = require("llama_cloud.resources.shared")
 ---@field wait_all fun(self, ids: (string|LlamaCloud.Batch)[], params?: LlamaCloud.BatchGetParams, options?: LlamaCloud.WaitOptions): fun(): string?, LlamaCloud.Batch?, LlamaCloud.Error?
 
 ---@class LlamaCloud.CreateOptions: LlamaCloud.Options
----@field reconcile? boolean whether a creation whose answer was lost is looked for in the list; false
+---@field reconcile? boolean if the response was lost, look for the new object in the list (default false)
 
 ---@class LlamaCloud.BatchRunOptions: LlamaCloud.WaitOptions
----@field expand? string|string[] as of get, of the batch in the end
----@field reconcile? boolean as of create
+---@field expand? string|string[] like the parameter of `get`, for the batch in the end
+---@field reconcile? boolean like the option of `create` (default false)
 
 local scope = shared.scope
 

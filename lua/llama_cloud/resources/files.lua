@@ -59,7 +59,7 @@ local shared = require("llama_cloud.resources.shared")
 ---@field project_id? string
 
 ---@class LlamaCloud.UploadOptions: LlamaCloud.TransferOptions
----@field reconcile? boolean whether an upload whose answer was lost is looked for in the list; false
+---@field reconcile? boolean if the response was lost, look for the new object in the list (default false)
 
 ---@class LlamaCloud.Files
 ---@field create fun(self, params: LlamaCloud.FileCreateParams, options?: LlamaCloud.UploadOptions): LlamaCloud.File?, LlamaCloud.Error?

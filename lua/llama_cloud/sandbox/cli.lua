@@ -39,23 +39,27 @@ for _, option in ipairs(options_module.LIST) do
   end
 end
 
--- The text of --help.
-local function usage()
-  local lines = { HEAD }
-  local function add(flag, help)
-    lines[#lines + 1] = string.format("  %-28s%s\n", flag, help[1])
-    for index = 2, #help do
-      lines[#lines + 1] = string.format("  %-28s%s\n", "", help[index])
-    end
-  end
+--- The flags, in their order: each, with its value, and the lines of its help.
+---@return string[][]
+function cli.flags()
+  local flags = {}
   for _, option in ipairs(options_module.LIST) do
     if option.help then
       local flag = "--" .. option[1]:gsub("_", "-")
-      add(option.placeholder and flag .. " " .. option.placeholder or flag, option.help)
+      flag = option.placeholder and flag .. " " .. option.placeholder or flag
+      flags[#flags + 1] = table.move(option.help, 1, #option.help, 2, { flag })
     end
   end
-  for _, own in ipairs(PROGRAM) do
-    add(own[1], table.move(own, 2, #own, 1, {}))
+  return table.move(PROGRAM, 1, #PROGRAM, #flags + 1, flags)
+end
+
+-- The text of --help.
+local function usage()
+  local lines = { HEAD }
+  for _, flag in ipairs(cli.flags()) do
+    for index = 2, #flag do
+      lines[#lines + 1] = string.format("  %-28s%s\n", index == 2 and flag[1] or "", flag[index])
+    end
   end
   return table.concat(lines)
 end
