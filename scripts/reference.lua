@@ -329,13 +329,13 @@ put("%s", HEAD)
 for _, place in ipairs(ORDER) do
   put("* [client.%s](#client%s)", place, (place:gsub("%.", "")))
 end
-put("* [Tables in parameters and answers](#tables-in-parameters-and-answers)")
+put("* [Tables in parameters and responses](#tables-in-parameters-and-responses)")
 put("")
 for _, place in ipairs(ORDER) do
   local resource, class = at(place)
   put_resource(place, resource, class)
 end
-put("## Tables in parameters and answers")
+put("## Tables in parameters and responses")
 put("")
 local position = 1
 while classes[position] do

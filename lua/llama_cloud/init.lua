@@ -193,8 +193,8 @@ end
 local MAP_OPTIONS = { concurrency = "integer" }
 
 --- For a loop, `for item, result, err in llama_cloud.map(items, f) do`: calls f for each item in a task, at most `concurrency`
---- (8) at a time, and gives the item and what f returned as the calls end. `items` is an array or an iterator. Errors that f
---- raises are raised.
+--- at a time, and gives the item and what f returned as the calls end. `items` is an array or an iterator. Errors that f raises
+--- are raised.
 ---
 --- Items are taken one by one, as calls can begin. Calls go on while the body of the loop waits, for a call of this module or
 --- in an event loop; at most twice as many items as `concurrency` are begun with and not yet given to the loop, so that memory
