@@ -94,10 +94,6 @@ void lua_loop_refresh(const lua_loop *loop);
 /* Whether tasks of the root can go on, and nobody drives them. */
 bool lua_is_stranded(const lua_loop *loop);
 
-/* Steps the transport, and lets Lua see to what has become ready of event loops and alarms. May raise what
- * they raise. */
-void lua_dispatch(lua_State *L, lua_loop *loop);
-
 /* The stack of a function that waits: lua_wait begins with it, and expects nothing above. */
 enum {
   SLOT_LOOP = 1,
