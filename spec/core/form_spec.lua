@@ -176,11 +176,11 @@ describe("a form", function()
   end)
 
   it("is of a regular file that can be read", function()
-    local function form_of(path)
+    local function form_of_file(path)
       return core.form { file = { part = "f", name = "n", type = "t/t", path = path } }
     end
     local path = room:write("a", "12345")
-    assert.equal(5, form_of(path):bytes())
+    assert.equal(5, form_of_file(path):bytes())
     os.execute("mkfifo '" .. room:path("pipe") .. "'")
     for name, why in pairs {
       [room.directory] = "Is a directory",
@@ -190,14 +190,14 @@ describe("a form", function()
       ["/dev/zero"] = "it is no regular file",
       [""] = "No such file or directory",
     } do
-      assert.same({ nil, ("cannot read '%s': %s"):format(name, why) }, { form_of(name) })
+      assert.same({ nil, ("cannot read '%s': %s"):format(name, why) }, { form_of_file(name) })
     end
-    local _, message = form_of(("x/"):rep(500) .. "the-end")
+    local _, message = form_of_file(("x/"):rep(500) .. "the-end")
     assert.matches("^cannot read '%.%.%.[x/]*/the%-end': ", message)
-    _, message = form_of(("\u{e9}x/"):rep(500) .. "x-end") -- of which a letter would be cut in two
+    _, message = form_of_file(("\u{e9}x/"):rep(500) .. "x-end") -- of which a letter would be cut in two
     assert.matches("^cannot read '%.%.%.x/\u{e9}x/", message)
     assert.error_matches(function()
-      form_of(path .. "\0")
+      form_of_file(path .. "\0")
     end, "contains a NUL")
     assert.equal(0, room:open())
   end)

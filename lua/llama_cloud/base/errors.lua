@@ -209,6 +209,13 @@ local function as_it_is(value)
   return value
 end
 
+--- The service's id of a request, by its response's headers.
+---@param headers table<string, string>
+---@return string?
+function errors.request_id(headers)
+  return headers["x-request-id"] or headers["x-correlation-id"]
+end
+
 --- The error for a response whose status is not 2xx.
 ---@param status integer
 ---@param headers table<string, string>
@@ -243,7 +250,7 @@ function errors.from_response(status, headers, given, log, own_hints)
     status = status,
     headers = headers,
     body = body,
-    request_id = headers["x-request-id"] or headers["x-correlation-id"],
+    request_id = errors.request_id(headers),
   }
 end
 

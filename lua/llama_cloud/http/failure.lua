@@ -43,7 +43,7 @@ function failure.unfit(call, transfer, status, message, body)
     status = status,
     headers = headers,
     body = body,
-    request_id = headers["x-request-id"] or headers["x-correlation-id"],
+    request_id = errors.request_id(headers),
   }
 end
 

@@ -38,7 +38,7 @@ local request = {}
 ---@field process? integer core.process() when that was begun which the call is part of; the call itself, by default
 ---@field patient_until? number when it is no longer sent again without having heard from the service
 
-request.is_object = attempts.is_object
+request.is_array, request.is_object = attempts.is_array, attempts.is_object
 request.pause = waiting.pause
 request.tell_block = waiting.tell_block
 
