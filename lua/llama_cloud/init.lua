@@ -209,10 +209,8 @@ function llama_cloud.map(items, f, given)
   check_function(f)
   given = checking.shown("option", given == nil and {} or given, MAP_OPTIONS)
   local problem = map.problem(items) or checking.check("option", given, MAP_OPTIONS)
-  local concurrency = not problem and given.concurrency or nil
-  if concurrency == nil or concurrency == core.null then
-    concurrency = map.concurrency
-  elseif concurrency < 1 then
+  local concurrency = not problem and checking.present(given.concurrency) or map.concurrency
+  if concurrency < 1 then
     problem = "concurrency must be an integer from 1"
   end
   if problem then

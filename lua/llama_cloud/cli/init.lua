@@ -63,10 +63,7 @@ local function add_globals(parser)
   for _, one in ipairs(GLOBAL) do
     local flag = "--" .. commands.dashed(one[1])
     local option = parser:option(flag, one[4]):target("g:" .. one[1]):argname(one[3])
-    local convert = values.converter(flag, one[2])
-    if convert then
-      option:convert(convert)
-    end
+    values.read_as(option, flag, one[2])
     group[#group + 1] = option
   end
   group[#group + 1] = parser

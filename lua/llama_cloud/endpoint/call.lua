@@ -206,12 +206,6 @@ local function find_target(declared, state, ids, pieces)
   return state.base .. path
 end
 
-local function null_to_nil(value)
-  if value ~= core.null then
-    return value
-  end
-end
-
 -- The query's values: the client's defaults, which another origin does not get, its scope, the call's own, and
 -- options.query over all of them.
 local function query_values(declared, state, params, extra, own_origin)
@@ -282,7 +276,7 @@ local function write_headers(declared, state, params, given, media, own_origin)
   local own
   for name, wire in pairs(declared.header_names) do
     own = own or {}
-    own[wire] = null_to_nil(params[name])
+    own[wire] = options.present(params[name])
   end
   return state:headers(media, declared.accept and { Accept = declared.accept }, own, given.headers)
 end

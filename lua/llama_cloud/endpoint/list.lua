@@ -123,10 +123,6 @@ end
 
 local schemes = { cursor = cursor, offset = offset }
 
-local function is_array(value)
-  return type(value) == "table" and (value[1] ~= nil or getmetatable(value) == core.array)
-end
-
 -- Drops the requests that are under way.
 local function forget_ahead(list)
   for position, ahead in pairs(list.ahead) do
@@ -341,7 +337,7 @@ local function whole_page(list)
     envelope, message = page:decode()
     if not envelope then
       return nonsense(list, message, list.current, 0)
-    elseif not is_array(envelope.items) then
+    elseif not request.is_array(envelope.items) then
       return nonsense(list, "items is not an array", list.current, 0)
     end
     for index, item in ipairs(envelope.items) do
@@ -403,10 +399,7 @@ function List:all(given)
   if problem then
     error(problem, 2)
   end
-  local limit = given.max_items
-  if limit == nil or limit == core.null then
-    limit = math.huge
-  end
+  local limit = options.present(given.max_items) or math.huge
   local items, count = {}, 0
   while count < limit do
     self.wanted = limit - count

@@ -1,5 +1,6 @@
 --- Request headers: merging sets of them, and refusing what would break out of its line.
 
+local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
 
 local headers = {}
@@ -33,12 +34,7 @@ function headers.merge(...)
   local place, list = {}, {}
   for i = 1, select("#", ...) do
     local set = select(i, ...)
-    local names = {}
-    for name in pairs(set or {}) do
-      names[#names + 1] = name
-    end
-    table.sort(names)
-    for _, name in ipairs(names) do
+    for _, name in ipairs(tables.sorted_keys(set or {})) do
       local key = text.lower(name)
       local at = place[key] or #list + 1
       place[key] = at

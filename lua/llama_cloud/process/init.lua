@@ -179,12 +179,8 @@ local function settle(self)
 end
 
 local function tell_progress(run)
-  local copy = {}
-  for name, value in pairs(run.progress) do
-    copy[name] = value
-  end
   run.due = false
-  run.options.on_progress(copy)
+  run.options.on_progress(tables.merged(run.progress))
 end
 
 function Handle:__call()
@@ -265,13 +261,7 @@ end
 ---@return function?
 ---@return string? problem
 function process.method.prepare(client, service, files, params, given)
-  local options = {}
-  for name, value in pairs(DEFAULTS) do
-    options[name] = value
-  end
-  for name, value in pairs(given) do
-    options[name] = value
-  end
+  local options = tables.merged(DEFAULTS, given)
   options.headers = given.headers and tables.merged(given.headers)
   local problem = misfit(params, options)
   if problem then
