@@ -114,8 +114,8 @@ enum {
   WAIT_FOR_TASK = 1,
   WAIT_FOR_GROUP = 2,
   WAIT_KIND = 3,
-  WAIT_READY = 4,     /* also ends when the group can be driven, and runs nothing */
-  WAIT_INSIDE = 8,    /* does not drive the group, for the caller is of it; but if it has to block, it does */
+  WAIT_READY = 4,  /* also ends when the group can be driven, and runs nothing */
+  WAIT_INSIDE = 8, /* does not drive the group, because the caller is in it; but does so if it has to block */
   RETURN_HELD_UP = 0, /* what it returns in the end */
   RETURN_RESULT = 16,
   RETURN_RUN = 32,

@@ -13,11 +13,15 @@ do
   file:close()
 end
 
--- Puts a text before the first line of a file that begins so; at its end without such a beginning.
+-- Puts a text before the first line of a file that begins so; at its end without such a beginning. In the checkout of somebody
+-- who follows the page it is there already.
 local function insert(path, beginning, text)
   local file = assert(io.open(path))
   local content = file:read("a")
   file:close()
+  if content:find(text, 1, true) then
+    return
+  end
   local at = #content + 1
   if beginning then
     at = assert(("\n" .. content):find("\n" .. beginning, 1, true), ("%s has no '%s'"):format(path, beginning))

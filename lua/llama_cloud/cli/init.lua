@@ -45,7 +45,7 @@ local GLOBAL = {
   { "log", "string", "LEVEL", "debug, info or warn: tell on standard error what it does" },
 }
 
--- What is raised when the help was written.
+-- Raised after the help was written.
 local HELPED = {}
 
 -- Sets a new parser up: how wide its help is, and the flag that asks for it.
@@ -340,8 +340,8 @@ local function ended(problem, state)
   return 1
 end
 
--- Opens something in the place of standard files that are closed, lest a connection get their number and be written to.
--- Returns what must not be collected.
+-- Opens /dev/null in place of standard files that are closed; otherwise a connection would get their number, and output would
+-- go there. Returns what must not be collected.
 local function fill_standard_files()
   local held = {}
   for _, file in ipairs { io.stdin, io.stdout, io.stderr } do

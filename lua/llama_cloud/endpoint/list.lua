@@ -150,7 +150,7 @@ local function fail(list, err, position, delivered)
   return nil, err
 end
 
--- Makes an error of a response that was received whole but makes no sense as a page.
+-- Fails with an error for a response that was received whole, but makes no sense as a page.
 local function nonsense(list, fault, position, delivered)
   return fail(
     list,
@@ -267,8 +267,8 @@ local function exclusive(list, level)
   return advance(list)
 end
 
--- What is done between the items of a page: the next page is asked for at the second item, not before, so that who takes
--- one item pays for one request; and while it is on its way the transport is stepped now and then.
+-- What is done between the items of a page: the next page is requested at the second item, not before, so that taking one
+-- item costs one request; while it is on its way, the transport is stepped now and then.
 local function between_items(list)
   if list.page:delivered() == 1 then
     local size = list.page:count()
@@ -425,12 +425,12 @@ function List:close()
   leave_page(self)
   forget_ahead(self)
   self.decoder:forget()
-  tell_fields(self) -- last, for a log that is a function may raise
+  tell_fields(self) -- last, because a log that is a function may raise
 end
 
 List.__close = List.close
 
--- ipairs and # would find nothing, without a word.
+-- ipairs and # would silently find nothing.
 local function no_array()
   error("a list is not an array: loop with `for item in list do`, or get one from list:all()", 2)
 end
@@ -450,7 +450,7 @@ function List:__tostring()
   return ("llama_cloud.list (%s, %d pages)"):format(condition, self.pages_seen)
 end
 
---- Looks at its items for fields that none of them has, and tells of those at its end.
+--- Warns at its end of fields that none of its items had.
 ---@param watch? LlamaCloud.Fields
 function List:watch(watch)
   self.fields = watch or false

@@ -136,7 +136,7 @@ function options.mismatch(what, name, value, type_name)
   if value == core.null or known[1](value) then
     return nil
   end
-  -- what is wrong with a number is its value; other values may be secrets in the wrong place
+  -- only numbers are shown by their value: other values may be secrets in the wrong place
   local got = known.numeric and type(value) == "number" and text.number(value, "%.14g") or type(value)
   if type_name == "json" and got == "table" then
     got = "an array"

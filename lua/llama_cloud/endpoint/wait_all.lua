@@ -69,8 +69,8 @@ local function deliver(many, entry, batch, err)
   end
 end
 
--- How one is polled by itself. Most are seen in lists only, and a plan is larger than all else that is kept of them: so it is
--- made when it is needed.
+-- How one is polled by itself. Most are only seen in lists, and a plan is larger than everything else that is kept of them, so
+-- it is made when it is needed.
 local function plan_of(many, entry)
   if not entry.plan then
     entry.plan = many.plan_for(entry.id)

@@ -67,8 +67,7 @@ local function decode(call, transfer, status, deadline)
   return nil, failure.useless(call, transfer, status, message)
 end
 
--- Headers as the core has them ready for libcurl, by the list that they were made of: most calls of a client have the
--- same one. Nobody changes a list.
+-- Headers prepared for libcurl, by the list that they were made from: most calls of a client share one. Lists never change.
 local header_sets = setmetatable({}, { __mode = "k" })
 
 local function header_set(list)

@@ -13,7 +13,7 @@ function headers.check(set)
     if type(name) ~= "string" then
       local complaint = ('invalid header name "%s"'):format(tostring(name))
       local line = type(value) == "string" and value:match("^[ \t]*([A-Za-z0-9-]+)[ \t]*:") -- its value may be a secret
-      return line and ('%s: write ["%s"] = "…" in the place of the line'):format(complaint, line) or complaint
+      return line and ('%s: write ["%s"] = "…" instead of the line'):format(complaint, line) or complaint
     elseif not name:find("^[A-Za-z0-9!#$%%&'*+.^_`|~-]+$") then
       return ('invalid header name "%s"'):format(text.line(name, 100, "?")) -- RFC 9110 section 5.1
     elseif value ~= false and type(value) ~= "string" and type(value) ~= "number" then

@@ -137,7 +137,7 @@ local function misfit(params, options)
   return not utf8.len(options.name) and "option 'name' must be UTF-8" or nil
 end
 
--- Parameters of the run's own, which last longer than the caller may leave its tables as they are. Nil and the problem.
+-- A deep copy of the parameters: the run lasts longer than the caller may leave its tables unchanged. Nil and the problem.
 local function copy_of(params)
   local copy = {}
   for name, value in pairs(params) do
