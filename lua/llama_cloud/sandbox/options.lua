@@ -13,7 +13,7 @@ kinds.text = {
 }
 
 kinds.count = {
-  "a whole number",
+  "a whole number, 0 or more",
   function(value)
     return math.type(value) == "integer" and value >= 0
   end,
