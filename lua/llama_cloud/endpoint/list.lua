@@ -3,12 +3,13 @@
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
 local loop = require("llama_cloud.loop")
-local checking = require("llama_cloud.endpoint.options")
+local options = require("llama_cloud.endpoint.options")
 local request = require("llama_cloud.http.request")
 
 local pagination = {}
 
 local MAX_EMPTY_PAGES = 100 -- in a row
+
 --- The options of lists that are not given.
 pagination.defaults = { prefetch = true, concurrency = 8 }
 
@@ -390,13 +391,13 @@ function List:pages()
 end
 
 --- Collects the remaining items, at most `max_items`, and closes the list.
----@param options? LlamaCloud.AllOptions
+---@param given? LlamaCloud.AllOptions
 ---@return table[]? items an array
 ---@return LlamaCloud.Error? err when a page could not be had; err.items has the items before it
-function List:all(options)
+function List:all(given)
   check_list(self, "all", 3)
-  local given = checking.shown("option", options == nil and {} or options, ALL_OPTIONS)
-  local problem = checking.check("option", given, ALL_OPTIONS)
+  given = options.shown("option", given == nil and {} or given, ALL_OPTIONS)
+  local problem = options.check("option", given, ALL_OPTIONS)
   if problem then
     error(problem, 2)
   end
