@@ -12,7 +12,7 @@ local show = require("shown")
 
 local checking = arg[1] == "--check"
 local root = arg[checking and 2 or 1] or "."
-local PAGES = { "docs/reference.md", "docs/process.md" } -- with sections
+local PAGES = { "docs/reference.md", "docs/process.md", "docs/sandbox.md" } -- with sections
 
 -- In the order in which they are needed on the way from files to results; what is older comes last.
 local ORDER = {
