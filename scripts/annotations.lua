@@ -303,7 +303,7 @@ function annotations.fields(found, name)
   return fields, order
 end
 
--- Something in the place of a module that declarations do not need: it can be called and looked into.
+-- Something in place of a module that declarations do not need: it can be called and looked into.
 local nothing = setmetatable({}, {})
 getmetatable(nothing).__index = function()
   return nothing

@@ -190,7 +190,7 @@ end
 local MAP_OPTIONS = { concurrency = "integer" }
 
 --- Calls f for many items, some of them at once, in tasks: `for item, result, err in llama_cloud.map(items, f) do … end`
---- gives each item, and the first two values that f has returned for it, in the order in which the calls end.
+--- gives each item with the first two values that f returned for it, in the order in which the calls end.
 ---
 --- Items are taken one by one, as calls can begin. Calls go on while the body of the loop waits, for a call of this module or
 --- in an event loop. At most twice `concurrency` items are begun and not yet given to the loop, so that memory does not grow
@@ -244,7 +244,7 @@ function llama_cloud.wrap(f)
   return loop.wrap(f)
 end
 
---- Tells which event loop runs the application, where that cannot be recognised (cqueues and Copas are).
+--- Names the event loop that runs the application, if it is one that is not recognised (cqueues and Copas are).
 ---@param host? "luv"|"cqueues"|"copas"|LlamaCloud.Host nil: none
 function llama_cloud.use_loop(host)
   local chosen, problem = loop.use(host)
