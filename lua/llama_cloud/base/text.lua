@@ -34,7 +34,7 @@ function text.trim(s)
   return s:match("^[ \t-\r]*(.-)[ \t-\r]*$")
 end
 
---- Whether a text would break out of its line: it holds a line break, or a NUL, at which C strings end.
+--- Whether a text would break out of its line: line breaks, and NUL, at which C's texts end.
 ---@param s string
 ---@return boolean
 function text.breaks_line(s)

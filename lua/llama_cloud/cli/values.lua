@@ -70,17 +70,27 @@ local converters = {
   json = json,
 }
 
---- Makes an option of the parser read its value as one of a type; where the text is the value, it stays as it is.
+--- What reads a value of a type; nil where the text is the value.
+---@param flag string what a complaint begins with
+---@param type_name string
+---@return (fun(given: string): any, string?)?
+function values.converter(flag, type_name)
+  local convert = converters[type_name]
+  return convert
+    and function(given)
+      local value, problem = convert(given)
+      return value, problem and ("%s: %s"):format(flag, problem)
+    end
+end
+
+--- Makes an option of the parser read its value as one of a type.
 ---@param option table
 ---@param flag string what a complaint begins with
 ---@param type_name string
 function values.read_as(option, flag, type_name)
-  local convert = converters[type_name]
+  local convert = values.converter(flag, type_name)
   if convert then
-    option:convert(function(given)
-      local value, problem = convert(given)
-      return value, problem and ("%s: %s"):format(flag, problem)
-    end)
+    option:convert(convert)
   end
 end
 

@@ -34,7 +34,7 @@ end
 function group.spawn(f, ...)
   local owner = engine:current()
   if owner == root then
-    loop.drive_root() -- first, because the host may refuse
+    loop.drive_root() -- first, for the host may refuse
   end
   return owner:spawn(f, ...)
 end
