@@ -402,8 +402,9 @@ function annotations.declarations(root)
   return require_from()("llama_cloud.resources")
 end
 
---- The client's modules without the C core, in whose place is something that does nothing: for what can be asked without a
---- call, such as the options of methods, or whether a request is sent again. Raises what a module raises.
+--- The project's modules without the C core and the libraries of others, in whose place is something that does nothing: for
+--- what can be asked without a call, such as the options of methods, or whether a request is sent again. Raises what a module
+--- raises.
 ---@param root string
 ---@return fun(name: string): any require
 function annotations.modules(root)
@@ -418,7 +419,9 @@ function annotations.modules(root)
     end,
   }
   function find(name)
-    if loaded[name] == nil then
+    if not name:find("^llama_cloud") then
+      return nothing -- a library
+    elseif loaded[name] == nil then
       loaded[name] = run_module(root, name, function()
         return find
       end)

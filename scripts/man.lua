@@ -55,7 +55,8 @@ function manual.sandbox()
     lines[#lines + 1] = ".B "
       .. roff.escaped(name)
       .. (value ~= "" and (" \\fI%s\\fR"):format(roff.escaped(value)) or "")
-    lines[#lines + 1] = roff.escaped(table.concat(flag, " ", 2))
+    local text = flag[2]:gsub("`", "")
+    lines[#lines + 1] = roff.escaped(flag[4] and ("%s (%s)"):format(text, flag[4]) or text)
   end
   local page = read("docs/sandbox.md")
   for _, title in ipairs { "Misbehaviour", "Control" } do

@@ -12,7 +12,7 @@ local show = require("shown")
 
 local checking = arg[1] == "--check"
 local root = arg[checking and 2 or 1] or "."
-local PAGES = { "docs/reference.md", "docs/process.md" } -- with sections
+local PAGES = { "docs/reference.md", "docs/process.md", "docs/sandbox.md" } -- with sections
 
 -- In the order in which they are needed on the way from files to results; what is older comes last.
 local ORDER = {
@@ -329,13 +329,13 @@ put("%s", HEAD)
 for _, place in ipairs(ORDER) do
   put("* [client.%s](#client%s)", place, (place:gsub("%.", "")))
 end
-put("* [Tables in parameters and answers](#tables-in-parameters-and-answers)")
+put("* [Tables in parameters and responses](#tables-in-parameters-and-responses)")
 put("")
 for _, place in ipairs(ORDER) do
   local resource, class = at(place)
   put_resource(place, resource, class)
 end
-put("## Tables in parameters and answers")
+put("## Tables in parameters and responses")
 put("")
 local position = 1
 while classes[position] do

@@ -11,6 +11,7 @@
 ---     functions FILE NAME FUNCTION…   functions of a file of lua/llama_cloud, as fields of NAME, or methods if that ends in ':'
 ---     parameters FILE FUNCTION        the parameters of a function
 ---     kinds                           the kinds of errors: when, and what is sent again
+---     sandbox flags                   the flags of the sandbox, and its options in Lua
 ---
 --- Beyond what annotations say, it asks the client's modules themselves, and complains where the two differ.
 
@@ -383,6 +384,14 @@ MAKERS["kinds"] = function(self)
     rows[position] = row
   end
   return table_of({ "kind", "when", "retried", "creations", "a wait continues" }, rows)
+end
+
+MAKERS["sandbox flags"] = function(self)
+  local rows = {}
+  for position, flag in ipairs(self.find("llama_cloud.sandbox.cli").flags()) do
+    rows[position] = { "`" .. flag[1] .. "`", flag[3] and "`" .. flag[3] .. "`" or "", flag[4] or "", flag[2] }
+  end
+  return table_of({ "flag", "in Lua", "default", "" }, rows)
 end
 
 -- ---- pages ----

@@ -5,9 +5,9 @@
    not for what OpenSSL has taken from the socket already.
 
    And it gives up connections of TLS. When an attempt times out, its connection may be dead without a sign of
-   it, and of HTTP/2 libcurl (all versions) goes on to use it, for it takes the oldest connection that fits.
-   So later attempts are of the next generation, which the connections of the one before do not fit: those
-   that are idle are ended, and those that are in use when nobody uses them any more. */
+   it, and of HTTP/2 libcurl (all versions) goes on to use it, because it takes the oldest connection that
+   fits. So later attempts are of the next generation, which the connections of the one before do not fit:
+   those that are idle are ended, and those that are in use when nobody uses them any more. */
 #ifndef LLAMA_CLOUD_CONNECTIONS_H
 #define LLAMA_CLOUD_CONNECTIONS_H
 

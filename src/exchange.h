@@ -37,8 +37,8 @@ typedef struct transfer_options {
   size_t max_response_bytes; /* of the body after decompression, as far as it goes to memory */
 } transfer_options;
 
-/* What matters of a method. All but the last do no harm twice, however they are meant (RFC 9110
-   section 9.2.2); PUT is not among them, for the callers' is not always what HTTP takes it for. */
+/* What matters of a method. All but the last may be sent twice without harm (RFC 9110 section 9.2.2). PUT is
+   not among them, because some services do not treat it as HTTP says. */
 typedef enum verb { VERB_GET, VERB_HEAD, VERB_DELETE, VERB_OTHER } verb;
 
 typedef struct exchange {
@@ -64,7 +64,7 @@ typedef struct exchange {
   fault fault;         /* what a callback found wrong */
   unsigned refusals;   /* how often HTTP/2 has refused the stream */
   int port;            /* the local one of the connection */
-  bool renewed;        /* takes a new connection, for the kept one was stale */
+  bool renewed;        /* takes a new connection, because the kept one was stale */
   bool opened;         /* a connection for it, since a request was last about to be sent */
   bool reused;         /* the request goes out on a kept connection */
   bool requested;      /* there was a connection, tunnel and TLS included, to send the request on */

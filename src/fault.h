@@ -31,7 +31,7 @@ void fault_note(fault *f, outcome kind, const char *reason);
 void fault_file(fault *f, const char *what, const char *path, const char *why);
 
 /* Notes that open(2) has failed with errno `error` during an attempt. Running out of descriptors is not the
-   file's fault, and passes: it is OUTCOME_CONNECTION, as where there is none for a connection. */
+   file's fault, and passes: it is OUTCOME_CONNECTION, as if there were none for a connection. */
 void fault_open(fault *f, const char *what, const char *path, int error);
 
 #endif

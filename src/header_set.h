@@ -10,7 +10,7 @@ struct curl_slist;
 
 typedef struct header_set header_set;
 
-/* Makes a set that has only what every request of ours leaves out. NULL: no memory. */
+/* Makes a set that only leaves out what all our requests do without: Expect. NULL: no memory. */
 header_set *header_set_new(void);
 
 /* Adds a header; value NULL leaves out one that libcurl would send by itself. Only before the set is shared.

@@ -89,8 +89,8 @@ bool json_scan_string(json_scan *scan, json_string *string, buffer *scratch);
 extern const char *const json_no_memory;
 
 /* Passes over the number whose '-' or first digit is here. Without fraction and exponent, and within 64 bits,
-   it is an integer, but "-0" is the real -0.0, for no integer could say so. All else is the nearest double,
-   ties to even; what rounds to infinity is a fault, what rounds to zero is not. */
+   it is an integer, but "-0" is the real -0.0, because no integer can be that. All else is the nearest
+   double, ties to even; what rounds to infinity is a fault, what rounds to zero is not. */
 bool json_scan_number(json_scan *scan, json_number *number);
 
 /* The length (2 to 4) of the UTF-8 sequence that begins with the byte >= 0x80 at `at`; 0 if it is none, which

@@ -57,7 +57,7 @@ static int core_append(lua_State *L) {
 }
 
 /* The log at stack index 1. Raises for one that is closed. To be called behind the last allocation before its
-   file is used, for a finalizer may close it. */
+   file is used, because a finalizer may close it. */
 static append *check_log(lua_State *L) {
   const lua_log *h = luaL_checkudata(L, 1, LOG);
   if (h->file == NULL)

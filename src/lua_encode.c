@@ -342,7 +342,7 @@ static bool collect_members(lua_State *L, encoder *e, frame *f) {
   if (f->count > INT_MAX)
     return refuse(L, e, "cannot encode an object with so many keys");
   lua_createtable(L, (int)f->count, 0);
-  /* one more, for there is no member to point at in a buffer without memory */
+  /* one more, because there is no member to point at in a buffer without memory */
   if (!buffer_reserve(&e->members, ((size_t)f->count + 1) * sizeof(member)))
     lua_out_of_memory(L);
   member *members = members_of(e, f);

@@ -33,21 +33,6 @@ static curl_off_t look_at_file(const char *path, fault *wrong) {
   return -1;
 }
 
-/* core.file(path) -> integer | nil, message: how many bytes the file has. Message: it cannot be opened for
-   reading, or is a directory or anything else that is no regular file. */
-static int core_file(lua_State *L) {
-  size_t length;
-  const char *path = luaL_checklstring(L, 1, &length);
-  fault wrong = {0};
-  curl_off_t size;
-  luaL_argcheck(L, strlen(path) == length, 1, "contains a NUL");
-  size = look_at_file(path, &wrong);
-  if (size < 0)
-    return lua_push_fault(L, &wrong);
-  lua_pushinteger(L, (lua_Integer)size);
-  return 1;
-}
-
 /* ---- forms ---- */
 
 static void release(void *userdata) {
@@ -128,8 +113,9 @@ static bool read_file(lua_State *L, int index, form *f, fault *wrong) {
    order; file, with the fields part, name (the file's, without directories, sent as it is), type (its media
    type), and path or data (its bytes). The form is multipart/form-data, with the file last; it may be the
    body of any number of requests, which must not have a header Content-Type. The file is opened when an
-   attempt begins, and not kept in memory; it has to have the size then that it has now. Message: as of
-   core.file. Raises for fields of wrong types, and when memory runs out. */
+   attempt begins, and not kept in memory; it has to have the size then that it has now. Message: it
+   cannot be opened for reading, or is no regular file. Raises for fields of wrong types, and when memory runs
+   out. */
 static int core_form(lua_State *L) {
   fault wrong = {0};
   lua_form *h;
@@ -178,10 +164,10 @@ static int form_gc(lua_State *L) {
 }
 
 void lua_form_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"file", core_file}, {"form", core_form}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"bytes", form_l_bytes}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__gc", form_gc}, {NULL, NULL}};
   static const luaL_Reg *const sets[] = {methods, NULL};
   lua_make_class(L, FORM, metamethods, sets);
-  luaL_setfuncs(L, functions, 0);
+  lua_pushcfunction(L, core_form);
+  lua_setfield(L, -2, "form");
 }

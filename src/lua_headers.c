@@ -19,8 +19,7 @@ static void release(void *userdata) {
   h->set = NULL;
 }
 
-/* A header's name or value at that index: whatever the caller does, of one line, and a name without a colon.
-   Raises for what is none. */
+/* A header's name or value at that index. Raises unless it is one line, and a name without a colon. */
 static const char *check_line(lua_State *L, int index, bool is_name) {
   size_t length;
   const char *text = lua_tolstring(L, index, &length);
@@ -180,7 +179,8 @@ static bool add_header(lua_State *L, int table) {
   return true;
 }
 
-/* Makes one string of each array of values: all at once, for a hostile head has tens of thousands of them. */
+/* Makes one string of each array of values: all at once, because a hostile head has tens of thousands of
+ * them. */
 static void join_values(lua_State *L, int table) {
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     if (!lua_istable(L, -1))

@@ -26,7 +26,9 @@ void lua_loop_refresh(const lua_loop *loop) {
     transport_refresh(loop->transport->transport);
 }
 
-void lua_dispatch(lua_State *L, lua_loop *loop) {
+/* Steps the transport, and lets Lua see to what has become ready of event loops and alarms. May raise what
+ * they raise. */
+static void dispatch(lua_State *L, lua_loop *loop) {
   if (loop->transport->transport != NULL) {
     transport *t = lua_open_transport(L, loop->transport);
     transport_step(t);
@@ -118,7 +120,7 @@ static bool block(lua_State *L, lua_loop *loop, lua_group *group, int how) {
   for (;;) {
     transport *t;
     lua_open_transport(L, loop->transport); /* there is something to block in from now on */
-    lua_dispatch(L, loop);
+    dispatch(L, loop);
     if (has_ended(L, how))
       return true;
     if (group != NULL) {
@@ -403,7 +405,7 @@ static int loop_root_driver(lua_State *L) {
 
 /* loop:dispatch(): steps the transport; who waited for what has ended is made ready. Runs no coroutine. */
 static int loop_dispatch(lua_State *L) {
-  lua_dispatch(L, lua_check_loop(L, 1));
+  dispatch(L, lua_check_loop(L, 1));
   return 0;
 }
 
@@ -418,7 +420,7 @@ static int loop_step(lua_State *L) {
   lua_push_kept(L, loop, KEPT_ROOT);
   loop->quiet = false;
   do {
-    lua_dispatch(L, loop);
+    dispatch(L, loop);
     if (root->queue.drivers.first != NULL)
       break;
     if (!lua_group_turn(L, 2, deadline))

@@ -94,10 +94,6 @@ void lua_loop_refresh(const lua_loop *loop);
 /* Whether tasks of the root can go on, and nobody drives them. */
 bool lua_is_stranded(const lua_loop *loop);
 
-/* Steps the transport, and lets Lua see to what has become ready of event loops and alarms. May raise what
- * they raise. */
-void lua_dispatch(lua_State *L, lua_loop *loop);
-
 /* The stack of a function that waits: lua_wait begins with it, and expects nothing above. */
 enum {
   SLOT_LOOP = 1,
@@ -118,8 +114,8 @@ enum {
   WAIT_FOR_TASK = 1,
   WAIT_FOR_GROUP = 2,
   WAIT_KIND = 3,
-  WAIT_READY = 4,     /* also ends when the group can be driven, and runs nothing */
-  WAIT_INSIDE = 8,    /* does not drive the group, for the caller is of it; but if it has to block, it does */
+  WAIT_READY = 4,  /* also ends when the group can be driven, and runs nothing */
+  WAIT_INSIDE = 8, /* does not drive the group, because the caller is in it; but does so if it has to block */
   RETURN_HELD_UP = 0, /* what it returns in the end */
   RETURN_RESULT = 16,
   RETURN_RUN = 32,

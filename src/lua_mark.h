@@ -1,4 +1,4 @@
-/* Those who wait and are no tasks. */
+/* Waiters that are not tasks. */
 #ifndef LLAMA_CLOUD_LUA_MARK_H
 #define LLAMA_CLOUD_LUA_MARK_H
 

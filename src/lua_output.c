@@ -85,7 +85,7 @@ static int output_l_reset(lua_State *L) {
   return push_success(L, output_reset(check_output(L), NULL, &wrong), &wrong);
 }
 
-/* output:commit() -> true | nil, message: waits until the disk has it, and puts it in the place of `path`, or
+/* output:commit() -> true | nil, message: waits until the disk has it, and puts it in place of `path`, or
    of what that points at as a symbolic link. It has the mode of the file that it replaces, or that of any new
    file. If that fails, or a response is still being written into it, `path` is as before. */
 static int output_l_commit(lua_State *L) {

@@ -28,7 +28,7 @@ static char *append(char *out, const char *bytes, size_t length) {
   return out + length;
 }
 
-/* core.redact(text, secrets) -> text: the text with `***` in the place of each of the secrets (an array of
+/* core.redact(text, secrets) -> text: the text with `***` in place of each of the secrets (an array of
    strings of at least 3 bytes), also where characters of them are escaped as in JSON, URLs or HTML; the same
    text if there is none. In one pass. Raises for a wrong argument, and when memory runs out. */
 static int core_redact(lua_State *L) {

@@ -65,7 +65,7 @@ static bool is_kept(char c, const char *also) {
   return c == '-' || c == '.' || c == '_' || c == '~' || (c != '\0' && strchr(also, c) != NULL);
 }
 
-/* core.escape(text[, also]) -> text: with every byte as %XX that does not stand for itself, nor is in `also`.
+/* core.escape(text[, also]) -> text: every byte as %XX but the unreserved characters and those in `also`.
    Raises when memory runs out. */
 static int core_escape(lua_State *L) {
   size_t length, kept = 0;
@@ -92,7 +92,7 @@ static int core_escape(lua_State *L) {
   return 1;
 }
 
-/* core.breaks_line(text) -> boolean: whether there is a line break in it, or NUL, at which C's texts end. */
+/* core.breaks_line(text) -> boolean: whether it has a line break, or a NUL, at which C strings end. */
 static int core_breaks_line(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);

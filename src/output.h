@@ -31,7 +31,7 @@ bool output_is_open(const output *o);
 uint64_t output_received(const output *o);
 
 /* Makes `writer` the only one to write it, until output_leave: bytes of two would be mixed. False: a fault is
-   noted, for it has another writer. A descriptor is held only while there is one. */
+   noted: it has another writer. A descriptor is held only while there is one. */
 bool output_claim(output *o, const void *writer, fault *wrong);
 void output_leave(output *o, const void *writer);
 

@@ -28,9 +28,8 @@ void poller_free(poller *p);
    watch and no timer set. The parent's goes on. Returns 0, or -1 and errno. */
 int poller_renew(poller *p);
 
-/* The descriptor that is readable while poller_take would return something or the timer is due. Until
-   somebody has asked for it nobody looks at it but poller_wait, which needs no timer of the system's: setting
-   that is not cheap. */
+/* The descriptor that is readable while poller_take would return something or the timer is due. The system's
+   timer, which is not cheap to set, is used only from the first call on: poller_wait needs none. */
 int poller_fd(poller *p);
 
 /* Watches fd for POLLER_READ | POLLER_WRITE; 0 forgets it. Returns 0, or -1 and errno; forgetting never

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* pwrite(2). Where the process has a limit for the size of files, the signal that says so, and which would
-   end the process, is kept from coming, unless somebody else's is pending: -1 with EFBIG. */
+/* pwrite(2), but a write beyond the limit fails with EFBIG and without SIGXFSZ, which would end the process.
+   A SIGXFSZ that was pending before stays pending. */
 ssize_t quiet_write(int descriptor, const char *data, size_t length, off_t offset);
 
 #endif

@@ -63,7 +63,7 @@ static size_t backslashed(const char *at, const char *end, size_t most, const ch
                           size_t *used) {
   const char *p = at;
   *used = 1;
-  if (secret[0] == '\\') /* which of many would be the character is not to be told */
+  if (secret[0] == '\\') /* nobody can tell which of many is the character */
     return at + 1 < end && at[1] == '\\' ? 2 : 0;
   while (p < end && *p == '\\' && (size_t)(p - at) < most)
     p++;

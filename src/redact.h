@@ -10,7 +10,7 @@ typedef struct redact_secret {
   size_t length; /* at least REDACT_LEAST */
 } redact_secret;
 
-/* What stands in the place of a secret, and the fewest bytes that a secret has: a text never grows. */
+/* What stands in place of a secret, and the fewest bytes that a secret has: a text never grows. */
 #define REDACT_MARK "***"
 #define REDACT_LEAST 3
 

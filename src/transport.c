@@ -589,8 +589,6 @@ void token_free(token *k) {
   free(k);
 }
 
-bool token_is_transfer(const token *k) { return k->is_transfer; }
-
 token_state token_get_state(const token *k) { return k->state; }
 
 event *token_end(token *k) { return &k->end; }

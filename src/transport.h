@@ -111,7 +111,6 @@ void token_cancel(token *k);
 /* Ends it, if needed, and frees it. NULL is allowed. */
 void token_free(token *k);
 
-bool token_is_transfer(const token *k);
 token_state token_get_state(const token *k);
 
 /* What is waited for. */

@@ -29,7 +29,7 @@ typedef struct run_queue {
 typedef struct waiter {
   chain_link ready, waits, drives; /* in a queue's `ready`, in an event, in a queue's `drivers` */
   run_queue *home;
-  unsigned long number; /* it was the how-manieth to be made ready */
+  unsigned long number; /* counts those made ready in its home, up to this one */
   bool awake;           /* it has been woken since it last waited, or does not wait at all */
 } waiter;
 
@@ -50,11 +50,10 @@ void waiter_wake(waiter *w);
    something, the next driver is woken. */
 void waiter_leave(waiter *w);
 
-/* It drives nothing any more; and the rest of what waiter_leave does is not done. */
+/* Makes it drive nothing any more; it stays ready or waiting. */
 void waiter_resign(waiter *w);
 
-/* What all who wait for it wait for has happened: they are woken, in the order in which they began to wait.
- */
+/* The event has happened: those who wait for it are woken, in the order in which they began to wait. */
 void event_happen(event *e);
 
 /* Takes out the waiter that has been ready for longest; NULL if none is. */

@@ -18,7 +18,7 @@ local tree = require("llama_cloud.endpoint.tree")
 local url = require("llama_cloud.http.url")
 local version = require("llama_cloud.version")
 
-local modules = package.loaded -- here, for an application may take `package` away later
+local modules = package.loaded -- kept, because an application may remove `package` later
 
 local client = {}
 
@@ -86,17 +86,17 @@ local regions = {
 ---@field told table<string, true> names of fields that nothing had (fields.lua)
 ---@field decoders table<any, userdata> of each endpoint (endpoint/call.lua)
 
----@class LlamaCloud.State what a client's calls need; kept apart from the client object, for it holds the API key
+---@class LlamaCloud.State what a client's calls need; not in the client object itself, because it holds the API key
 ---@field options table with every default filled in
 ---@field base string the base URL without a slash at its end
 ---@field origin string what may see the API key
 ---@field scope table<string, string> project_id and organization_id
----@field gate LlamaCloud.Queue before the gate that a 429 closes
+---@field gate LlamaCloud.Queue where calls wait after a 429
 ---@field log LlamaCloud.Log
 ---@field anonymous_headers table<string, string> what other origins get
 ---@field shared LlamaCloud.Shared
 ---@field in_flight table<table, true> tokens that calls of this client wait for
----@field common table<LlamaCloud.Declared, table> what its calls by one declaration have in common
+---@field common table<LlamaCloud.Declared, table> what its calls of one endpoint share (endpoint/call.lua)
 ---@field closed boolean
 ---@field beside? table<string, table<string, table>> methods of resources that are not declared there (init.lua)
 ---@field given table the options as the caller gave them
@@ -119,7 +119,7 @@ local function environment_headers()
     local name, value = text.trim(line):match("^([^:]-)[ \t]*:[ \t]*(.*)$")
     if name and name ~= "" then
       set[name] = value
-    elseif text.trim(line) ~= "" then -- not shown, for it may be a secret
+    elseif text.trim(line) ~= "" then -- not shown: it may be a secret
       return nil, ("line %d is not of the form 'Name: value'"):format(number)
     end
   end
@@ -158,7 +158,7 @@ local function resolve(state, given)
   if resolved.base_url == "" then
     resolved.base_url = nil
   end
-  -- copies, for what is checked here must not change afterwards
+  -- copies: what is checked here must not change afterwards
   resolved.default_query = tables.merged(resolved.default_query)
   resolved.default_headers = tables.merged(resolved.default_headers)
   resolved.api_key = resolved.api_key and text.trim(resolved.api_key)
@@ -262,7 +262,7 @@ function State:headers(media, accept, own, given)
   return media == headers.form_type and headers.for_form(list) or list
 end
 
---- The log of a call: it keeps what is secret of the call's own, too.
+--- The log of a call, which also hides the secrets of this call.
 ---@param list (string|false)[] the call's headers, all of them
 ---@param given { headers?: table, query?: table } the options
 ---@param written? string the query of a URL that the caller has given
@@ -283,7 +283,7 @@ end
 -- Levels of the official SDKs, which read the same variable, that say nothing here.
 local silent = { off = true, error = true }
 
--- Sets up the state's log; `before` is that of the client that this one was made from, whose secrets it keeps. The
+-- Sets up the state's log. `before` is the log of the client that this one was made from; its secrets are hidden, too. The
 -- problem, or nil.
 local function prepare_log(state, before)
   local resolved, target, name = state.options, state.options.log, "log"
@@ -406,12 +406,12 @@ local function from_state(state)
   return self
 end
 
---- The client as programs have it, for what stands beside it.
+--- The client as programs have it, for the modules beside it.
 State.face = from_state
 
 --- Makes a client. Raises on a bad option, with what to write instead.
 ---@param given? LlamaCloud.ClientOptions
----@param beside? table<string, table<string, table>> resource -> method -> what stands beside the client and has it
+---@param beside? table<string, table<string, table>> resource -> method -> the module beside the client that is this method
 ---@return LlamaCloud.Client
 function client.new(given, beside)
   local state, problem = new_state(given == nil and {} or given)

@@ -11,7 +11,7 @@ end
 local core = require("llama_cloud.core")
 local later = require("llama_cloud.base.later")
 
--- What is compiled when it is first used: all but this file and what it has required.
+-- Modules that are compiled when they are first used: all but this file and those that it has required.
 local LATER = {
   "base/errors",
   "base/tables",
@@ -98,7 +98,7 @@ local loop = later.require("llama_cloud.loop")
 local map = later.require("llama_cloud.loop.map")
 local texts = later.require("llama_cloud.base.text")
 
--- What stands beside the client and uses it as programs do, though it is reached from a resource: by the resource's name.
+-- Modules beside the client, which use it as programs do, but are methods of its resources: resource -> method -> module.
 local BESIDE = { batches = { process = later.require("llama_cloud.process") } }
 
 ---@class LlamaCloud
@@ -193,14 +193,14 @@ end
 local MAP_OPTIONS = { concurrency = "integer" }
 
 --- For a loop, `for item, result, err in llama_cloud.map(items, f) do`: calls f for each item in a task, at most `concurrency`
---- (8) at a time, and gives the item and what f returned as the calls end. `items` is an array or an iterator. Errors that f
---- raises are raised.
+--- at a time, and gives the item and what f returned as the calls end. `items` is an array or an iterator. Errors that f raises
+--- are raised.
 ---
 --- Items are taken one by one, as calls can begin. Calls go on while the body of the loop waits, for a call of this module or
---- in an event loop; at most twice as many items as `concurrency` are begun with and not yet given to the loop, so that memory
---- does not grow with their number. What f raises, or an iterator, the loop raises, and cancels the other calls; so does
---- `break`. Tasks that f spawns are waited for before the loop ends. Raises at the caller's line where an argument is wrong,
---- and where two coroutines use one loop.
+--- in an event loop. At most twice `concurrency` items are begun and not yet given to the loop, so that memory does not grow
+--- with their number. If f or an iterator raises, the loop raises that and cancels the other calls; `break` cancels them, too.
+--- The loop waits for tasks that f spawns before it ends. Raises at the caller's line if an argument is wrong, or if two
+--- coroutines use one loop.
 ---@generic T, R, E
 ---@param items T[]|fun(): T?|LlamaCloud.List an array; or an iterator, called without arguments until it returns nil, by one task: a list, or what io.lines gives. One that has a `__close` is closed with the loop
 ---@param f fun(item: T): R?, E?
@@ -213,10 +213,8 @@ function llama_cloud.map(items, f, given)
   check_function(f)
   given = checking.shown("option", given == nil and {} or given, MAP_OPTIONS)
   local problem = map.problem(items) or checking.check("option", given, MAP_OPTIONS)
-  local concurrency = not problem and given.concurrency or nil
-  if concurrency == nil or concurrency == core.null then
-    concurrency = map.concurrency
-  elseif concurrency < 1 then
+  local concurrency = not problem and checking.present(given.concurrency) or map.concurrency
+  if concurrency < 1 then
     problem = "concurrency must be an integer from 1"
   end
   if problem then

@@ -11,7 +11,7 @@ local function load_hmac()
   if found then
     return hmac
   elseif not tostring(hmac):find("module 'openssl.hmac' not found", 1, true) then
-    error(hmac, 0) -- it is there, and cannot be loaded
+    error(hmac, 0) -- it is there, but cannot be loaded
   end
   error(
     "llama_cloud.webhook needs the Lua module openssl.hmac: "
@@ -37,7 +37,7 @@ local function secrets_of(secret)
   return secrets
 end
 
--- Takes as long wherever the texts differ, so that time does not tell how much of a guess was right.
+-- Takes the same time wherever the texts differ, so that the time does not reveal how much of a guess was right.
 local function equal(a, b)
   local difference = #a ~ #b
   for position = 1, math.min(#a, #b) do

@@ -28,13 +28,19 @@ local function finish(token)
   return token
 end
 
-check(#core.random(20) == 20 and core.file(own) > 1000 and core.file("/") == nil)
+check(#core.random(20) == 20)
+
+local function form_of(file)
+  return core.form { file = { part = "file", name = "a", type = "text/plain", path = file } }
+end
+
+check(form_of("/") == nil)
 
 local form = core.form {
   text = { { "a", "1" }, { 'b"', "2\r\n" } },
   file = { part = "file", name = "a.lua", type = "text/x-lua", path = own },
 }
-check(form:bytes() == core.file(own))
+check(form:bytes() > 1000)
 
 do
   -- the server answers with what it gets
@@ -46,7 +52,7 @@ do
   check(transfer:done() and transfer:outcome() == "response" and transfer:sent())
   check(output:received() > form:bytes() and select(4, transfer:progress()) == output:received())
   check(output:commit())
-  check(core.file(path) == output:received())
+  check(form_of(path):bytes() == output:received())
 end
 
 do

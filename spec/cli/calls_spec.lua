@@ -3,6 +3,7 @@
 local cjson = require("cjson")
 
 local cli = require("spec.support.cli")
+local files = require("spec.support.files")
 local process = require("spec.support.process")
 local sandbox = require("spec.support.sandbox")
 
@@ -12,19 +13,6 @@ local function lines(text)
     found[#found + 1] = line
   end
   return found
-end
-
--- Writes a file, which is removed when the variable goes out of scope.
-local function temporary(content)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "wb"))
-  file:write(content)
-  file:close()
-  return setmetatable({ path = path }, {
-    __close = function()
-      os.remove(path)
-    end,
-  })
 end
 
 local function first_id(s, command)
@@ -128,7 +116,7 @@ describe("llama-cloud", function()
     end)
 
     it("gives a command that goes on, also by an offset, in words that a shell reads", function()
-      local key <close> = temporary("llx-test\n")
+      local key <close> = files.temporary("llx-test\n")
       local path = key.path .. " a'b\n\u{202E}c"
       assert.is_true(os.rename(key.path, path))
       key.path = path
@@ -176,8 +164,8 @@ describe("llama-cloud", function()
 
   describe("files", function()
     it("are uploaded from a path, listed, and downloaded to one", function()
-      local file <close> = temporary(("line\n"):rep(1000))
-      local target <close> = temporary("")
+      local file <close> = files.temporary(("line\n"):rep(1000))
+      local target <close> = files.temporary("")
       local out, err, status = cli.run(s, "files create --purpose parse --file " .. file.path)
       assert.equal(0, status, err)
       assert.equal("", err) -- progress is for terminals
@@ -205,7 +193,7 @@ describe("llama-cloud", function()
 
     lazy_setup(function()
       directory = cjson.decode((cli.run(s, "beta directories create --name waiting"))).id
-      local file <close> = temporary("text")
+      local file <close> = files.temporary("text")
       cli.run(s, ("beta directories files upload %s --upload-file %s --unique-id a.txt"):format(directory, file.path))
     end)
 

@@ -59,6 +59,51 @@ describe("the manual page", function()
   end)
 end)
 
+describe("Markdown", function()
+  it("becomes what troff shows alike", function()
+    local roff = dofile(program.file("scripts/roff.lua"))
+    local text = table.concat({
+      "## A part",
+      "First `a|b` and **bold**, *slanted*, [here](#there),",
+      "[a page](guide.md#x) … → done",
+      "",
+      "<!-- generated: options X -->",
+      "",
+      "| option | type | default | |",
+      "|---|---|---|---|",
+      "| `n` | `a`, `b` | 5 | how many\\|much |",
+      "",
+      "* one",
+      "  of two",
+      "* 'two'",
+      "",
+      "```lua",
+      ".x = '\\n' -- y",
+      "",
+      "```",
+      "Next: [B](b.md)",
+    }, "\n")
+    local lines = {}
+    roff.add(text, lines)
+    assert.same({
+      ".SH A PART",
+      "First \\fBa|b\\fR and \\fBbold\\fR, \\fIslanted\\fR, here, a page (docs/guide.md) ... \\(-> done",
+      ".TP",
+      "\\fBn\\fR \\fIa, b\\fR",
+      "how many|much. Default: 5.",
+      ".IP \\(bu 2",
+      "one of two",
+      ".IP \\(bu 2",
+      "\\&'two'",
+      ".PP",
+      ".EX",
+      "\\&.x = '\\en' \\-\\- y",
+      "\\&",
+      ".EE",
+    }, lines)
+  end)
+end)
+
 describe("the flags", function()
   local lookup = require("llama_cloud.cli.lookup")
   local root = require("llama_cloud.cli").parser()

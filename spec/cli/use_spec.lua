@@ -3,21 +3,9 @@
 local cjson = require("cjson")
 
 local cli = require("spec.support.cli")
+local files = require("spec.support.files")
 local program = require("spec.support.program")
 local sandbox = require("spec.support.sandbox")
-
--- Writes a file, which is removed when the variable goes out of scope.
-local function temporary(content)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "wb"))
-  file:write(content)
-  file:close()
-  return setmetatable({ path = path }, {
-    __close = function()
-      os.remove(path)
-    end,
-  })
-end
 
 local CONFIG = [[--config '{"job": {"type": "parse_v2", "configuration_id": "cfg-PARSE_AGENTIC"}}']]
 
@@ -39,7 +27,7 @@ describe("llama-cloud", function()
 
   describe("flags", function()
     it("carry JSON, files of JSON, standard input, booleans, arrays, and what this version does not know", function()
-      local file <close> = temporary('{"tags": ["a", "b"], "size": 9007199254740993}')
+      local file <close> = files.temporary('{"tags": ["a", "b"], "size": 9007199254740993}')
       local directory =
         cjson.decode((cli.run(s, "beta directories create --name flags --system-metadata @" .. file.path)))
       assert.same({ "a", "b" }, directory.system_metadata.tags)
@@ -58,7 +46,7 @@ describe("llama-cloud", function()
     end)
 
     it("send an empty object, and an empty array", function()
-      local file <close> = temporary("text")
+      local file <close> = files.temporary("text")
       local id = cjson.decode((cli.run(s, "beta directories create --name emptied"))).id
       local upload = 'beta directories files upload %s --upload-file %s --metadata \'{"a": "b"}\''
       local row = cjson.decode((cli.run(s, upload:format(id, file.path))))
@@ -186,7 +174,7 @@ describe("llama-cloud", function()
 
   describe("takes the key", function()
     it("from a file that nobody else can read", function()
-      local file <close> = temporary("llx-of-file\n")
+      local file <close> = files.temporary("llx-of-file\n")
       local command = ("unset LLAMA_CLOUD_API_KEY; lc batches list --max-items 1 --key-file %s"):format(file.path)
       os.execute("chmod 600 " .. file.path)
       local _, err, status = cli.shell(s, command)

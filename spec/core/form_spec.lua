@@ -176,8 +176,11 @@ describe("a form", function()
   end)
 
   it("is of a regular file that can be read", function()
+    local function form_of_file(path)
+      return core.form { file = { part = "f", name = "n", type = "t/t", path = path } }
+    end
     local path = room:write("a", "12345")
-    assert.equal(5, core.file(path))
+    assert.equal(5, form_of_file(path):bytes())
     os.execute("mkfifo '" .. room:path("pipe") .. "'")
     for name, why in pairs {
       [room.directory] = "Is a directory",
@@ -187,18 +190,14 @@ describe("a form", function()
       ["/dev/zero"] = "it is no regular file",
       [""] = "No such file or directory",
     } do
-      local message = ("cannot read '%s': %s"):format(name, why)
-      assert.same({ nil, message }, { core.file(name) })
-      local file = { part = "f", name = "n", type = "t/t", path = name }
-      assert.same({ nil, message }, { core.form { file = file } })
+      assert.same({ nil, ("cannot read '%s': %s"):format(name, why) }, { form_of_file(name) })
     end
-    local long = ("x/"):rep(500) .. "the-end"
-    local _, message = core.file(long)
+    local _, message = form_of_file(("x/"):rep(500) .. "the-end")
     assert.matches("^cannot read '%.%.%.[x/]*/the%-end': ", message)
-    _, message = core.file(("\u{e9}x/"):rep(500) .. "x-end") -- of which a letter would be cut in two
+    _, message = form_of_file(("\u{e9}x/"):rep(500) .. "x-end") -- of which a letter would be cut in two
     assert.matches("^cannot read '%.%.%.x/\u{e9}x/", message)
     assert.error_matches(function()
-      core.file(path .. "\0")
+      form_of_file(path .. "\0")
     end, "contains a NUL")
     assert.equal(0, room:open())
   end)

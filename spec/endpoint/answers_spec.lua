@@ -1,23 +1,13 @@
 -- Declarations whose answers are arrays or nothing, and of what may be sent twice.
 
+local client_support = require("spec.support.client")
 local llama_cloud = require("llama_cloud")
-local retry = require("llama_cloud.http.retry")
 local trial = require("spec.support.trial")
 
 local start = trial.start
 
 describe("a declared answer", function()
-  local backoff = retry.backoff
-
-  setup(function()
-    retry.backoff = function()
-      return 0.01
-    end
-  end)
-
-  teardown(function()
-    retry.backoff = backoff
-  end)
+  client_support.pause_for(0.01)
 
   describe("that is an array", function()
     it("is one, empty or not", function()
@@ -59,17 +49,7 @@ describe("a declared answer", function()
 end)
 
 describe("a DELETE", function()
-  local backoff = retry.backoff
-
-  setup(function()
-    retry.backoff = function()
-      return 0.01
-    end
-  end)
-
-  teardown(function()
-    retry.backoff = backoff
-  end)
+  client_support.pause_for(0.01)
 
   it("is done where 404 follows an attempt that may have been carried out", function()
     for _, doubt in ipairs { { close_before = true }, { status = 500, body = "{}" }, { status = 503, body = "" } } do
@@ -108,11 +88,9 @@ describe("a DELETE", function()
 end)
 
 describe("a PATCH", function()
+  client_support.pause_for(0.01)
+
   it("is sent again only where that is declared to do no harm", function()
-    local backoff = retry.backoff
-    retry.backoff = function()
-      return 0.01
-    end
     local s <close>, client = start({ { close_before = true }, { body = '{"id":"t"}' } }, { max_retries = 2 })
     assert.equal("t", assert(client.trial:update("t", { name = "n" })).id)
     assert.equal('{"name":"n"}', s:requests()[2].body)
@@ -121,20 +99,17 @@ describe("a PATCH", function()
     assert.is_nil(value)
     assert.is_true(err.maybe_sent)
     assert.equal(1, t:count())
-    retry.backoff = backoff
   end)
 end)
 
 describe("an idempotency key", function()
+  client_support.pause_for(0.01)
+
   local function sent(request)
     return llama_cloud.json.decode(request.body)
   end
 
   it("is made up where none is given, the same for all attempts of a call", function()
-    local backoff = retry.backoff
-    retry.backoff = function()
-      return 0.01
-    end
     local s <close>, client = start({
       { close_before = true },
       { status = 500, body = "{}" },
@@ -152,7 +127,6 @@ describe("an idempotency key", function()
     assert.equal(keys[1], keys[2])
     assert.equal(keys[1], keys[3])
     assert.not_equal(keys[1], keys[4])
-    retry.backoff = backoff
   end)
 
   it("is the caller's where one is given", function()

@@ -4,7 +4,6 @@ local cells = require("spec.support.fault_cells")
 local client_support = require("spec.support.client")
 local core = require("llama_cloud.core")
 local llama_cloud = require("llama_cloud")
-local retry = require("llama_cloud.http.retry")
 local server = require("spec.support.server")
 local store = require("spec.support.store")
 local trial = require("spec.support.trial")
@@ -52,17 +51,7 @@ local function fetch(acts, options, given)
 end
 
 describe("client:download", function()
-  local backoff = retry.backoff
-
-  setup(function()
-    retry.backoff = function()
-      return 0.01
-    end
-  end)
-
-  teardown(function()
-    retry.backoff = backoff
-  end)
+  client_support.pause_for(0.01)
 
   it("asks for exactly the URL, and tells nothing of the client", function()
     local file, _, sum, requests = fetch { "whole(c, r)" }

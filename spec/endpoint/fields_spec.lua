@@ -164,7 +164,7 @@ describe("a line of headers", function()
         client:with_options { default_headers = { "X-Foo: secret" } }
       end,
     } do
-      local message = support.raises_here(call, 'write ["X-Foo"] = "…" in the place of the line')
+      local message = support.raises_here(call, 'write ["X-Foo"] = "…" instead of the line')
       assert.is_nil(message:find("secret", 1, true))
     end
   end)

@@ -1,28 +1,15 @@
 -- Calls with a file: the bytes of their forms, what is refused before anything is sent, what is sent again.
 
 local client_support = require("spec.support.client")
+local files = require("spec.support.files")
 local llama_cloud = require("llama_cloud")
 local reconcile = require("llama_cloud.endpoint.reconcile")
-local retry = require("llama_cloud.http.retry")
 local trial = require("spec.support.trial")
 
 local raises_here = client_support.raises_here
 local start = trial.start
 
 local CREATED = { status = 201, body = '{"id":"dfl-1","unique_id":"u"}' }
-
--- A file with these bytes; removed when it goes out of scope.
-local function temporary(bytes)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "wb"))
-  file:write(bytes)
-  file:close()
-  return setmetatable({ path = path }, {
-    __close = function()
-      os.remove(path)
-    end,
-  })
-end
 
 local block = {}
 for i = 0, 1023 do
@@ -54,7 +41,7 @@ end
 describe("a call with a form", function()
   it("sends its text parts in order, and the file last, with a Content-Length", function()
     local bytes = generated(70000)
-    local file <close> = temporary(bytes)
+    local file <close> = files.temporary(bytes)
     local s <close>, client = start { CREATED }
     local value = assert(client.trial:upload("dir/1", {
       upload_file = { path = file.path, name = "invoices/März 1.pdf" },
@@ -110,7 +97,7 @@ describe("a call with a form", function()
   end)
 
   it("takes the name of a path, and the type that is given", function()
-    local file <close> = temporary("x")
+    local file <close> = files.temporary("x")
     local s <close>, client = start { CREATED }
     assert(client.trial:put { upload_file = file.path, purpose = "parse" })
     assert(client.trial:put {
@@ -195,7 +182,7 @@ describe("a file argument that cannot be sent", function()
   end
 
   it("raises at the caller's line, before anything is sent", function()
-    local empty <close> = temporary("")
+    local empty <close> = files.temporary("")
     refuses("/nonexistent/a.pdf", "parameter 'upload_file': ")
     refuses("/nonexistent/a.pdf", "/nonexistent/a.pdf")
     refuses("/tmp", "irectory")
@@ -266,17 +253,16 @@ describe("a file argument that cannot be sent", function()
 end)
 
 describe("an upload", function()
-  local backoff, pauses = retry.backoff, reconcile.pauses
+  local pauses = reconcile.pauses
+
+  client_support.pause_for(0.01)
 
   setup(function()
-    retry.backoff = function()
-      return 0.01
-    end
     reconcile.pauses = { 0.01, 0.02, 0.03 }
   end)
 
   teardown(function()
-    retry.backoff, reconcile.pauses = backoff, pauses
+    reconcile.pauses = pauses
   end)
 
   local params = { upload_file = { data = generated(5000), name = "a.pdf" }, unique_id = "u" }
@@ -379,7 +365,7 @@ describe("an upload", function()
 
   it("tells it while it goes on, and ends with an error of who is told", function()
     local s <close>, client = start([[return function(c, r) c:json(200, "{}") end, function(c) c:sleep(1) end]])
-    local file <close> = temporary(generated(200 * 65536))
+    local file <close> = files.temporary(generated(200 * 65536))
     local seen
     local ok, problem = pcall(client.trial.upload, client.trial, "d", { upload_file = file.path }, {
       on_progress = function(done, total)
@@ -397,7 +383,7 @@ describe("an upload", function()
 
   it("holds no descriptor while it waits for its turn", function()
     local cells = require("spec.support.fault_cells")
-    local file <close> = temporary("x")
+    local file <close> = files.temporary("x")
     local s <close>, client = start { { body = "{}", delay = 0.01 } }
     local most, before = 0, cells.descriptors()
     local bound = llama_cloud.max_concurrency()

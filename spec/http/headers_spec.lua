@@ -19,7 +19,7 @@ describe("headers.check", function()
     end
     assert.equal('invalid header name "1"', headers.check { "x" })
     assert.equal(
-      'invalid header name "1": write ["X-Foo"] = "…" in the place of the line',
+      'invalid header name "1": write ["X-Foo"] = "…" instead of the line',
       headers.check { " X-Foo : secret" }
     )
     assert.equal('invalid header name "a?b?[31m"', headers.check { ["a\nb\27[31m"] = "x" })

@@ -172,7 +172,7 @@ describe("a log", function()
     local log, entries = recorder()
     local s <close> = server.start {
       { status = 503, headers = { ["Retry-After"] = "0", ["X-Request-Id"] = "req-1" } },
-      { body = "{}" },
+      { body = "{}", headers = { ["X-Correlation-Id"] = "cor-2" } },
     }
     assert(support.client(s, { log = log, max_retries = 1 }):get("/x", { query = { name = "private" } }))
     local told = {}
@@ -188,6 +188,7 @@ describe("a log", function()
     assert.equal(503, told[1].fields.status)
     assert.equal("req-1", told[1].fields.request_id)
     assert.equal(2, told[2].fields.attempt)
+    assert.equal("cor-2", told[2].fields.request_id)
     assert.is_false(mentions(entries, "private"))
   end)
 

@@ -544,7 +544,7 @@ describe("the sandbox", function()
       local module = require("llama_cloud.sandbox")
       for _, case in ipairs {
         { { batch = 1 }, "unknown option 'batch'" },
-        { { batches = -1 }, "option 'batches' must be a whole number" },
+        { { batches = -1 }, "option 'batches' must be a whole number, 0 or more" },
         { { speed = 0 }, "option 'speed' must be a number greater than 0" },
         { { port = 70000 }, "option 'port' must be a port number" },
         { { api_key = "" }, "option 'api_key' must be a string" },

@@ -1,6 +1,9 @@
 -- What the specs of the client and its requests share. Nothing here sends anything: that is for the `it` bodies alone.
 
+local busted = require("busted")
+
 local llama_cloud = require("llama_cloud")
+local retry = require("llama_cloud.http.retry")
 local server = require("spec.support.server")
 
 local support = {}
@@ -33,6 +36,20 @@ end
 function support.start(behaviour, options)
   local s = server.start(behaviour)
   return s, support.client(s, options)
+end
+
+--- In a `describe`: each pause before a retry takes so many seconds, instead of growing.
+---@param seconds number
+function support.pause_for(seconds)
+  local backoff = retry.backoff
+  busted.setup(function()
+    retry.backoff = function()
+      return seconds
+    end
+  end)
+  busted.teardown(function()
+    retry.backoff = backoff
+  end)
 end
 
 --- The smallest parameters with which a batch can be created.

@@ -13,6 +13,21 @@ function files.new()
   return setmetatable({ directory = path }, files)
 end
 
+--- A file with these bytes, in no directory of its own; to be declared `<close>`, which removes it.
+---@param bytes string
+---@return { path: string }
+function files.temporary(bytes)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "wb"))
+  file:write(bytes)
+  file:close()
+  return setmetatable({ path = path }, {
+    __close = function()
+      os.remove(path)
+    end,
+  })
+end
+
 --- The path of a name in it.
 ---@param name string
 ---@return string

@@ -8,7 +8,6 @@ local core = require("llama_cloud.core")
 local lists = require("spec.support.lists")
 local llama_cloud = require("llama_cloud")
 local process = require("spec.support.process")
-local retry = require("llama_cloud.http.retry")
 local server = require("spec.support.server")
 
 local slowdown = process.slowdown
@@ -33,17 +32,7 @@ local SERVICE = [[
 ]]
 
 describe("a server that", function()
-  local backoff = retry.backoff
-
-  before_each(function()
-    retry.backoff = function()
-      return 0.05
-    end
-  end)
-
-  after_each(function()
-    retry.backoff = backoff
-  end)
+  client_support.pause_for(0.05)
 
   it("goes away in the middle of a list fails it there, and the client works with the next one", function()
     local s = server.start(SERVICE)

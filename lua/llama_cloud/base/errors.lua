@@ -60,7 +60,7 @@ local kinds = {
   [429] = "rate_limit",
 }
 
--- What to do about it, where the service's own words seldom say.
+-- What to do about an error, where the service's own words seldom say so.
 local hints = {
   [402] = "the plan has no credits left",
   authentication = "check the API key, and that base_url or region is the key's own",
@@ -190,11 +190,11 @@ local function explanation(body)
   end
 end
 
-local bodies = core.decoder() -- apart from answers, and from what callers decode
+local bodies = core.decoder() -- of its own: error bodies look like no answers
 
 local MOST_JSON = 1 << 20 -- bytes of a body that is decoded; more is no explanation, and could take a minute
 
--- The body of an error: decoded if it is JSON, without secrets. JSON first, for a secret may be escaped in it twice.
+-- The body of an error: decoded if it is JSON, without secrets. Decoded first, because a secret may be escaped twice in it.
 local function body_of(given, clean)
   if given ~= "" and #given <= MOST_JSON then
     local decoded, problem = bodies:decode(given, { repair = true })
@@ -209,12 +209,19 @@ local function as_it_is(value)
   return value
 end
 
+--- The service's id of a request, by its response's headers.
+---@param headers table<string, string>
+---@return string?
+function errors.request_id(headers)
+  return headers["x-request-id"] or headers["x-correlation-id"]
+end
+
 --- The error for a response whose status is not 2xx.
 ---@param status integer
 ---@param headers table<string, string>
 ---@param given string the body as it came
----@param log? LlamaCloud.Log what takes secrets out of all of it, before any of it is cut
----@param own_hints? table<string, string> what to do about it, by kind, in the place of what to do with the service
+---@param log? LlamaCloud.Log takes the secrets out of everything, before anything is cut
+---@param own_hints? table<string, string> what to do about it, by kind; without these, the hints for the service itself
 ---@return LlamaCloud.Error
 function errors.from_response(status, headers, given, log, own_hints)
   local function clean(value)
@@ -243,7 +250,7 @@ function errors.from_response(status, headers, given, log, own_hints)
     status = status,
     headers = headers,
     body = body,
-    request_id = headers["x-request-id"] or headers["x-correlation-id"],
+    request_id = errors.request_id(headers),
   }
 end
 

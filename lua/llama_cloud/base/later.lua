@@ -1,22 +1,22 @@
 --- Modules that are compiled when they are first used: most programs use a part of the library, and reading Lua's grammar
 --- is nearly all that loading it costs.
 ---
---- Their texts are read at once, beside the file that is being loaded. So nothing is read later, when the application may
---- have changed package.path or its working directory, given up its rights, taken away `require` or `io`, or had another
---- version installed. And modules find each other here and not in package.loaded, which an application may empty, as test
---- runners do: what was loaded together stays together.
+--- Their texts are read at once, from beside the file that is being loaded. So no file is read later, when the application
+--- may have changed package.path or its working directory, dropped privileges, removed `require` or `io`, or installed another
+--- version. Modules find each other here and not in package.loaded, which an application may empty, as test runners do: what
+--- was loaded together stays together.
 
 local core = require("llama_cloud.core")
 
-local load, package, require = load, package, require -- here, for an application may take them away later
+local load, package, require = load, package, require -- kept, because an application may remove them later
 local loaded, preload = package.loaded, package.preload
 
 local later = {}
 
-local modules = { ["llama_cloud.core"] = core, ["llama_cloud.base.later"] = later } -- by name, those that are compiled
-local texts = {} -- name -> { text, path } of those that are not yet
+local modules = { ["llama_cloud.core"] = core, ["llama_cloud.base.later"] = later } -- by name, once they are compiled
+local texts = {} -- name -> { text, path }, until they are
 
--- What package.preload holds of this library's, for whoever requires its modules by name.
+-- The entries of package.preload that are this library's, for whoever requires its modules by name.
 local ours = setmetatable(core.loaders, { __mode = "k" })
 
 local function is_of_library(name)
@@ -31,11 +31,11 @@ local function find(name)
   end
   local kept = texts[name]
   if kept then
-    -- on the module's first line `require` and `package` become locals, which it may look for when the globals are gone
+    -- `require` and `package` become locals on the module's first line, so that it finds them when the globals are gone
     module = assert(load("local require, package = ... " .. kept.text, "@" .. kept.path, "t"))(find, package)
     loaded[name] = loaded[name] or module
     if ours[preload[name]] then
-      preload[name] = nil -- who wants to load it anew gets the file
+      preload[name] = nil -- whoever loads it again gets the file
     end
   else
     module = require(name)
@@ -46,7 +46,7 @@ local function find(name)
   return module
 end
 
--- The text of a file; nil where it cannot be had.
+-- The text of a file; nil if it cannot be read.
 local function text_of(path)
   local file = io and io.open and io.open(path, "rb")
   if not file then
@@ -61,7 +61,7 @@ local function name_of(file)
   return "llama_cloud." .. file:gsub("/init$", ""):gsub("/", ".")
 end
 
--- The texts of modules by name; nil if not all can be had, or not be compiled later.
+-- The texts of modules by name; nil if not all can be read, or if they could not be compiled later.
 local function read_all(directory, files)
   if not directory or not (load and load("return")) then
     return nil
@@ -81,7 +81,7 @@ local function read_all(directory, files)
   return all
 end
 
---- Keeps modules for their first use. Where their texts cannot be had they are loaded at once.
+--- Keeps modules for their first use. If their texts cannot be read, they are loaded at once.
 ---@param directory? string in which they are, with a slash at its end
 ---@param files string[] without `.lua`; names of modules have dots for the slashes
 function later.keep(directory, files)
@@ -102,7 +102,7 @@ function later.keep(directory, files)
   end
 end
 
---- A table in the place of a module: it has the module's fields, and loads it when it is first asked for one.
+--- A table that stands for a module: it loads the module when it is first asked for one of its fields.
 ---@param name string
 ---@return any
 function later.require(name)

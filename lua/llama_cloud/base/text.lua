@@ -1,7 +1,7 @@
---- Texts: how they are compared, shown and cleaned. Each of these rules is told here, and nowhere else.
+--- Texts: how they are compared, shown and cleaned. These rules are here, and nowhere else.
 ---
---- Nothing depends on the locale: a letter is one of ASCII, and the classes of Lua's patterns (%a, %s, %c and their like)
---- are not used, for in ISO-8859-1 they take bytes of UTF-8 for letters, blanks and controls.
+--- Nothing depends on the locale: letters are those of ASCII, and the classes of Lua's patterns (%a, %s, %c …) are not used,
+--- because in ISO-8859-1 they take bytes of UTF-8 for letters, blanks and controls.
 
 local core = require("llama_cloud.core")
 
@@ -13,14 +13,14 @@ for code = 65, 90 do
   lower[capital], upper[small] = small, capital
 end
 
---- The ASCII letters of a text in lower case; `string.lower` makes something else of an I in Turkey.
+--- A text with its ASCII letters in lower case; in a Turkish locale `string.lower` would not make an i of an I.
 ---@param s string
 ---@return string
 function text.lower(s)
   return (s:gsub("[A-Z]", lower))
 end
 
---- The ASCII letters of a text in upper case.
+--- A text with its ASCII letters in upper case.
 ---@param s string
 ---@return string
 function text.upper(s)
@@ -69,7 +69,7 @@ end
 
 local REPLACEMENT = "\u{FFFD}"
 
--- A text with U+FFFD in the place of each byte that is no UTF-8.
+-- A text with U+FFFD in place of each byte that is not UTF-8.
 local function valid(s)
   local parts, from = {}, 1
   while true do
@@ -113,8 +113,7 @@ end
 
 local CUT = "…"
 
--- A text in at most `limit` bytes: what is in the middle goes, for a message begins with what happened and ends with what
--- to do.
+-- A text in at most `limit` bytes. The middle is left out: a message begins with what happened and ends with what to do.
 local function bounded(s, limit)
   if #s <= limit then
     return s
@@ -123,7 +122,7 @@ local function bounded(s, limit)
   return head(s, limit - #CUT - behind) .. CUT .. tail(s, behind)
 end
 
--- A text that steers no terminal and is one line of UTF-8. `mark` stands for each character that would not be.
+-- A text as one line of UTF-8 that steers no terminal. `mark` replaces each control character.
 local function harmless(s, mark)
   if s:find("[\128-\255]") then
     s = valid(s):gsub("[\xC2-\xF4][\x80-\xBF]+", STEERING)
@@ -138,10 +137,10 @@ end
 --- beginning and the end.
 ---@param s string
 ---@param limit integer bytes
----@param mark? string what stands for each control character; without it, a blank stands for all in a row, and blanks
+---@param mark? string replaces each control character; without it, one blank replaces a run of control characters and blanks
 ---@return string
 function text.line(s, limit, mark)
-  return bounded(harmless(bounded(s, limit), mark), limit) -- cut before, for it may be long, and after, for it may have grown
+  return bounded(harmless(bounded(s, limit), mark), limit) -- before, because it may be long, and after, because it may have grown
 end
 
 -- A character as JSON escapes it.
@@ -167,7 +166,7 @@ end
 
 --- The beginning of a text as it may be shown.
 ---@param s string
----@param limit integer bytes, beside the mark that more follows
+---@param limit integer bytes, without the "…" if more follows
 ---@return string
 function text.excerpt(s, limit)
   local short = harmless(head(s, limit))
@@ -176,14 +175,14 @@ end
 
 local MOST_OF_NAME = 100 -- bytes
 
---- A name that the caller has given, quoted in a complaint.
+--- A name that the caller gave, quoted for an error message.
 ---@param s string
 ---@return string
 function text.quote(s)
   return "'" .. text.line(s, MOST_OF_NAME, "?") .. "'"
 end
 
---- A number for people: with a decimal point, whatever the locale.
+--- A number for people: with a point, whatever the locale has.
 ---@param number number
 ---@param format? string as of string.format; "%g"
 ---@return string
@@ -191,7 +190,7 @@ function text.number(number, format)
   return ((format or "%g"):format(number):gsub("[^0-9A-Za-z+-]+", "."))
 end
 
---- A number, text or boolean for machines, as in a query or a header: integers without a point, the locale's not at all.
+--- A number, text or boolean for machines, as in a query or a header: integers without a point, and never the locale's.
 ---@param value number|string|boolean
 ---@return string
 function text.scalar(value)
@@ -216,8 +215,8 @@ local function redact(value, secrets, depth)
   return getmetatable(value) == core.array and core.array(copy) or copy
 end
 
---- A text with `***` in the place of secrets, or a copy of a table whose keys and members are. A secret is found as it is, and
---- with any of its characters escaped as in JSON, URLs or HTML (redact.c). Other values are returned as they are.
+--- A text with `***` in place of secrets, or a copy of a table with all its keys and members treated so. A secret is found
+--- as it is, and with any of its characters escaped as in JSON, URLs or HTML (redact.c). Other values are returned as they are.
 ---@generic T
 ---@param value T
 ---@param secrets string[] what secrets.list has returned

@@ -1,6 +1,6 @@
---- Where a coroutine has failed, told to those who get the error somewhere else. An error that a task raises ends its
---- coroutine, and is raised anew by whoever ran the task; a traceback made there, by xpcall(run, debug.traceback) or by the
---- interpreter, would show where it was raised anew, which nobody wants to know.
+--- Where a coroutine has failed, for those who get the error somewhere else. An error in a task ends its coroutine, and
+--- whoever ran the task raises it again; a traceback made there, by xpcall(run, debug.traceback) or by the interpreter, would
+--- show where it was raised again, which helps nobody.
 
 local errors = require("llama_cloud.base.errors")
 local text = require("llama_cloud.base.text")
@@ -14,8 +14,8 @@ local MOST_FRAMES = 20 -- debug.traceback shows as many
 ---@field line integer
 ---@field name string
 
---- Takes note of where a coroutine has failed, before it is closed; an error object keeps the traceback, too. Nil where
---- that cannot be told: without Lua's `debug`, which some applications take away in part, or without memory.
+--- Records where a coroutine has failed, before it is closed; an error object also gets the traceback. Nil if that cannot be
+--- found out: without Lua's `debug`, which some applications remove in part, or without memory.
 ---@param co thread
 ---@param err any what it raised
 ---@return LlamaCloud.Frame[]? frames the innermost first
@@ -44,15 +44,15 @@ function trace.of(co, err)
   return ok and frames or nil
 end
 
--- A function that calls another, which it finds in a table by a name: in a traceback it is at a line of a source, and the
--- other has that name. It takes a link of the chain: the table, and what the other takes. Nil where the application has a
--- `load` of its own that refuses.
+-- A function that calls another one, which it finds in a table by name: a traceback shows the first at a line of a source,
+-- and the other under that name. Its argument is a link of the chain: the table, and the argument of the other function. Nil
+-- if the application has a `load` of its own that refuses.
 local function stand_in(frame, name)
   local code = ("%slocal link = ... link[1][%q](link[2], 0)"):format(("\n"):rep(frame.line - 1), name)
   return load(code, "=" .. frame.source, "t", {})
 end
 
--- The outermost of functions that stand for frames, and what it takes. Nil where there can be none.
+-- The outermost of the functions that stand for frames, and its argument. Nil if they cannot be made.
 local function stand_for(frames, err)
   local link, name = { { error = error }, err }, "error"
   for position, frame in ipairs(frames) do

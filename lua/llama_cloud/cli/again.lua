@@ -1,6 +1,7 @@
 --- Commands to go on with, as they can be pasted into a shell.
 
 local lookup = require("llama_cloud.cli.lookup")
+local tables = require("llama_cloud.base.tables")
 local terminal = require("llama_cloud.cli.terminal")
 
 local again = {}
@@ -50,22 +51,17 @@ end
 --- The arguments that were given, with other values of some flags.
 ---@param parser table that has read them
 ---@param arguments string[]
----@param changes? table<string, string|integer|true> by flag; true: one that takes no value
+---@param changes table<string, string|integer|true> by flag; true: one that takes no value
 ---@return string[]
 function again.changed(parser, arguments, changes)
   local words = {}
   local rest = each(parser, arguments, function(word, value)
-    if (changes or {})[word:match("^[^=]*")] == nil then
+    if changes[word:match("^[^=]*")] == nil then
       words[#words + 1] = word
       words[#words + 1] = value
     end
   end)
-  local names = {}
-  for name in pairs(changes or {}) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  for _, name in ipairs(tables.sorted_keys(changes)) do
     words[#words + 1] = changes[name] == true and name or ("%s=%s"):format(name, changes[name]) -- which may begin with a dash
   end
   return table.move(arguments, rest, #arguments, #words + 1, words)

@@ -33,15 +33,6 @@ function commands.dashed(name)
   return (name:gsub("_", "-"))
 end
 
-local function sorted(members)
-  local names = {}
-  for name in pairs(members) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 local function words_of(s)
   local words = {}
   for word in (s or ""):gmatch("[^ ]+") do
@@ -136,7 +127,7 @@ local function add_resource(all, place, resource)
   local function known(method)
     return texts.commands[dotted .. "." .. method] or {}
   end
-  for _, method in ipairs(sorted(members)) do
+  for _, method in ipairs(tables.sorted_keys(members)) do
     local declaration = members[method]
     if type(declaration[1]) == "string" then
       local kind = declaration.pagination and "list" or "call"
@@ -154,7 +145,7 @@ local function add_resource(all, place, resource)
   if members.waiting then
     add_waiting(all, place, members, known)
   end
-  for _, name in ipairs(sorted(resource.children)) do
+  for _, name in ipairs(tables.sorted_keys(resource.children)) do
     local inner = table.move(place, 1, #place, 1, {})
     inner[#inner + 1] = name
     add_resource(all, inner, resource.children[name])
@@ -162,7 +153,7 @@ local function add_resource(all, place, resource)
 end
 
 local function walk(all, node, place, only)
-  for _, name in ipairs(sorted(node)) do
+  for _, name in ipairs(tables.sorted_keys(node)) do
     if not only or commands.dashed(name) == only then
       local inner = table.move(place, 1, #place, 1, {})
       inner[#inner + 1] = name
@@ -188,7 +179,7 @@ end
 ---@return { [1]: string, [2]: string }[]
 function commands.groups()
   local groups = {}
-  for _, name in ipairs(sorted(resources)) do
+  for _, name in ipairs(tables.sorted_keys(resources)) do
     local about = texts.groups[name] or "What the service still calls beta: directories, v1 batch jobs, attachments."
     groups[#groups + 1] = { commands.dashed(name), about }
   end

@@ -2,6 +2,7 @@
 
 local commands = require("llama_cloud.cli.commands")
 local examples = require("llama_cloud.cli.examples")
+local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
 local values = require("llama_cloud.cli.values")
 
@@ -31,10 +32,7 @@ end
 local function add_value(parser, one, is_option)
   local option = parser:option(flag(one.name), one.text or "")
   option:target((is_option and "o:" or "p:") .. one.name):argname(values.placeholder(one.name, one.type))
-  local convert = values.converter(flag(one.name), one.type)
-  if convert then
-    option:convert(convert)
-  end
+  values.read_as(option, flag(one.name), one.type)
   if REPEATED[one.type] then
     option:count("*")
     option:description((one.text and one.text .. "; " or "") .. "may be given several times")
@@ -81,12 +79,7 @@ local function add_options(parser, command)
       add_value(parser, { name = one[1], type = type_name, text = one[2] }, true)
     end
   end
-  local shown = {}
-  for name in pairs(command.run_options or {}) do
-    shown[#shown + 1] = name
-  end
-  table.sort(shown)
-  for _, name in ipairs(shown) do
+  for _, name in ipairs(tables.sorted_keys(command.run_options or {})) do
     add_value(parser, { name = name, type = command.run_options[name], text = "as for get, once it has ended" }, true)
   end
   if command.options.reconcile then

@@ -45,7 +45,7 @@ local GLOBAL = {
   { "log", "string", "LEVEL", "debug, info or warn: tell on standard error what it does" },
 }
 
--- What is raised when the help was written.
+-- Raised after the help was written.
 local HELPED = {}
 
 -- Sets a new parser up: how wide its help is, and the flag that asks for it.
@@ -63,10 +63,7 @@ local function add_globals(parser)
   for _, one in ipairs(GLOBAL) do
     local flag = "--" .. commands.dashed(one[1])
     local option = parser:option(flag, one[4]):target("g:" .. one[1]):argname(one[3])
-    local convert = values.converter(flag, one[2])
-    if convert then
-      option:convert(convert)
-    end
+    values.read_as(option, flag, one[2])
     group[#group + 1] = option
   end
   group[#group + 1] = parser
@@ -343,8 +340,8 @@ local function ended(problem, state)
   return 1
 end
 
--- Opens something in the place of standard files that are closed, lest a connection get their number and be written to.
--- Returns what must not be collected.
+-- Opens /dev/null in place of standard files that are closed; otherwise a connection would get their number, and output would
+-- go there. Returns what must not be collected.
 local function fill_standard_files()
   local held = {}
   for _, file in ipairs { io.stdin, io.stdout, io.stderr } do

@@ -75,7 +75,7 @@ end
 
 function write(parts, value, order, indent)
   if type(value) ~= "table" then
-    -- what is no UTF-8 can only be the name of a file here
+    -- only a file name can be something other than UTF-8 here
     parts[#parts + 1] = core.encode(value) or core.encode(text.line(value, 3 * #value + 3))
   elseif next(value) == nil then
     parts[#parts + 1] = json.is_array(value) and "[]" or "{}"

@@ -1,4 +1,4 @@
--- The library of others that the command line needs, and the client does not.
+-- The third-party library that the command line needs and the client does not.
 
 --- lua-argparse. Raises one sentence where it is missing.
 ---@return table

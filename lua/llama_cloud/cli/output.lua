@@ -109,7 +109,7 @@ function writers.json(self, rows)
   return table.concat(parts)
 end
 
--- On a terminal, which it is not to steer, each is one line.
+-- On a terminal, each cell is one line, without control characters.
 local function csv_cell(self, value)
   local s = cell(value)
   s = self.terminal.columns and text.line(s, 3 * #s + 3, " ") or s

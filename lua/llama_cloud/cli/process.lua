@@ -50,10 +50,7 @@ local function add(parser, kind, one)
     return parser:flag(flag, one[4]):target(kind .. one[1])
   end
   local option = parser:option(flag, one[4]):target(kind .. one[1]):argname(one[3])
-  local convert = values.converter(flag, one[2])
-  if convert then
-    option:convert(convert)
-  end
+  values.read_as(option, flag, one[2])
   if one[2] == "strings" then
     option:count("*")
   end

@@ -8,7 +8,7 @@ local progress = {}
 
 local shown
 
---- Shows a line in the place of the one before.
+--- Shows a line in place of the one before.
 ---@param line string
 function progress.show(line)
   local of = terminal.of(io.stderr) -- whose width may have changed

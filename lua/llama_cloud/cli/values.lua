@@ -83,6 +83,17 @@ function values.converter(flag, type_name)
     end
 end
 
+--- Makes an option of the parser read its value as one of a type.
+---@param option table
+---@param flag string what a complaint begins with
+---@param type_name string
+function values.read_as(option, flag, type_name)
+  local convert = values.converter(flag, type_name)
+  if convert then
+    option:convert(convert)
+  end
+end
+
 --- How a value of a type is called in a usage line.
 ---@param name string
 ---@param type_name string

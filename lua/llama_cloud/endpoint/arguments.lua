@@ -1,5 +1,5 @@
---- Whether the arguments of a call can be sent: what a path, a query, a header and a body can hold. That they have known
---- names and the right types is options.lua's.
+--- Whether the arguments of a call can be sent: what a path, a query, a header and a body can hold. options.lua checks their
+--- names and types.
 
 local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
@@ -51,8 +51,8 @@ function arguments.bad_path(path)
   end
 end
 
--- Whether a value can stand in a query; null can, for it is left out. No parameter of the API has lines: a line break is
--- a file that was read with its last one, say.
+-- Whether a value can be in a query; null can, because it is left out. No parameter of the API has several lines: a line break
+-- comes from a file that was read with the one at its end, for example.
 local function is_scalar(value)
   if type(value) == "number" then
     return value == value and math.abs(value) < math.huge
@@ -62,7 +62,7 @@ local function is_scalar(value)
   return type(value) == "boolean" or value == core.null
 end
 
--- A value that cannot stand in a query, for a complaint.
+-- A value that cannot be in a query, for an error message.
 local function called(value)
   if type(value) == "string" then
     return "hold a line break or NUL"
@@ -124,7 +124,7 @@ local function bad_pair(declared, params)
   end
 end
 
---- Why the arguments cannot be sent, as far as they can be looked at one by one; or nil.
+--- Why the arguments cannot be sent, as far as each can be checked by itself; or nil.
 ---@param declared LlamaCloud.Declared
 ---@param params table
 ---@param given table the options

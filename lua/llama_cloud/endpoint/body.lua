@@ -79,7 +79,7 @@ function body_json.encode(body)
   if not json then
     return nil, text.line(problem, 500, "?")
   end
-  -- few bodies have a line break anywhere
+  -- few bodies have a line break at all
   local broken = json:find("\\[nru]") and broken_id(body, nil, "")
   if broken then
     return nil, text.line(broken, 200, "?") .. " contains a line break or NUL"

@@ -206,12 +206,6 @@ local function find_target(declared, state, ids, pieces)
   return state.base .. path
 end
 
-local function null_to_nil(value)
-  if value ~= core.null then
-    return value
-  end
-end
-
 -- The query's values: the client's defaults, which another origin does not get, its scope, the call's own, and
 -- options.query over all of them.
 local function query_values(declared, state, params, extra, own_origin)
@@ -245,15 +239,15 @@ local function write_body(declared, params, extra)
   return json, "application/json", problem
 end
 
--- What decodes the answers of one endpoint to one client, and to those that with_options has made of it.
+-- The decoder of one endpoint's answers, for a client and for those that with_options has made from it.
 local function decoder_of(declared, state)
   local decoders, key = state.shared.decoders, declared.anywhere and "any path" or declared
   decoders[key] = decoders[key] or core.decoder()
   return decoders[key]
 end
 
--- What the calls of a client by one declaration have in common, as a metatable: so a call that waits holds little more than
--- its URL. After the first call of nothing but ids there are also its headers and, beside __index, its query.
+-- What the calls of one endpoint share, as a metatable, so that a call that waits holds little more than its URL. After the
+-- first call that has only ids, it also has the headers and, beside __index, the query.
 local function common(declared, state)
   local meta = state.common[declared]
   if not meta then
@@ -274,7 +268,7 @@ local function common(declared, state)
   return meta
 end
 
--- The headers: those of the client for its own origin only.
+-- The headers. Those of the client are only for its own origin.
 local function write_headers(declared, state, params, given, media, own_origin)
   if not own_origin then
     return headers.merge(state.anonymous_headers, { ["Content-Type"] = media or false }, given.headers)
@@ -282,7 +276,7 @@ local function write_headers(declared, state, params, given, media, own_origin)
   local own
   for name, wire in pairs(declared.header_names) do
     own = own or {}
-    own[wire] = null_to_nil(params[name])
+    own[wire] = options.present(params[name])
   end
   return state:headers(media, declared.accept and { Accept = declared.accept }, own, given.headers)
 end
@@ -297,7 +291,7 @@ end
 ---@return table|string values of the query, or the problem
 function call.prepare(declared, state, ids, params, given)
   local problem = arguments.problem(declared, params, given)
-  if problem then -- where an id was left out, what follows it is in the wrong places
+  if problem then -- if an id was left out, what follows it is in the wrong place
     return nil, not declared.anywhere and bad_id(declared, ids) or problem
   end
   params, given = options.with_arrays(params, declared.types), options.with_arrays(given, declared.options)
@@ -333,7 +327,7 @@ function call.prepare(declared, state, ids, params, given)
     made.timeout = given.timeout or math.huge
     made.stall_timeout = given.stall_timeout or state.options.stall_timeout
     made.on_progress = given.on_progress
-    made.kept = declared.form ~= nil -- a lost file costs little, and a list can tell of it
+    made.kept = declared.form ~= nil -- a lost upload costs little, and a list shows it
     made.texts = given.reconcile and texts
   end
   local log = state:log_for(list, given, parts and parts.query)
@@ -347,7 +341,7 @@ local function is_empty(value)
   return type(value) == "table" and next(value) == nil
 end
 
--- A call of nothing but ids, after another of its kind: the URL is all that differs. Nil and the problem.
+-- A call that has only ids, after another one like it: only the URL differs. Nil and the problem.
 local function after_another(meta, declared, state, ids)
   local target, problem = find_target(declared, state, ids, declared.path)
   return target and setmetatable({ url = url.with_query(target, meta.query) }, meta), problem

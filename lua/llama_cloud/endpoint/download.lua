@@ -77,7 +77,7 @@ end
 local function store_headers(state, given)
   return headers.merge({
     Accept = "*/*",
-    ["Accept-Encoding"] = "identity", -- what is encoded could not be resumed, and its length would say nothing
+    ["Accept-Encoding"] = "identity", -- an encoded body could not be resumed, and its length would say nothing
     ["User-Agent"] = state.anonymous_headers["User-Agent"],
   }, given)
 end
@@ -116,7 +116,7 @@ end
 
 local EXPIRED = { [400] = true, [403] = true } -- what stores answer when an address has expired
 
--- What is wrong with the file that was to be written.
+-- The error for a file that cannot be written.
 local function unwritten(message)
   return nil, errors.new { kind = "file", permanent = true, message = message }
 end

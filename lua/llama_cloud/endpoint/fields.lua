@@ -1,5 +1,5 @@
---- The option `fields`, told of where nothing has a field that it names: a misspelt name, most likely. An object without the
---- field alone says nothing, for null is absent; so all that a call has seen is looked at, and the log is told at its end.
+--- A warning where nothing has a field that the option `fields` names: most likely the name is misspelt. One object without
+--- the field means nothing, because null is absent; so all objects of a call are looked at, and the log is told at its end.
 
 local text = require("llama_cloud.base.text")
 

@@ -5,7 +5,7 @@
 ---   query, header, body                arrays of { name, type, required = true? }, in the order of the API reference;
 ---                                      a type is one of options.lua. `body` present: a JSON body is always sent
 ---   pagination                         { kind = "cursor"|"offset", … }: the method returns a list object
----   form                               the parts of a form (multipart/form-data), in the place of `body`: "string", "json" (a
+---   form                               the parts of a form (multipart/form-data), in place of `body`: "string", "json" (a
 ---                                      table, sent as JSON) …, and one "file", which goes last; `wire` is its name there
 ---   upload                             { "POST /path", file = { name, "file" }, json = name, excludes = names }: beside
 ---                                      `body`, where calls with a file go; what the body would hold is the text part
@@ -41,7 +41,7 @@ local endpoint = {}
 
 local WAITING = { wait = true, watch = true, run = true, wait_all = true } -- the methods of waiting.lua
 
-local states = setmetatable({}, { __mode = "k" }) -- resource -> the state of its client; not a field, for it holds the key
+local states = setmetatable({}, { __mode = "k" }) -- resource -> the state of its client; not a field, because it holds the key
 
 -- What prepares a list.
 local function listing(declared)
@@ -56,7 +56,7 @@ local function listing(declared)
   end
 end
 
--- run, which also tells the names of fields that its answer has not.
+-- run, which also warns of field names that its answer does not have.
 local function watched(run, watch)
   return function()
     local value, err = run()
@@ -68,8 +68,7 @@ local function watched(run, watch)
   end
 end
 
--- What prepares a creation: run, which also tells what was created, and looks for it where the answer was lost.
--- Nil and the problem.
+-- run for a creation: it also logs what was created, and looks for it if the answer was lost. Nil and the problem.
 local function creating(declared, members, run, state, arguments, made)
   local remember = declared.reconcile and reconcile.remember
   if arguments.given.reconcile then
@@ -151,8 +150,8 @@ local function prepared(class, member, method, self, ...)
   return method.prepare(state, ids, params, given)
 end
 
--- The level of the caller of a method, for error. After a tail call, such as the last of a function that is given to `map`, what
--- is found there may be the task's own code: its line would say that the fault is in this module, so none is told.
+-- The level of a method's caller, for error(). After a tail call, such as the last one in a function that is given to `map`,
+-- the code found there may be the task's own: its line would put the fault in this module, so no line is shown.
 local function blamed()
   local caller = debug and debug.getinfo and debug.getinfo(3, "S")
   return caller and caller.source:find("llama_cloud/loop/", 1, true) and 0 or 2
@@ -172,7 +171,7 @@ local function add(class, member, method)
   end
 end
 
--- A method of what stands beside the client: checked as others, and given the client as programs have it.
+-- A method that is a module beside the client: checked like the others, and given the client as programs have it.
 local function beside(module)
   return setmetatable({
     prepare = function(state, ids, params, given)
@@ -206,8 +205,8 @@ local function downloading(rule, declared)
   }
 end
 
--- Looks for a member that is not there: one of the methods of waiting, which are made when the first of them is called for; a
--- misspelt one is an error of whoever looks. Other names may be looked for by whoever wants to know what a value is.
+-- Looks for a member that is not there: a method of waiting, which are all made when the first is asked for; or a misspelt
+-- name, which is an error at the caller's line. Names that are no methods are nil, for code that asks what kind of value it has.
 local function look_up(class, declaration, declared)
   return function(methods, member)
     if declaration and WAITING[member] then

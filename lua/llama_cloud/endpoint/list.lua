@@ -3,12 +3,13 @@
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
 local loop = require("llama_cloud.loop")
-local checking = require("llama_cloud.endpoint.options")
+local options = require("llama_cloud.endpoint.options")
 local request = require("llama_cloud.http.request")
 
 local pagination = {}
 
 local MAX_EMPTY_PAGES = 100 -- in a row
+
 --- The options of lists that are not given.
 pagination.defaults = { prefetch = true, concurrency = 8 }
 
@@ -124,10 +125,6 @@ end
 
 local schemes = { cursor = cursor, offset = offset }
 
-local function is_array(value)
-  return type(value) == "table" and (value[1] ~= nil or getmetatable(value) == core.array)
-end
-
 -- Drops the requests that are under way.
 local function forget_ahead(list)
   for position, ahead in pairs(list.ahead) do
@@ -155,7 +152,7 @@ local function fail(list, err, position, delivered)
   return nil, err
 end
 
--- Makes an error of a response that was received whole but makes no sense as a page.
+-- Fails with an error for a response that was received whole, but makes no sense as a page.
 local function nonsense(list, fault, position, delivered)
   return fail(
     list,
@@ -272,8 +269,8 @@ local function exclusive(list, level)
   return advance(list)
 end
 
--- What is done between the items of a page: the next page is asked for at the second item, not before, so that who takes
--- one item pays for one request; and while it is on its way the transport is stepped now and then.
+-- What is done between the items of a page: the next page is requested at the second item, not before, so that taking one
+-- item costs one request; while it is on its way, the transport is stepped now and then.
 local function between_items(list)
   if list.page:delivered() == 1 then
     local size = list.page:count()
@@ -342,7 +339,7 @@ local function whole_page(list)
     envelope, message = page:decode()
     if not envelope then
       return nonsense(list, message, list.current, 0)
-    elseif not is_array(envelope.items) then
+    elseif not request.is_array(envelope.items) then
       return nonsense(list, "items is not an array", list.current, 0)
     end
     for index, item in ipairs(envelope.items) do
@@ -394,20 +391,17 @@ function List:pages()
 end
 
 --- Collects the remaining items, at most `max_items`, and closes the list.
----@param options? LlamaCloud.AllOptions
+---@param given? LlamaCloud.AllOptions
 ---@return table[]? items an array
 ---@return LlamaCloud.Error? err when a page could not be had; err.items has the items before it
-function List:all(options)
+function List:all(given)
   check_list(self, "all", 3)
-  local given = checking.shown("option", options == nil and {} or options, ALL_OPTIONS)
-  local problem = checking.check("option", given, ALL_OPTIONS)
+  given = options.shown("option", given == nil and {} or given, ALL_OPTIONS)
+  local problem = options.check("option", given, ALL_OPTIONS)
   if problem then
     error(problem, 2)
   end
-  local limit = given.max_items
-  if limit == nil or limit == core.null then
-    limit = math.huge
-  end
+  local limit = options.present(given.max_items) or math.huge
   local items, count = {}, 0
   while count < limit do
     self.wanted = limit - count
@@ -433,12 +427,12 @@ function List:close()
   leave_page(self)
   forget_ahead(self)
   self.decoder:forget()
-  tell_fields(self) -- last, for a log that is a function may raise
+  tell_fields(self) -- last, because a log that is a function may raise
 end
 
 List.__close = List.close
 
--- ipairs and # would find nothing, without a word.
+-- ipairs and # would silently find nothing.
 local function no_array()
   error("a list is not an array: loop with `for item in list do`, or get one from list:all()", 2)
 end
@@ -458,7 +452,7 @@ function List:__tostring()
   return ("llama_cloud.list (%s, %d pages)"):format(condition, self.pages_seen)
 end
 
---- Looks at its items for fields that none of them has, and tells of those at its end.
+--- Warns at its end of fields that none of its items had.
 ---@param watch? LlamaCloud.Fields
 function List:watch(watch)
   self.fields = watch or false

@@ -1,5 +1,6 @@
 --- Complaints about names that do not exist, with the nearest that does.
 
+local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
 
 local nearest = {}
@@ -56,11 +57,7 @@ end
 
 -- All that are known, to end a complaint with; nothing where none is.
 local function listed(known)
-  local names = {}
-  for candidate in pairs(known) do
-    names[#names + 1] = candidate
-  end
-  table.sort(names)
+  local names = tables.sorted_keys(known)
   return #names > 0 and ": there are " .. table.concat(names, ", ") or ""
 end
 

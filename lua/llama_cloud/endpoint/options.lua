@@ -8,20 +8,17 @@ local text = require("llama_cloud.base.text")
 
 local options = {}
 
+-- What tests whether a value is of one of Lua's types.
+local function is(kind)
+  return function(value)
+    return type(value) == kind
+  end
+end
+
 -- Each type: its test, how it is called in a complaint, and whether it is about numbers.
 local types = {
-  string = {
-    function(value)
-      return type(value) == "string"
-    end,
-    "a string",
-  },
-  boolean = {
-    function(value)
-      return type(value) == "boolean"
-    end,
-    "a boolean",
-  },
+  string = { is("string"), "a string" },
+  boolean = { is("boolean"), "a boolean" },
   integer = {
     function(value)
       return type(value) == "number" and math.tointeger(value) ~= nil
@@ -57,24 +54,14 @@ local types = {
     "a number of seconds that is not negative",
     numeric = true,
   },
-  table = {
-    function(value)
-      return type(value) == "table"
-    end,
-    "a table",
-  },
+  table = { is("table"), "a table" },
   array = {
     function(value)
       return type(value) == "table" and (next(value) == nil or value[1] ~= nil)
     end,
     "an array",
   },
-  ["function"] = {
-    function(value)
-      return type(value) == "function"
-    end,
-    "a function",
-  },
+  ["function"] = { is("function"), "a function" },
   any = {
     function()
       return true
@@ -149,7 +136,7 @@ function options.mismatch(what, name, value, type_name)
   if value == core.null or known[1](value) then
     return nil
   end
-  -- what is wrong with a number is its value; other values may be secrets in the wrong place
+  -- only numbers are shown by their value: other values may be secrets in the wrong place
   local got = known.numeric and type(value) == "number" and text.number(value, "%.14g") or type(value)
   if type_name == "json" and got == "table" then
     got = "an array"
@@ -194,6 +181,16 @@ function options.kept(given, declared)
     copy[name] = plain and tables.merged(value) or value
   end
   return copy
+end
+
+--- A value, or nil for null, which stands for an argument that is left out.
+---@generic T
+---@param value T
+---@return T?
+function options.present(value)
+  if value ~= core.null then
+    return value
+  end
 end
 
 --- The options that are given: null stands for the default, as if it were absent.

@@ -68,7 +68,7 @@ function Pace:length()
   return self.given.total_timeout or defaults.total_timeout
 end
 
---- How long nothing but connection errors are put up with where the batch was never seen.
+--- How long a wait goes on with nothing but connection errors, if the batch was never seen.
 ---@return number seconds
 function Pace:patience()
   return self.given.connection_patience or defaults.connection_patience
@@ -80,7 +80,7 @@ function Pace:first_interval()
   return self.given.polling_interval or defaults.polling_interval
 end
 
---- Whether the log is to be told of a status: the first time that it is asked.
+--- Whether a status is to be logged: only the first time.
 ---@param status string
 ---@return boolean
 function Pace:is_news(status)

@@ -4,17 +4,12 @@ local call = require("llama_cloud.endpoint.call")
 local core = require("llama_cloud.core")
 local fields = require("llama_cloud.endpoint.fields")
 local list = require("llama_cloud.endpoint.list")
+local options = require("llama_cloud.endpoint.options")
 local request = require("llama_cloud.http.request")
 local text = require("llama_cloud.base.text")
 local url = require("llama_cloud.http.url")
 
 local pages = {}
-
-local function null_to_nil(value)
-  if value ~= core.null then
-    return value
-  end
-end
 
 -- Where a list begins. Nil: where the service begins; nil and the problem.
 local function beginning(scheme, position)
@@ -44,12 +39,12 @@ function pages.list(declared, state, ids, params, given)
   end
   local scheme = declared.pagination
   local name = scheme.kind == "cursor" and "page_token" or "offset"
-  local explicit = null_to_nil(values[name]) ~= nil
-  local position, problem = beginning(scheme, null_to_nil(values[name]))
+  local explicit = options.present(values[name]) ~= nil
+  local position, problem = beginning(scheme, options.present(values[name]))
   if problem then
     return nil, problem
   end
-  local limit = null_to_nil(values.limit)
+  local limit = options.present(values.limit)
   limit = math.tointeger(tonumber(limit)) or scheme.default_limit -- options.query may hold anything
   values[name] = nil
   local base = url.with_query(made.url, url.query(values, declared.order))

@@ -1,9 +1,9 @@
 --- The option `reconcile` of creations: after a lost answer, finding out whether it was created, instead of creating a second
 --- one. Where the API has no idempotency key, a list has to tell.
 ---
---- What it cannot know is whether something is another program's, which creates the like (a batch with the same configuration
---- over the same directory, a file with the same unique_id) in the same seconds. If the list shows both, nothing is assumed;
---- if it shows only the other's, that is taken for ours. What the list shows only after the last look is not found.
+--- It cannot know whether another program created the same (a batch with the same configuration over the same directory, a
+--- file with the same unique_id) in the same seconds. If the list shows both, nothing is assumed; if it shows only the other
+--- one, that is taken for ours. What the list shows only after the last look is not found.
 
 local core = require("llama_cloud.core")
 local errors = require("llama_cloud.base.errors")
@@ -14,10 +14,10 @@ local text = require("llama_cloud.base.text")
 
 local reconcile = {}
 
---- Seconds before each look, for the list may lag behind. A field so that specs need not take so long.
+--- Seconds before each look, because the list may lag behind. A field so that specs need not take so long.
 reconcile.pauses = { 1, 2, 4 }
 
-local REMEMBERED = 4096 -- as old as what returned so many creations ago is no list that lags
+local REMEMBERED = 4096 -- creations; no list lags behind that far
 
 --- Remembers what this client has returned from create; the oldest is forgotten in its place.
 ---@param returned table<string|integer, true|string> ids to the file they had, or true, and places to ids
@@ -59,8 +59,8 @@ local function collect(list)
   return by_id
 end
 
--- Whether an item may have come of the creation: it is what was sent, and either it was not there before, or it has another
--- file now; and it is none that this client has returned from another call.
+-- Whether the creation may have made an item: it is what was sent, it either was not there before or has another file now,
+-- and this client has not returned it from another call.
 local function is_candidate(item, before, sought)
   local returned = sought.returned[item.id]
   if sought.key and item[sought.by] ~= nil and item[sought.by] ~= sought.key then
@@ -148,7 +148,7 @@ end
 ---@return string? problem
 function reconcile.prepare(declared, list, send, state, arguments, creation)
   local rule, params, given = declared.reconcile, arguments.params, arguments.given
-  -- not params themselves, for the caller may change them meanwhile
+  -- not params themselves, because the caller may change them meanwhile
   local sent = creation.texts or assert(core.decoder():decode(creation.body, { null = true }))
   local key = sent[rule.by]
   if type(key) ~= "string" or key == "" then

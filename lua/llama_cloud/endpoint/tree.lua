@@ -1,4 +1,4 @@
---- What hangs on a client by name: each resource is made when it is first asked for, for most programs use one or two.
+--- What hangs on a client by name: each resource is made when it is first asked for, because most programs use one or two.
 
 local later = require("llama_cloud.base.later")
 local nearest = later.require("llama_cloud.endpoint.nearest")

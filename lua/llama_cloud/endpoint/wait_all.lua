@@ -23,6 +23,7 @@ local loop = require("llama_cloud.loop")
 local pace = require("llama_cloud.endpoint.pace")
 local polling = require("llama_cloud.endpoint.wait")
 local request = require("llama_cloud.http.request")
+local tables = require("llama_cloud.base.tables")
 
 local crowd = {}
 
@@ -68,8 +69,8 @@ local function deliver(many, entry, batch, err)
   end
 end
 
--- How one is polled by itself. Most are seen in lists only, and a plan is larger than all else that is kept of them: so it is
--- made when it is needed.
+-- How one is polled by itself. Most are only seen in lists, and a plan is larger than everything else that is kept of them, so
+-- it is made when it is needed.
 local function plan_of(many, entry)
   if not entry.plan then
     entry.plan = many.plan_for(entry.id)
@@ -471,14 +472,9 @@ local function take_apart(ids, waiting)
     end
     subjects[position] = { id = id, batch = batch and type(batch.status) == "string" and batch or nil }
   end
-  for key in pairs(ids) do -- `arg` has keys below 1, and table.pack a field n: those are arrays too
-    if math.type(key) ~= "integer" and key ~= "n" then
-      return nil, ("ids must be an array of ids or %s"):format(waiting.nouns)
-    elseif key ~= "n" and key > #subjects then
-      return nil, ("ids[%d] is nil, but ids[%d] is not: an array has no holes"):format(#subjects + 1, key)
-    end
-  end
-  return subjects
+  local strange = ("ids must be an array of ids or %s"):format(waiting.nouns)
+  local problem = tables.array_problem(ids, #subjects, "ids", strange)
+  return not problem and subjects or nil, problem
 end
 
 --- The method wait_all, as waiting.lua takes it.

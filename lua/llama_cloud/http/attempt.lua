@@ -2,6 +2,7 @@
 
 local core = require("llama_cloud.core")
 local later = require("llama_cloud.base.later")
+local errors = later.require("llama_cloud.base.errors")
 local failure = later.require("llama_cloud.http.failure")
 local headers = require("llama_cloud.http.headers")
 local loop = require("llama_cloud.loop")
@@ -18,13 +19,15 @@ function attempt.is_object(value)
   return type(value) == "table" and value[1] == nil and getmetatable(value) ~= core.array
 end
 
--- Whether a decoded value is a JSON array.
-local function is_array(value)
+--- Whether a decoded value is a JSON array.
+---@param value any
+---@return boolean
+function attempt.is_array(value)
   return type(value) == "table" and (value[1] ~= nil or getmetatable(value) == core.array)
 end
 
 -- What a declared answer must be.
-local fits = { object = attempt.is_object, array = is_array }
+local fits = { object = attempt.is_object, array = attempt.is_array }
 
 local function is_json(transfer)
   local media = text.trim(text.lower(transfer:headers()["content-type"] or ""):match("^[^;]*"))
@@ -64,8 +67,7 @@ local function decode(call, transfer, status, deadline)
   return nil, failure.useless(call, transfer, status, message)
 end
 
--- Headers as the core has them ready for libcurl, by the list that they were made of: most calls of a client have the
--- same one. Nobody changes a list.
+-- Headers prepared for libcurl, by the list that they were made from: most calls of a client share one. Lists never change.
 local header_sets = setmetatable({}, { __mode = "k" })
 
 local function header_set(list)
@@ -127,7 +129,7 @@ local function log_end(call, course, transfer, started)
     attempt = course.attempts,
     status = status > 0 and status or nil,
     reason = kind ~= "response" and message or nil,
-    request_id = response_headers["x-request-id"],
+    request_id = errors.request_id(response_headers),
   })
   if kind == "response" and call.log:wants("debug") then
     call.log:put("debug", "response", { headers = headers.redact(response_headers) })

@@ -35,7 +35,7 @@ local decision = {}
 
 local DONE = { act = "done" }
 local RESTART = { act = "restart" }
-local UNFIT = { [416] = true, decode = true } -- a status, or a kind of attempt: the rest is none of what was begun
+local UNFIT = { [416] = true, decode = true } -- statuses and kinds after which a download cannot be continued
 local GONE = { act = "done", gone = true }
 
 --- What follows an attempt.

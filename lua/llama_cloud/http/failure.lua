@@ -16,12 +16,12 @@ local failure = {}
 ---@field started number when it was started
 ---@field error LlamaCloud.Error
 
--- bytes of a body that is no answer which an error keeps: looking for secrets in 256 MiB can take seconds
+-- bytes of an unusable body that an error keeps: looking for secrets in 256 MiB can take seconds
 local MOST_OF_BODY = 16 << 20
-local MOST_OF_SECRET = 64 << 10 -- and what a secret may take up in it, however it is escaped
+local MOST_OF_SECRET = 64 << 10 -- bytes that a secret may take up in it, however it is escaped
 
--- What of a body that is no answer an error keeps. One that is longer is clean already: of a secret that the end cuts in
--- two, the first part would not be found.
+-- The part of an unusable body that an error keeps. A longer one is cleaned before it is cut: of a secret that is cut in two,
+-- the first part would not be found.
 local function kept_body(log, transfer)
   local body = transfer:body(MOST_OF_BODY + MOST_OF_SECRET)
   local excess = #body - MOST_OF_BODY
@@ -43,7 +43,7 @@ function failure.unfit(call, transfer, status, message, body)
     status = status,
     headers = headers,
     body = body,
-    request_id = headers["x-request-id"] or headers["x-correlation-id"],
+    request_id = errors.request_id(headers),
   }
 end
 

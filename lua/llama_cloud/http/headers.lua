@@ -1,5 +1,6 @@
 --- Request headers: merging sets of them, and refusing what would break out of its line.
 
+local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
 
 local headers = {}
@@ -12,7 +13,7 @@ function headers.check(set)
     if type(name) ~= "string" then
       local complaint = ('invalid header name "%s"'):format(tostring(name))
       local line = type(value) == "string" and value:match("^[ \t]*([A-Za-z0-9-]+)[ \t]*:") -- its value may be a secret
-      return line and ('%s: write ["%s"] = "…" in the place of the line'):format(complaint, line) or complaint
+      return line and ('%s: write ["%s"] = "…" instead of the line'):format(complaint, line) or complaint
     elseif not name:find("^[A-Za-z0-9!#$%%&'*+.^_`|~-]+$") then
       return ('invalid header name "%s"'):format(text.line(name, 100, "?")) -- RFC 9110 section 5.1
     elseif value ~= false and type(value) ~= "string" and type(value) ~= "number" then
@@ -33,12 +34,7 @@ function headers.merge(...)
   local place, list = {}, {}
   for i = 1, select("#", ...) do
     local set = select(i, ...)
-    local names = {}
-    for name in pairs(set or {}) do
-      names[#names + 1] = name
-    end
-    table.sort(names)
-    for _, name in ipairs(names) do
+    for _, name in ipairs(tables.sorted_keys(set or {})) do
       local key = text.lower(name)
       local at = place[key] or #list + 1
       place[key] = at

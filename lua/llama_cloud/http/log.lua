@@ -1,6 +1,7 @@
 --- Where messages go: nowhere, to standard error, or to a function of the application's.
 
 local secrets = require("llama_cloud.http.secrets")
+local tables = require("llama_cloud.base.tables")
 local text = require("llama_cloud.base.text")
 
 local log = {}
@@ -24,12 +25,7 @@ end
 
 local function to_stderr(level, message, fields)
   local parts = { "llama_cloud ", level, ": ", message }
-  local names = {}
-  for name in pairs(fields or {}) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  for _, name in ipairs(tables.sorted_keys(fields or {})) do
     parts[#parts + 1] = (" %s=%s"):format(name, written(fields[name]))
   end
   parts[#parts + 1] = "\n"

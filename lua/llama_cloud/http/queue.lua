@@ -1,6 +1,6 @@
---- Who waits at the gate of a client, first come, first served. Each holds a place, whose token ends when its call may
---- pass; one timer, that of the gate, is there for all of them. Nobody has to ask again, and nobody need come: who has been
---- dropped by its event loop takes one turn, and holds nobody up.
+--- The calls that wait at the gate of a client, first come, first served. Each has a place, whose token ends when its call may
+--- pass; the gate has one timer for all of them. No call has to ask again. One that its event loop has dropped takes one turn
+--- and holds nobody up.
 
 local gate = require("llama_cloud.http.gate")
 local loop = require("llama_cloud.loop")

@@ -10,8 +10,8 @@ local MOST = 10 -- of one call
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 local KEEPS_METHOD = { [307] = true, [308] = true }
 
--- Where a location leads, if that is followed: GET on the same host, or anywhere where nothing goes with it that others must
--- not know, and any method that keeps itself at the same origin; never from https to http. Otherwise nil and why not.
+-- Where a location leads, if it is followed: a GET to the same host, or to any host if nothing secret goes with it; any method
+-- that stays the same, to the same origin; never from https to http. Otherwise nil and why not.
 local function destination(method, from, status, location, anywhere)
   local parts, problem = core.url(location, from)
   if not parts then

@@ -33,12 +33,12 @@ local request = {}
 ---@field deadline? number when total_timeout has passed; that long after the call began, by default
 ---@field resume? LlamaCloud.Resume where the answer goes, and how it goes on when it was cut off
 ---@field signed? boolean the URL is a credential: its query is never shown; there is no other, so redirects may lead anywhere
----@field ungated? boolean it is not for the service that the gate is before
+---@field ungated? boolean it is not for the service, so the gate does not hold it back
 ---@field others_headers? (string|false)[] for other origins that a redirect leads to; the client's anonymous ones, by default
 ---@field process? integer core.process() when that was begun which the call is part of; the call itself, by default
 ---@field patient_until? number when it is no longer sent again without having heard from the service
 
-request.is_object = attempts.is_object
+request.is_array, request.is_object = attempts.is_array, attempts.is_object
 request.pause = waiting.pause
 request.tell_block = waiting.tell_block
 
@@ -79,8 +79,7 @@ local function numbered(list, retries)
   return copy
 end
 
--- The headers for a URL that a redirect names: the call's own are for the call's own origin only. The API key is among
--- them where that is the service's.
+-- The headers for the URL of a redirect. Those of the call, with the API key, are only for the call's own origin.
 local function headers_for(state, call, target)
   local same = url.origin(assert(core.url(target))) == url.origin(assert(core.url(call.url)))
   return same and call.headers or call.others_headers or headers.merge(state.anonymous_headers)

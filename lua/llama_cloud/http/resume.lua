@@ -8,7 +8,7 @@ local resume = {}
 
 ---@class LlamaCloud.Resume
 ---@field output userdata of core.output
----@field content_type? string of the whole, for a 206 need not have it
+---@field content_type? string of the whole, because a 206 need not have it
 ---@field private size? integer bytes that the whole must have
 ---@field private validator? string of what there is a part of, for If-Range
 ---@field private total? integer its length
@@ -90,7 +90,7 @@ function Resume:note(status, headers)
   end
 end
 
---- Whether an answer that is of no use is about the rest that was asked for: then it begins anew, once.
+--- Whether a download begins again after a useless answer: if only the rest had been asked for, and only once.
 ---@return boolean
 function Resume:may_restart()
   return self.asked and not self.restarted

@@ -11,7 +11,7 @@ local secrets = {}
 local MIN_SECRET = 6 -- bytes; what is shorter is no secret, and would be found in ordinary words
 
 --- The secrets among texts, as text.redact takes them: what is long enough, without the blanks around it, each once; and as
---- it is spelt in a URL, for that may be escaped once more where it is quoted.
+--- it is spelt in a URL, because that may be escaped once more where it is quoted.
 ---@param candidates string[]
 ---@return string[]
 function secrets.list(candidates)

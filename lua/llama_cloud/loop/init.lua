@@ -10,7 +10,7 @@ local core = require("llama_cloud.core")
 local errors = later.require("llama_cloud.base.errors")
 local trace = later.require("llama_cloud.base.trace")
 
-local modules, require = package.loaded, require -- here, for an application may take them away later
+local modules, require = package.loaded, require -- kept, because an application may remove them later
 
 local loop = {}
 

@@ -1,6 +1,7 @@
 --- map: a function of many items, some of them at once, whose results a loop takes as they come.
 
 local streams = require("llama_cloud.loop.stream")
+local tables = require("llama_cloud.base.tables")
 
 local map = {}
 
@@ -72,13 +73,8 @@ function map.problem(items)
   while items[count + 1] ~= nil do
     count = count + 1
   end
-  for key in pairs(items) do -- `arg` has keys below 1, and table.pack a field n: those are arrays too
-    if math.type(key) ~= "integer" and key ~= "n" then
-      return "items must be an array or an iterator, and this table has other keys"
-    elseif key ~= "n" and key > count then
-      return ("items[%d] is nil, but items[%d] is not: an array has no holes"):format(count + 1, key)
-    end
-  end
+  local strange = "items must be an array or an iterator, and this table has other keys"
+  return tables.array_problem(items, count, "items", strange)
 end
 
 --- As llama_cloud.map, of checked arguments.

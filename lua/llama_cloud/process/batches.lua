@@ -3,6 +3,7 @@
 local directories = require("llama_cloud.process.directories")
 local errors = require("llama_cloud.base.errors")
 local results = require("llama_cloud.process.results")
+local tables = require("llama_cloud.base.tables")
 local trouble = require("llama_cloud.process.trouble")
 
 local batches = {}
@@ -165,11 +166,7 @@ end
 -- Waits for the jobs of some files once. Each that has ended is handed over, or fails; of the others an error, which passes or
 -- holds for the whole run.
 local function look(run, waiting)
-  local ids, last = {}, nil
-  for id in pairs(waiting) do
-    ids[#ids + 1] = id
-  end
-  table.sort(ids)
+  local ids, last = tables.sorted_keys(waiting), nil
   local params = run:scope { expand = run.rule.jobs_hold_results and run.params.expand or nil }
   for id, job, err in run.client[run.resource]:wait_all(ids, params, run:wait_options()) do
     local entry = waiting[id]

@@ -238,7 +238,7 @@ local function move(run, entry)
 end
 
 --- Takes out of a directory, whose batch an earlier run has begun, the files that go into another: those that are not in the
---- batch, for they could not be uploaded, which was not told yet; and those that have changed since.
+--- batch because they could not be uploaded, which was not told yet; and those that have changed since.
 ---@param run LlamaCloud.Run
 ---@param directory LlamaCloud.RunDirectory
 function directories.release(run, directory)

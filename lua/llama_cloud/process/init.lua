@@ -139,7 +139,7 @@ local function misfit(params, options)
   return not utf8.len(options.name) and "option 'name' must be UTF-8" or nil
 end
 
--- Parameters of the run's own, which last longer than the caller may leave its tables as they are. Nil and the problem.
+-- A deep copy of the parameters: the run lasts longer than the caller may leave its tables unchanged. Nil and the problem.
 local function copy_of(params)
   local copy = {}
   for name, value in pairs(params) do
@@ -181,12 +181,8 @@ local function settle(self)
 end
 
 local function tell_progress(run)
-  local copy = {}
-  for name, value in pairs(run.progress) do
-    copy[name] = value
-  end
   run.due = false
-  run.options.on_progress(copy)
+  run.options.on_progress(tables.merged(run.progress))
 end
 
 function Handle:__call()
@@ -267,13 +263,7 @@ end
 ---@return function?
 ---@return string? problem
 function process.method.prepare(client, service, files, params, given)
-  local options = {}
-  for name, value in pairs(DEFAULTS) do
-    options[name] = value
-  end
-  for name, value in pairs(given) do
-    options[name] = value
-  end
+  local options = tables.merged(DEFAULTS, given)
   options.headers = given.headers and tables.merged(given.headers)
   local problem = misfit(params, options)
   if problem then

@@ -451,7 +451,7 @@ function Memory:close()
 end
 Memory.__close = Memory.close
 
---- A journal for a run without one: it has no facts, and forgets what it is told, for nobody can open it again.
+--- A journal for a run without one: it has no facts, and forgets what it is told, because nobody can open it again.
 ---@return LlamaCloud.Journal
 function journal.memory()
   return setmetatable({ run = new_run(), resumed = false, closed = false }, Memory)

@@ -9,6 +9,7 @@ local later = require("llama_cloud.base.later")
 local core = require("llama_cloud.core")
 local errors = later.require("llama_cloud.base.errors")
 local source = require("llama_cloud.process.source")
+local tables = require("llama_cloud.base.tables")
 local texts = require("llama_cloud.base.text")
 local trouble = require("llama_cloud.process.trouble")
 
@@ -173,19 +174,10 @@ function Written:download(name, path)
   return file, err
 end
 
-local function sorted_keys(t)
-  local keys = {}
-  for key in pairs(t) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys)
-  return keys
-end
-
 -- Downloads what the service has stored of a result.
 function Written:stored()
   local entries = self.result.result_content_metadata
-  for _, key in ipairs(type(entries) == "table" and sorted_keys(entries) or {}) do
+  for _, key in ipairs(type(entries) == "table" and tables.sorted_keys(entries) or {}) do
     local entry = entries[key]
     if type(key) == "string" and type(entry) == "table" and entry.presigned_url and entry.exists ~= false then
       local own = key:gsub("[^0-9A-Za-z_-]", "_")
@@ -222,10 +214,7 @@ end
 
 -- Writes the texts of a result, and as JSON the rest of it.
 function Written:texts()
-  local rest = {}
-  for key, value in pairs(self.result) do
-    rest[key] = value
-  end
+  local rest = tables.merged(self.result)
   for key, extension in pairs { markdown_full = "md", text_full = "txt" } do
     if type(rest[key]) == "string" then
       self.taken[extension] = true

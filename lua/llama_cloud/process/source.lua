@@ -4,7 +4,7 @@ local later = require("llama_cloud.base.later")
 local errors = later.require("llama_cloud.base.errors")
 local text = require("llama_cloud.base.text")
 
-local require = require -- here, for an application may take it away later
+local require = require -- kept, because an application may remove it later
 
 local source = {}
 

@@ -1,4 +1,4 @@
--- Small and capital letters of ASCII, whatever the locale: to string.lower an I is something else in Turkey.
+-- Lower and upper case of ASCII letters, whatever the locale: in a Turkish one string.lower does not make an i of an I.
 
 local ascii = {}
 

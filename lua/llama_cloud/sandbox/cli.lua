@@ -17,11 +17,11 @@ SIGINT or SIGTERM ends it.
 
 ]]
 
--- Options of the program itself.
+-- Options of the program itself: the flag, what it is for, and what is the same in Lua.
 local PROGRAM = {
-  { "--fault RULE", "misbehave: for example 'GET *: 503 x2'; may be", "repeated" },
-  { "--exit-with-stdin", "end when standard input ends" },
-  { "--quiet", "no line on standard error for each request" },
+  { "--fault RULE", "misbehave, for example 'GET *: 503 x2'; may be repeated", "faults" },
+  { "--exit-with-stdin", "end when standard input ends, so that no sandbox is left over if a test crashes" },
+  { "--quiet", "no line on standard error for each request; in Lua, `log` is a function that gets these lines", "log" },
   { "--help", "this text" },
 }
 
@@ -39,7 +39,7 @@ for _, option in ipairs(options_module.LIST) do
   end
 end
 
---- The flags, in their order: each, with its value, and the lines of its help.
+--- The flags, in their order: each with what it is for, its name in Lua, if it has one, and its default.
 ---@return string[][]
 function cli.flags()
   local flags = {}
@@ -47,19 +47,28 @@ function cli.flags()
     if option.help then
       local flag = "--" .. option[1]:gsub("_", "-")
       flag = option.placeholder and flag .. " " .. option.placeholder or flag
-      flags[#flags + 1] = table.move(option.help, 1, #option.help, 2, { flag })
+      flags[#flags + 1] = { flag, option.help, option[1], options_module.default(option) }
     end
   end
   return table.move(PROGRAM, 1, #PROGRAM, #flags + 1, flags)
 end
 
+local WIDTH, INDENT = 80, 30
+
 -- The text of --help.
 local function usage()
   local lines = { HEAD }
   for _, flag in ipairs(cli.flags()) do
-    for index = 2, #flag do
-      lines[#lines + 1] = string.format("  %-28s%s\n", index == 2 and flag[1] or "", flag[index])
+    local words = flag[4] and ("%s (%s)"):format(flag[2], flag[4]) or flag[2]
+    local line = string.format("  %-28s", flag[1])
+    for word in words:gsub("`", ""):gmatch("%S+") do
+      if #line + 1 + #word > WIDTH then
+        lines[#lines + 1] = line .. "\n"
+        line = (" "):rep(INDENT)
+      end
+      line = line .. (#line > INDENT and " " or "") .. word
     end
+    lines[#lines + 1] = line .. "\n"
   end
   return table.concat(lines)
 end

@@ -13,7 +13,7 @@ kinds.text = {
 }
 
 kinds.count = {
-  "a whole number",
+  "a whole number, 0 or more",
   function(value)
     return math.type(value) == "integer" and value >= 0
   end,
@@ -73,48 +73,44 @@ kinds.call = {
 ---@field [1] string its name; on the command line with hyphens
 ---@field [2] string its kind, or "choice"
 ---@field [3] any default
----@field help? string[] lines of --help; without them it is none of the command line
+---@field help? string what it is for; without it, it is none of the command line
 ---@field placeholder? string what --help calls its value
 ---@field values? string[] of a choice
+---@field otherwise? string what there is without it, if the default does not say so
 
 ---@type llama_cloud.sandbox.option[]
 options.LIST = {
-  { "host", "text", "127.0.0.1", placeholder = "HOST", help = { "address to listen on (127.0.0.1)" } },
-  { "port", "port", 0, placeholder = "PORT", help = { "port to listen on (0: any free one)" } },
-  { "batches", "count", 250, placeholder = "N", help = { "v2 batches that are there at the start (250)" } },
-  { "jobs", "count", 100, placeholder = "N", help = { "v1 batch jobs that are there at the start (100)" } },
-  { "seed", "integer", 1, placeholder = "N", help = { "what all made-up data follows from (1)" } },
-  { "speed", "positive", 1, placeholder = "X", help = { "how many times faster batches are processed (1)" } },
-  { "api_key", "text", nil, placeholder = "KEY", help = { "the only key that is accepted (any)" } },
-  { "total_size", "flag", false, help = { "cursor lists tell their total_size" } },
+  { "host", "text", "127.0.0.1", placeholder = "HOST", help = "address to listen on" },
+  { "port", "port", 0, placeholder = "PORT", help = "port to listen on; 0 means any that is free" },
+  { "batches", "count", 250, placeholder = "N", help = "v2 batches that exist at the start" },
+  { "jobs", "count", 100, placeholder = "N", help = "v1 batch jobs that exist at the start" },
+  { "seed", "integer", 1, placeholder = "N", help = "the number that determines all made-up data" },
+  { "speed", "positive", 1, placeholder = "X", help = "how many times faster batches and jobs are processed" },
+  { "api_key", "text", nil, placeholder = "KEY", help = "the only key that is accepted", otherwise = "any" },
+  { "total_size", "flag", false, help = "lists by page token include their `total_size`" },
   {
     "keep",
     "count",
     64 << 20,
     placeholder = "BYTES",
-    help = { "how much of what is uploaded is kept; beyond it", "only lengths and SHA-256 (67108864)" },
+    help = "how many bytes of uploads are kept altogether; of further ones, only the length and the SHA-256 are kept",
   },
   {
     "max_upload",
     "count",
     512 << 20,
     placeholder = "BYTES",
-    help = { "longest file that is taken; else 413 (536870912)" },
+    help = "the largest file that is accepted; a larger one gets 413",
   },
-  {
-    "presigned_seconds",
-    "count",
-    3600,
-    placeholder = "N",
-    help = { "how long presigned addresses are good (3600)" },
-  },
+  { "presigned_seconds", "count", 3600, placeholder = "N", help = "how long presigned URLs are valid" },
   {
     "duplicates",
     "choice",
     "conflict",
     values = { "conflict", "replace", "add" },
     placeholder = "HOW",
-    help = { "a unique_id that is there already: conflict (409),", "replace, or add a second file (conflict)" },
+    help = "what happens when a file has the `unique_id` of another in its directory: `conflict` (409), `replace` the "
+      .. "other, or `add` a second one",
   },
   {
     "duplicate_directories",
@@ -122,7 +118,7 @@ options.LIST = {
     "conflict",
     values = { "conflict", "add" },
     placeholder = "HOW",
-    help = { "a name that is there already: conflict (409), or", "add a second directory (conflict)" },
+    help = "what happens when a directory has the name of another in its project: `conflict` (409), or `add` a second",
   },
   {
     "rate_limits",
@@ -130,15 +126,28 @@ options.LIST = {
     "none",
     values = { "none", "published", "free" },
     placeholder = "WHICH",
-    help = { "published: as the service documents them; free:", "20 requests a minute besides (none)" },
+    help = "`published`: as the service documents them; `free`: also 20 requests a minute",
   },
-  { "no_retry_after", "flag", false, help = { "their 429 come without Retry-After" } },
-  { "conflicts", "flag", false, help = { "what the state of a job does not allow is 409", "instead of 400" } },
-  { "deliver_webhooks", "flag", false, help = { "call webhooks, at loopback addresses" } },
-  { "deliver_anywhere", "flag", false, help = { "call them at other addresses, too" } },
+  { "no_retry_after", "flag", false, help = "the 429s of these limits have no `Retry-After`" },
+  { "conflicts", "flag", false, help = "requests that the state of a job does not allow get 409 instead of 400" },
+  { "deliver_webhooks", "flag", false, help = "webhooks are called if their URL is on the loopback interface" },
+  { "deliver_anywhere", "flag", false, help = "other webhooks are called, too" },
   { "faults", "strings", {} },
   { "log", "call", nil },
 }
+
+--- The default of an option, in words; nil for one that takes no value.
+---@param option llama_cloud.sandbox.option
+---@return string?
+function options.default(option)
+  local value = option[3]
+  if not option.placeholder then
+    return nil
+  elseif math.type(value) == "integer" and value >= 1 << 20 and value % (1 << 20) == 0 then
+    return ("%d MiB"):format(value >> 20)
+  end
+  return option.otherwise or tostring(value)
+end
 
 local by_name = {}
 for _, option in ipairs(options.LIST) do

@@ -131,7 +131,7 @@ function product.list(of)
       created_at_on_or_after = query.created_at_on_or_after,
       created_at_on_or_before = query.created_at_on_or_before,
       job_ids = query.job_ids,
-      -- A status that no job of the sandbox has: none of them.
+      -- no job of the sandbox has this status: an empty set matches none
       status = query.status and (names[query.status] or {}),
       match = of.match and of.match(query),
     }

@@ -160,8 +160,8 @@ function service_methods:port()
 end
 
 --- The last requests, oldest first, at most 1,000: `method`, `path`, `query`, `headers`, `body`, `body_length`, `parts` (of a
---- form), `status`, `request_id`, `time`. Of a body that is
---- longer than 16 KiB, or no UTF-8, only the length is known.
+--- form), `status`, `request_id`, `time`. Of a body that is longer than 16 KiB, or not UTF-8, only the length is
+--- known.
 ---@param limit? integer
 ---@return table[]
 function service_methods:requests(limit)

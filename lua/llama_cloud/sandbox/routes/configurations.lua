@@ -36,7 +36,7 @@ local function get(sandbox, _, record)
   return 200, sandbox.configurations:encode(record)
 end
 
--- Handlers for what is no preset.
+-- Handlers for all configurations but presets.
 local function changing(handler)
   return endpoint.with(find, "Configuration", function(sandbox, request, record)
     if record.id then
