@@ -34,7 +34,7 @@ local function ask()
       page.batches, page.at, page.err = batches, os.time(), nil
     else
       page.err = err.kind
-      print(err) -- to the log of the server
+      print(tostring(err)) -- to the log of the server; this print takes strings only
     end
   end)
 end
