@@ -237,6 +237,9 @@ set_tests_properties(fuzz.short PROPERTIES PROCESSORS 2 LABELS fuzz SKIP_RETURN_
 
 add_test(NAME package.exports COMMAND "${SOURCE_DIR}/spec/packaging/exports" $<TARGET_FILE:core>)
 add_test(NAME package.rock COMMAND "${SOURCE_DIR}/spec/packaging/rock")
+add_test(NAME package.embed COMMAND "${RUN_SPEC}" plain spec/packaging/embed.lua WORKING_DIRECTORY "${SOURCE_DIR}")
+set_tests_properties(package.embed PROPERTIES LABELS package TIMEOUT 300
+  ENVIRONMENT "LLAMA_CLOUD_BUILD=${CMAKE_CURRENT_BINARY_DIR}")
 set_tests_properties(package.exports PROPERTIES LABELS package TIMEOUT 60)
 set_tests_properties(package.rock PROPERTIES PROCESSORS 2 LABELS package TIMEOUT 600)
 

@@ -223,7 +223,7 @@ static bool print_results(void) {
 
 int main(int argc, char **argv) {
   static worker workers[MOST_THREADS];
-  struct sigaction nudge = {.sa_handler = on_nudge}; /* no SA_RESTART: it is to interrupt */
+  struct sigaction nudge = {.sa_handler = on_nudge, .sa_flags = SA_RESTART}; /* poll returns all the same */
   sigset_t ending, blocked;
   pthread_t waiter;
   int count = argc > 3 ? atoi(argv[1]) : 0;

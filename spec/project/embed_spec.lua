@@ -188,6 +188,8 @@ describe("a program that hides Lua's functions from the core", function()
         int main(int argc, char **argv) {
           int (*run)(int, char **);
           void *plugin = dlopen(argv[1], RTLD_NOW | HOW);
+          if (strcmp(PROMOTED, "") != 0)
+            dlopen(PROMOTED, RTLD_NOW | RTLD_GLOBAL);
           void *symbol = plugin ? dlsym(plugin, "plugin") : NULL;
           memcpy(&run, &symbol, sizeof run);
           return symbol ? run(argc - 1, argv + 1) : 3;
@@ -195,13 +197,14 @@ describe("a program that hides Lua's functions from the core", function()
       ]]
     )
     for how, expected in pairs {
-      RTLD_LOCAL = SENTENCE,
-      RTLD_GLOBAL = "dir%-missing: not_found, 0 files\n",
+      ["RTLD_LOCAL -DPROMOTED='\"\"'"] = SENTENCE,
+      ["RTLD_GLOBAL -DPROMOTED='\"\"'"] = "dir%-missing: not_found, 0 files\n",
+      ["RTLD_LOCAL -DPROMOTED='\"'LUA_LIBRARY'\"'"] = "dir%-missing: not_found, 0 files\n",
     } do
-      compile(("-DHOW=%s -o %s %s -ldl"):format(how, room:path(how), quote(host)))
+      compile(("-DHOW=%s -o %s %s -ldl"):format(how, room:path("host"), quote(host)))
       local s <close> = sandbox.start { batches = 0 }
-      local output = run(room:path(how), { room:path("plugin.so"), SCRIPT, "dir-missing" }, s:url())
-      assert.matches(expected, output)
+      local output = run(room:path("host"), { room:path("plugin.so"), SCRIPT, "dir-missing" }, s:url())
+      assert.matches(expected, output, 1)
     end
   end)
 end)
@@ -243,6 +246,23 @@ describe("examples/embed/thread_pool.c", function()
     assert.equal(1, status)
     assert.matches("a: failed: [^\n]*script.lua does not return a function\n.*b: failed: ", output)
     assert.equal(2, select(2, run("thread_pool", { "0", SCRIPT, "a" })))
+  end)
+
+  it("waits on after a signal that is to end nothing", function()
+    local script = room:write(
+      "script.lua",
+      [[
+        local llama_cloud = require("llama_cloud")
+        return function()
+          local signal = io.popen("sleep 0.1; kill -USR1 $PPID && echo sent")
+          local till = require("llama_cloud.core").now() + 0.5
+          llama_cloud.sleep(0.5)
+          assert(require("llama_cloud.core").now() >= till)
+          return signal:read("l")
+        end
+      ]]
+    )
+    assert.equal("a: sent\n", (run("thread_pool", { "1", script, "a" })))
   end)
 
   -- Each is ended whatever it does; the last job waits for a thread.
@@ -342,6 +362,13 @@ describe("examples/embed/limits.c", function()
     assert.equal("limits: not enough memory\n", output)
   end)
 
+  it("keeps answers small, which are not in Lua's memory", function()
+    local s <close> = server.start { { body = '{"id":"' .. ("x"):rep(2000000) .. '"}' } }
+    local output, status = limited("30", "print(batches.get('bat-1'))", s:url())
+    assert.equal(0, status, output)
+    assert.matches("^nil\tllama_cloud: too_large: ", output)
+  end)
+
   it("takes no bytecode", function()
     local output, status = limited("1", string.dump(load("return 1")))
     assert.equal(1, status)
@@ -351,5 +378,32 @@ describe("examples/embed/limits.c", function()
   it("lets the system end what no hook sees", function()
     local output, status = limited("0.1", "print(('a'):rep(40):find(('a-'):rep(40) .. 'b'))")
     assert.equal(128 + 24, status, output) -- SIGXCPU
+  end)
+end)
+
+describe("docs/embedding.md", function()
+  local function read(name)
+    local file <close> = assert(io.open(program.file(name)))
+    return file:read("a")
+  end
+
+  it("shows C that is part of the examples", function()
+    local examples = {}
+    for _, name in ipairs { "poll_loop", "thread_pool", "limits" } do
+      examples[#examples + 1] = read("examples/embed/" .. name .. ".c")
+    end
+    local count = 0
+    for block in read("docs/embedding.md"):gmatch("\n```c\n(.-)```\n") do
+      assert.truthy(table.concat(examples):find(block, 1, true), block)
+      count = count + 1
+    end
+    assert.equal(5, count)
+  end)
+
+  it("is right about clients and their keys", function()
+    local other <close> = server.start { { body = "{}" } }
+    local client = require("llama_cloud").new { api_key = "llx-test", base_url = "http://127.0.0.1:1" }
+    assert(client:with_options({ base_url = other:url() }):get("/x"))
+    assert.equal("Bearer llx-test", other:requests()[1].headers.authorization)
   end)
 end)

@@ -11,6 +11,7 @@ local FILES = {
   "SECURITY.md",
   "docs/coming-from-the-sdks.md",
   "docs/command-line.md",
+  "docs/embedding.md",
   "docs/files.md",
   "docs/guide.md",
   "docs/process.md",
