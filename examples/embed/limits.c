@@ -13,7 +13,7 @@
    - The system ends the process if it computes for much longer than allowed: for what the hook does not see.
  */
 
-#include <signal.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,14 +28,15 @@ enum { HOOK_COUNT = 1000 };
 
 typedef struct limits {
   double seconds;
-  double deadline; /* by `now` */
+  double deadline; /* by CLOCK_MONOTONIC; infinite before SCRIPT begins */
   size_t memory;   /* bytes that the state may have, */
   size_t used;     /* and has */
 } limits;
 
-static double now(void) {
+/* What a clock says, in seconds. */
+static double now(clockid_t which) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(which, &t);
   return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
@@ -64,7 +65,7 @@ static void count_hook(lua_State *L, lua_Debug *record) {
   const limits *l;
   (void)record;
   lua_getallocf(L, (void **)(void *)&l);
-  if (now() > l->deadline) {
+  if (now(CLOCK_MONOTONIC) > l->deadline) {
     lua_sethook(L, count_hook, LUA_MASKCOUNT, 1);
     luaL_error(L, "the time limit of %f seconds is over", l->seconds);
   }
@@ -73,6 +74,14 @@ static void count_hook(lua_State *L, lua_Debug *record) {
 static int with_traceback(lua_State *L) {
   luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
   return 1;
+}
+
+/* Begins the limits of time. The system counts in whole seconds, and is to come second. */
+static bool begin(limits *l) {
+  const rlim_t processor = (rlim_t)(now(CLOCK_PROCESS_CPUTIME_ID) + l->seconds + 0.5) + 1;
+  const struct rlimit limit = {.rlim_cur = processor, .rlim_max = processor + 1};
+  l->deadline = now(CLOCK_MONOTONIC) + l->seconds;
+  return setrlimit(RLIMIT_CPU, &limit) == 0;
 }
 
 /* Runs HOST_SCRIPT and then SCRIPT, argv[3] and argv[4]. */
@@ -90,16 +99,10 @@ static int run(lua_State *L) {
     return lua_error(L);
   lua_insert(L, -2);
   lua_setupvalue(L, -2, 1); /* _ENV */
-  l->deadline = now() + l->seconds;
+  if (!begin(l))
+    return luaL_error(L, "the time of this process cannot be limited");
   lua_call(L, 0, 0);
   return 0;
-}
-
-/* Lets the system end the process soon after so many seconds of computing. */
-static bool limit_process(double seconds) {
-  const rlim_t processor = (rlim_t)seconds + 1;
-  const struct rlimit limit = {.rlim_cur = processor, .rlim_max = processor + 1};
-  return setrlimit(RLIMIT_CPU, &limit) == 0;
 }
 
 int main(int argc, char **argv) {
@@ -112,11 +115,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   l.memory = (size_t)(megabytes * 1e6);
-  l.deadline = now() + l.seconds;
-  if (!limit_process(l.seconds)) {
-    perror("limits");
-    return 1;
-  }
+  l.deadline = HUGE_VAL;
 #if LUA_VERSION_NUM >= 505
   lua_State *L = lua_newstate(allocate, &l, luaL_makeseed(NULL));
 #else
