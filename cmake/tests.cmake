@@ -90,6 +90,9 @@ foreach(target poll_loop poll_loop_static poll_loop_whole thread_pool limits)
     llama_cloud_compile(${target})
   endif()
 endforeach()
+if(LLAMA_CLOUD_COVERAGE)
+  target_link_options(poll_loop_whole PRIVATE --coverage) # it has the objects of the core
+endif()
 
 # What specs load (spec/support/process.lua finds them): libraries to preload, and modules for Lua.
 foreach(name slow_getaddrinfo failing fork probe)

@@ -105,12 +105,19 @@ static int run(lua_State *L) {
   return 0;
 }
 
+/* A positive number from the command line; 0 if it is none, or too large to be meant. */
+static double number(const char *text) {
+  char *end;
+  double value = strtod(text, &end);
+  return *end == '\0' && value > 0 && value < 1e6 ? value : 0;
+}
+
 int main(int argc, char **argv) {
   static limits l;
   int status = LUA_ERRMEM;
-  l.seconds = argc == 5 ? atof(argv[1]) : 0;
-  double megabytes = argc == 5 ? atof(argv[2]) : 0;
-  if (!(l.seconds > 0 && l.seconds < 1e6) || !(megabytes > 0 && megabytes < 1e6)) {
+  l.seconds = argc == 5 ? number(argv[1]) : 0;
+  double megabytes = argc == 5 ? number(argv[2]) : 0;
+  if (l.seconds == 0 || megabytes == 0) {
     fputs("usage: limits SECONDS MEGABYTES HOST_SCRIPT SCRIPT\n", stderr);
     return 2;
   }

@@ -226,7 +226,7 @@ int main(int argc, char **argv) {
   struct sigaction nudge = {.sa_handler = on_nudge, .sa_flags = SA_RESTART}; /* poll returns all the same */
   sigset_t ending, blocked;
   pthread_t waiter;
-  int count = argc > 3 ? atoi(argv[1]) : 0;
+  int count = argc > 3 ? (int)strtol(argv[1], NULL, 10) : 0;
   if (count < 1 || count > MOST_THREADS) {
     fputs("usage: thread_pool COUNT SCRIPT JOB ...\n", stderr);
     return 2;
@@ -255,11 +255,11 @@ int main(int argc, char **argv) {
   for (int i = 0; i < count; i++) {
     workers[i].script = argv[2];
     if (pthread_create(&workers[i].thread, NULL, run, &workers[i]) != 0)
-      abort();
+      abort(); /* a real program goes on with the threads that it has */
   }
   wait_for(workers, count);
   if (!pool.stopping)
-    pthread_kill(waiter, SIGTERM); /* nobody waits for it any more */
+    pthread_cancel(waiter); /* sigwait is a point where a thread can end */
   bool well = print_results();
   pthread_join(waiter, NULL);
   free(pool.jobs);

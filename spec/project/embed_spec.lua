@@ -406,4 +406,40 @@ describe("docs/embedding.md", function()
     assert(client:with_options({ base_url = other:url() }):get("/x"))
     assert.equal("Bearer llx-test", other:requests()[1].headers.authorization)
   end)
+
+  it("is right about where Lua calls no hooks", function()
+    local strikes, finalized = 0, nil
+    local function hook()
+      strikes = strikes + 1
+      error("struck", 0)
+    end
+    local function busy()
+      local before = strikes
+      local sum = 0
+      for i = 1, 10000 do
+        sum = sum + i
+      end
+      return strikes == before and sum
+    end
+    setmetatable({}, {
+      __gc = function()
+        debug.sethook(hook, "", 100)
+        finalized = busy()
+        debug.sethook()
+      end,
+    })
+    collectgarbage()
+    local handled
+    local ok = xpcall(function()
+      debug.sethook(hook, "", 100)
+      busy()
+    end, function()
+      handled = busy()
+    end)
+    debug.sethook()
+    assert.is_false(ok)
+    assert.equal(1, strikes)
+    assert.equal(50005000, finalized)
+    assert.equal(50005000, handled)
+  end)
 end)
