@@ -2,7 +2,7 @@
 --
 -- lighttpd runs this script for each request, on its only thread: while it runs, nobody else is served. So it never waits
 -- for the service as long as that may take. A task asks the service; each request lets it go on by step(), which does not
--- wait, and shows what is known. Only whoever starts the task waits for it, and for WAIT seconds at the most.
+-- wait, and shows what is known. Only whoever starts the task waits for it, and for about WAIT seconds at most.
 
 local llama_cloud = require("llama_cloud")
 
