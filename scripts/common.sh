@@ -67,3 +67,11 @@ need_build_directory() { # DIRECTORY SOURCE
     fi
   done
 }
+
+# What the tests that failed have said, in a log of `ctest --output-on-failure`: of each the first 80 lines.
+failures() { # LOG
+  awk '
+    /^ *[0-9]+\/[0-9]+ Test +#[0-9]+: / { left = /[*][*][*]/ && !/[*]Skipped/ ? 80 : 0 }
+    /^ +Start +[0-9]+: / || /^[0-9]+% tests passed/ { left = 0 }
+    left-- > 0' "$1"
+}

@@ -11,24 +11,14 @@ local server = require("spec.support.server")
 
 local EMPTY = { batches = 0, jobs = 0 }
 
--- Whether nobody listens on a port any more.
-local function is_free(port)
-  local connected, connection = pcall(plain_http.connect, port)
-  if connected and connection then
-    connection:close()
-    return false
-  end
-  return true
-end
-
 -- Whether a process has not ended.
 local function is_running(pid)
-  local file = io.open(("/proc/%s/cmdline"):format(pid))
-  local running = file ~= nil and file:read("a") ~= "" -- it is empty where nobody has asked for the end
+  local file = io.open(("/proc/%s/stat"):format(pid))
+  local state = file and file:read("a"):match("^.*%) (%a)")
   if file then
     file:close()
   end
-  return running
+  return state ~= nil and state ~= "Z"
 end
 
 -- Runs a text with that of a chunk in a process; what it wrote, the sandbox included, which has its standard error.
@@ -38,15 +28,15 @@ end
 
 describe("sandbox.with", function()
   it("calls a function with a client and a service, and returns what that returns", function()
-    local port
+    local connection
     local results = table.pack(sandbox.with(EMPTY, function(client, service)
-      port = service:port()
-      assert.equal(("http://127.0.0.1:%d"):format(port), service:url())
+      connection = plain_http.connect(service:port())
+      assert.equal(("http://127.0.0.1:%d"):format(service:port()), service:url())
       assert.equal("mine", assert(client.beta.directories:create { name = "mine" }).name)
       return 1, nil, "three", nil
     end))
     assert.same({ 1, nil, "three", nil, n = 4 }, results)
-    assert.is_true(is_free(port))
+    assert.is_true(connection:has_ended())
   end)
 
   it("needs no options", function()
@@ -56,15 +46,15 @@ describe("sandbox.with", function()
   end)
 
   it("raises what the function raises, as it was", function()
-    local port
+    local connection
     local object = setmetatable({}, { __tostring = error })
     local ok, err = pcall(sandbox.with, EMPTY, function(_, service)
-      port = service:port()
+      connection = plain_http.connect(service:port())
       error(object)
     end)
     assert.is_false(ok)
     assert.is_true(rawequal(object, err))
-    assert.is_true(is_free(port))
+    assert.is_true(connection:has_ended())
 
     local line
     local function failing()
@@ -214,20 +204,24 @@ describe("a sandbox in a process of its own", function()
   end)
 
   it("is ended by close, by the end of its block, and by the collector", function()
-    local ports
+    local connections
     do
       local closed, block <close> = sandbox.start(EMPTY), sandbox.start(EMPTY)
-      ports = { closed:port(), block:port(), sandbox.start(EMPTY):port() }
+      connections = {
+        plain_http.connect(closed:port()),
+        plain_http.connect(block:port()),
+        plain_http.connect(sandbox.start(EMPTY):port()),
+      }
       closed:close()
       closed:close()
       assert.has_error(function()
         closed:stats()
       end, "the sandbox has been closed")
-      assert.is_false(is_free(ports[2]))
+      assert.equal(0, block:stats().requests)
     end
     collectgarbage()
-    for index, port in ipairs(ports) do
-      assert.is_true(is_free(port), index)
+    for index, connection in ipairs(connections) do
+      assert.is_true(connection:has_ended(), index)
     end
   end)
 
@@ -251,17 +245,17 @@ describe("a sandbox in a process of its own", function()
   } do
     it("is ended when it is " .. how .. ", although another process of its program goes on", function()
       local service = sandbox.start(EMPTY)
-      local port = service:port()
+      local connection = plain_http.connect(service:port())
       local sleeper <close> = start_sleeper()
       finish(service)
       service = nil -- luacheck: ignore
       collectgarbage()
-      assert.is_true(is_free(port))
+      assert.is_true(connection:has_ended())
       assert.is_true(is_running(sleeper.pid), "it was waited for")
     end)
   end
 
-  -- The sandbox has the standard error of the program, so that its output ends when both have ended.
+  -- The sandbox has the standard error of the program, so that its output ends when both have ended, and is waited for.
   for how, last in pairs {
     ["is killed"] = 'os.execute("kill -KILL $PPID")',
     ["calls os.exit"] = "os.exit(3)",
@@ -272,26 +266,25 @@ describe("a sandbox in a process of its own", function()
     it("is ended when its program " .. how, function()
       local output, well = run(([[
         coroutine.wrap(sandbox.with)({ batches = 0 }, function(_, service)
-          print(service:port())
+          print(service:stats().requests)
           io.stdout:flush()
           %s
         end)
       ]]):format(last))
       assert.equal(last == "coroutine.yield()", well)
-      assert.is_true(is_free(assert(math.tointeger(tonumber(output:match("^%d+"))), output)))
+      assert.matches("^0\n", output)
     end)
   end
 
   it("is ended when its program is killed, although another process of that goes on", function()
     local output = run([[
       sandbox.with({ batches = 0 }, function(_, service)
-        print(service:port())
+        print(service:stats().requests)
         io.stdout:flush()
         os.execute("sleep 20 >/dev/null 2>&1 & echo $!; kill -KILL $PPID")
       end)
     ]])
-    local port, sleeper = output:match("^(%d+)\n(%d+)\n")
-    assert.is_true(is_free(assert(math.tointeger(tonumber(port)), output)))
+    local sleeper = output:match("^0\n(%d+)\n")
     assert.is_true(is_running(sleeper), "it was waited for")
     os.execute("kill " .. sleeper)
   end)
@@ -378,7 +371,9 @@ describe("a sandbox in a process of its own", function()
         local held = {}
         repeat
           held[#held + 1] = io.open("/dev/null")
-        until not io.open("/dev/null")
+          local last = io.open("/dev/null")
+          held[#held + 1] = last
+        until not last
         local failures, service = 0
         repeat
           table.remove(held):close()

@@ -98,6 +98,15 @@ function connection_methods:request(method, target, body, headers)
   return self:receive()
 end
 
+--- Waits for the end of the process at the other end, which sends nothing more, and closes the connection; false if it goes
+--- on. To connect again would tell less: its port may be another's by now.
+---@return boolean
+function connection_methods:has_ended()
+  local bytes, reason = self:read_all()
+  self:close()
+  return bytes == "" and (reason == nil or reason == "ECONNRESET")
+end
+
 function connection_methods:close()
   self.socket:close()
 end
