@@ -63,6 +63,8 @@ static void count_hook(lua_State *L, lua_Debug *record) {
   if (atomic_load(&pool.stopping)) {
     lua_sethook(L, count_hook, LUA_MASKCOUNT, 1);
     luaL_error(L, "stopped");
+  } else if (lua_gethookcount(L) != HOOK_COUNT) { /* a signal that was not to end anything */
+    lua_sethook(L, count_hook, LUA_MASKCOUNT, HOOK_COUNT);
   }
 }
 
