@@ -82,6 +82,18 @@ foreach(name alloc_harness close_harness)
   add_harness(${name} ${name})
 endforeach()
 
+# The programs of examples/embed, for project/embed_spec.
+set(LUA_PACKAGE "lua${LUA_VERSION_FOUND}" CACHE INTERNAL "")
+add_subdirectory(examples/embed)
+foreach(target poll_loop poll_loop_static poll_loop_whole thread_pool limits)
+  if(TARGET ${target})
+    llama_cloud_compile(${target})
+  endif()
+endforeach()
+if(LLAMA_CLOUD_COVERAGE)
+  target_link_options(poll_loop_whole PRIVATE --coverage) # it has the objects of the core
+endif()
+
 # What specs load (spec/support/process.lua finds them): libraries to preload, and modules for Lua.
 foreach(name slow_getaddrinfo failing fork probe)
   add_library(spec_${name} MODULE spec/support/${name}.c)
@@ -96,19 +108,18 @@ endforeach()
 foreach(file IN LISTS SPEC_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
-# What is not about the core needs no other look at it: the sandbox, the scripts, types and installation, what the command line
+# What is not about the core is tried without instruments only: the sandbox, scripts, pages and packages, what the command line
 # is made of, and the gate, which is simulated by minutes of arithmetic.
 set(CORE_SPECS ${SPEC_FILES})
+list(FILTER CORE_SPECS EXCLUDE REGEX "/(sandbox/[a-z]*|cli/(calls|commands|docs|process|use)|http/gate)_spec[.]lua$")
 list(FILTER CORE_SPECS EXCLUDE REGEX
-  "/(sandbox/[a-z]*|cli/(calls|commands|docs|process|use)|http/gate|project/(book|install|layers|public|release|scripts|types))_spec[.]lua$")
+  "/project/(architecture|book|contributing|install|layers|lighttpd|public|record|reference|release|scripts|types)_spec[.]lua$")
 foreach(file IN LISTS ALLOC_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
 foreach(file IN LISTS CLOSE_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
-
-list(FILTER CORE_SPECS EXCLUDE REGEX "/project/record_spec[.]lua$") # it runs a script
 
 # The specs of the client, once more inside each thing that it may live in (spec/support/hosts.lua).
 # Copas 4 is rare: all of them are one test there, which is skipped where it is missing.
@@ -184,16 +195,25 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     set(SANITIZE_THREADS -fsanitize=thread -fno-omit-frame-pointer -O1)
     llama_cloud_core(core_tsan "${CMAKE_CURRENT_BINARY_DIR}/tsan")
     add_harness(threads threads)
-    foreach(target core_tsan threads)
+    add_executable(thread_pool_tsan examples/embed/thread_pool.c)
+    target_include_directories(thread_pool_tsan SYSTEM PRIVATE ${LUA_INCLUDE_DIR})
+    target_link_libraries(thread_pool_tsan PRIVATE ${LUA_LIBRARY} CURL::libcurl ${CMAKE_DL_LIBS} m)
+    set_target_properties(thread_pool_tsan PROPERTIES ENABLE_EXPORTS ON
+      OUTPUT_NAME thread_pool RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tsan/examples/embed")
+    foreach(target core_tsan threads thread_pool_tsan)
       target_compile_options(${target} PRIVATE ${SANITIZE_THREADS})
       target_link_options(${target} PRIVATE ${SANITIZE_THREADS})
       set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
     endforeach()
     set_target_properties(threads PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tsan")
-    add_custom_target(tsan DEPENDS core_tsan threads)
+    add_custom_target(tsan DEPENDS core_tsan threads thread_pool_tsan)
     add_test(NAME threads.build COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_CURRENT_BINARY_DIR}" --target tsan --parallel 2)
     set_tests_properties(threads.build PROPERTIES PROCESSORS 2 LABELS threads FIXTURES_SETUP tsan TIMEOUT 600 COST 9000)
     add_spec(threads "${SOURCE_DIR}/spec/threads/work.lua" 600)
+    add_test(NAME threads.pool
+      COMMAND "${RUN_SPEC}" plain spec/project/embed_spec.lua --filter=thread_pool WORKING_DIRECTORY "${SOURCE_DIR}")
+    set_tests_properties(threads.pool PROPERTIES LABELS threads TIMEOUT 300 FIXTURES_REQUIRED tsan ENVIRONMENT
+      "LLAMA_CLOUD_BUILD=${CMAKE_CURRENT_BINARY_DIR};LLAMA_CLOUD_EMBED_BUILD=${CMAKE_CURRENT_BINARY_DIR}/tsan")
     add_test(NAME threads.race COMMAND "${CMAKE_CURRENT_BINARY_DIR}/tsan/threads" -race)
     set_tests_properties(threads.race PROPERTIES LABELS threads TIMEOUT 60 WILL_FAIL ON FIXTURES_REQUIRED tsan)
   endif()
@@ -222,6 +242,9 @@ set_tests_properties(fuzz.short PROPERTIES PROCESSORS 2 LABELS fuzz SKIP_RETURN_
 add_test(NAME package.exports COMMAND "${SOURCE_DIR}/spec/packaging/exports" $<TARGET_FILE:core>)
 add_test(NAME package.rock COMMAND "${SOURCE_DIR}/spec/packaging/rock")
 add_test(NAME package.deb COMMAND "${SOURCE_DIR}/spec/packaging/deb")
+add_test(NAME package.embed COMMAND "${RUN_SPEC}" plain spec/packaging/embed.lua WORKING_DIRECTORY "${SOURCE_DIR}")
+set_tests_properties(package.embed PROPERTIES LABELS package TIMEOUT 300
+  ENVIRONMENT "LLAMA_CLOUD_BUILD=${CMAKE_CURRENT_BINARY_DIR}")
 set_tests_properties(package.exports PROPERTIES LABELS package TIMEOUT 60)
 set_tests_properties(package.rock package.deb PROPERTIES PROCESSORS 2 LABELS package TIMEOUT 600 SKIP_RETURN_CODE 77)
 

@@ -1,4 +1,4 @@
--- Runs a Lua program of this checkout as a child process, as a user would: with this process's modules on its paths.
+-- Runs a program of this checkout as a child process, as a user would: with this process's modules on its paths.
 --
 -- What a sanitizer needs is passed on, so that the program runs with the same core as its spec. Under valgrind it does not.
 
@@ -36,8 +36,15 @@ function program.file(name)
   return root .. "/" .. name
 end
 
--- The command that runs a script.
-local function command_of(script, arguments, environment)
+-- The interpreter and a script, as words of a command.
+local function lua(script)
+  local interpreter = os.getenv("LUA")
+  interpreter = interpreter ~= "" and interpreter or "lua" .. _VERSION:match("[%d.]+")
+  return { interpreter, script:find("^/") and script or program.file(script) }
+end
+
+-- The command that runs a program.
+local function command_of(started, arguments, environment)
   local words = { "exec env" }
   for _, name in ipairs(UNSET) do
     words[#words + 1] = "-u " .. name
@@ -50,13 +57,26 @@ local function command_of(script, arguments, environment)
     words[#words + 1] = name .. "=" .. quote(value)
   end
   words[#words + 1] = ("timeout -k 5 %d"):format(TIME_LIMIT)
-  local interpreter = os.getenv("LUA")
-  words[#words + 1] = quote(interpreter ~= "" and interpreter or "lua" .. _VERSION:match("[%d.]+"))
-  words[#words + 1] = quote(script:find("^/") and script or program.file(script))
-  for _, argument in ipairs(arguments or {}) do
-    words[#words + 1] = quote(argument)
+  for _, list in ipairs { started, arguments or {} } do
+    for _, word in ipairs(list) do
+      words[#words + 1] = quote(word)
+    end
   end
   return table.concat(words, " ") .. " 2>&1 </dev/null"
+end
+
+-- Runs it and waits for its end.
+local function run(started, arguments, environment)
+  local pipe = assert(io.popen(command_of(started, arguments, environment)))
+  local output = pipe:read("a")
+  local _, how, status = pipe:close()
+  return output, how == "signal" and 128 + status or status
+end
+
+-- Starts it and returns at once.
+local function start(started, arguments, environment)
+  local pipe = assert(io.popen("echo $$; " .. command_of(started, arguments, environment)))
+  return pipe, assert(math.tointeger(tonumber(pipe:read("l"))))
 end
 
 --- Runs a script and waits for its end. One that takes too long is ended: its status is 124.
@@ -66,10 +86,17 @@ end
 ---@return string output what it wrote, errors included
 ---@return integer status its exit status
 function program.run(script, arguments, environment)
-  local pipe = assert(io.popen(command_of(script, arguments, environment)))
-  local output = pipe:read("a")
-  local _, how, status = pipe:close()
-  return output, how == "signal" and 128 + status or status
+  return run(lua(script), arguments, environment)
+end
+
+--- The same of an executable.
+---@param path string
+---@param arguments? string[]
+---@param environment? table<string, string>
+---@return string output
+---@return integer status
+function program.run_executable(path, arguments, environment)
+  return run({ path }, arguments, environment)
 end
 
 --- Starts a script that goes on until it is ended by its id, and after TIME_LIMIT at the latest.
@@ -79,8 +106,17 @@ end
 ---@return file* output where it writes, errors included
 ---@return integer pid
 function program.start(script, arguments, environment)
-  local pipe = assert(io.popen("echo $$; " .. command_of(script, arguments, environment)))
-  return pipe, assert(math.tointeger(tonumber(pipe:read("l"))))
+  return start(lua(script), arguments, environment)
+end
+
+--- The same of an executable.
+---@param path string
+---@param arguments? string[]
+---@param environment? table<string, string>
+---@return file* output
+---@return integer pid
+function program.start_executable(path, arguments, environment)
+  return start({ path }, arguments, environment)
 end
 
 return program
