@@ -53,7 +53,7 @@ describe("what cannot be sent from here ends calls and waits:", function()
   end)
 
   it("a host whose name cannot be one", function()
-    check("https://" .. ("a"):rep(64) .. ".example", {}, "check base_url")
+    check("https://" .. ("a"):rep(64) .. ".example", {}, "check the client's option base_url")
   end)
 
   it("a certificate that is not trusted, or is another's", function()
@@ -66,7 +66,7 @@ describe("what cannot be sent from here ends calls and waits:", function()
       end,
     })
     local s <close> = server.start({ { body = "{}" } }, { tls = set.wrong_name })
-    check(s:url(), { ca_file = set.ca }, "certificate", "the client's option ca_file")
+    check(s:url(), { ca_file = set.ca }, "certificate is that of another host", "the client's option base_url")
     local unknown <close> = server.start({ { body = "{}" } }, { tls = set.unknown_ca })
     check(unknown:url(), { ca_file = set.ca }, "certificate", "the client's option ca_file")
     assert.equal(0, s:count() + unknown:count())

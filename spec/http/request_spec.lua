@@ -442,7 +442,7 @@ describe("an error answer", function()
     local value, err = client.batches:get("bat-1")
     assert.is_nil(value)
     assert.equal("not_found", err.kind)
-    assert.equal("404: Batch not found", err.message)
+    assert.equal("404: Batch not found (check the id, and that it is of the key's project and region)", err.message)
     assert.equal(404, err.status)
     assert.same({ detail = "Batch not found" }, err.body)
     assert.equal("o", err.headers["x-other"])
@@ -454,7 +454,9 @@ describe("an error answer", function()
     assert.is_false(err.maybe_sent)
     assert.is_nil(err.cause)
     assert.equal(
-      ("llama_cloud: not_found: 404: Batch not found (GET %s, request id req-9)"):format(err.url),
+      ("llama_cloud: not_found: 404: Batch not found (check the id, and that it is of the key's project and region) (GET %s, request id req-9)"):format(
+        err.url
+      ),
       tostring(err)
     )
   end)

@@ -30,11 +30,24 @@ function act.code_of(err)
   return (NOT_REACHED[err.kind] or err.status == 402) and 3 or 1
 end
 
---- An error as it is told.
+-- The client's options that hints of errors name, and their flags.
+local FLAGS = {
+  base_url = "--base-url or LLAMA_CLOUD_BASE_URL",
+  ca_file = "--ca-file",
+  ["region = eu"] = "--region eu",
+  stall_timeout = "--stall-timeout",
+  timeout = "--timeout",
+}
+
+--- An error as it is told: where it names options of the client, these are flags.
 ---@param err LlamaCloud.Error
 ---@return string
 function act.told(err)
-  return (tostring(err):gsub("^llama_cloud: ", ""))
+  local line = tostring(err):gsub("^llama_cloud: ", "")
+  for option, flag in pairs(FLAGS) do
+    line = line:gsub("the client's option " .. option, flag)
+  end
+  return line
 end
 
 --- Calls a method. What it raises about its arguments is wrong use of the command. Anything else is raised as it is.
