@@ -88,7 +88,7 @@ local REMEDIES = {
   host = "check the client's option base_url; a name outside of ASCII is to be written as punycode: xn--…",
   name = "check the network, and the name of the host in the client's option base_url",
   proxy = 'check the client\'s option proxy; "" is none',
-  environment_proxy = "the proxy is that of the environment variable %s; correct or unset it, or list the host in no_proxy",
+  environment_proxy = "the proxy is that of the environment variable %s; unset it, or list the host in no_proxy",
   tls = "does the service speak TLS there? If not, the client's option base_url must begin with http://",
   url = "check the client's option base_url",
 }
