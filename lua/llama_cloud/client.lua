@@ -400,7 +400,7 @@ local function state_of(self, method)
   if getmetatable(self) ~= Client then
     error(("call it with a colon: client:%s(…)"):format(method), 3)
   elseif states[self].closed and method ~= "close" then
-    error("attempt to use a closed client", 3)
+    error("attempt to use a closed client: make another with llama_cloud.new", 3)
   end
   return states[self]
 end

@@ -527,7 +527,7 @@ describe("close", function()
     assert(client:get("/x"))
     client:close()
     client:close()
-    local text = "attempt to use a closed client"
+    local text = "attempt to use a closed client: make another with llama_cloud.new"
     raises_here(function()
       client:get("/x")
     end, text)
