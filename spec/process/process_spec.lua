@@ -187,6 +187,8 @@ describe("client.batches:process", function()
       end,
     }
     collect(folder.directory, PARSE, options)
+    assert.equal(1, #last.batches)
+    last.batches = nil
     assert.same({ walked = 5, uploaded = 5, processing = 0, done = 4, failed = 1, bytes = 25 }, last)
     assert.is_true(calls >= 1)
   end)

@@ -197,10 +197,14 @@ local function subject_of(run, value)
 end
 
 -- How to wait for one again: by the same command, or by the one that waits, with those of the flags that it takes.
-local function waiting_hint(run, id)
+-- `refused`: the flags were not right, and are not repeated.
+local function waiting_hint(run, id, refused)
   local command, state = run.command, run.state
   local words = state.arguments
-  if command.kind == "run" or command.kind == "wait_all" then
+  if refused then
+    words = table.move(command.words, 1, #command.words - 1, 1, {})
+    table.move({ "wait", id }, 1, 2, #words + 1, words)
+  elseif command.kind == "run" or command.kind == "wait_all" then
     local place = table.move(command.words, 1, #command.words - 1, 1, {})
     words = table.move({ "wait", id }, 1, 2, #place + 1, place)
     local flags = again.flags(lookup.at(state.root, command.words), lookup.at(state.root, words), state.arguments)
@@ -233,7 +237,9 @@ local function put_ended(run, value, err)
   end
   if err then
     local id = err.batch and err.batch.id
-    local goes_on = err.kind ~= "batch_failed" and err.kind ~= "batch_cancelled" and id and waiting_hint(run, id)
+    local refused = err.status == 400 or err.status == 422
+    local goes_on = err.kind ~= "batch_failed" and err.kind ~= "batch_cancelled"
+    goes_on = goes_on and id and waiting_hint(run, id, refused)
     fail(run, err, goes_on or nil)
   end
 end

@@ -25,6 +25,7 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field done integer files that were completed, and given; those of earlier runs, too
 ---@field failed integer files that have failed or were cancelled, and given; likewise
 ---@field bytes integer that were uploaded by this run
+---@field batches string[] the ids of the batches that it has begun; the table grows
 
 ---@class LlamaCloud.Run
 ---@field client LlamaCloud.Client
@@ -242,7 +243,7 @@ function runs.start(given)
     fetched = 0,
     next_upload = -math.huge,
     deadline = loop.now() + given.options.total_timeout,
-    progress = { walked = 0, uploaded = 0, processing = 0, done = 0, failed = 0, bytes = 0 },
+    progress = { walked = 0, uploaded = 0, processing = 0, done = 0, failed = 0, bytes = 0, batches = {} },
     progress_changed = false,
     due = false,
   }, Run)
