@@ -17,8 +17,8 @@ local function load_core()
   local problem = tostring(core)
   local library = problem:match("(lib[^ :/]+%.so[^ :/]*): cannot open shared object file")
   if problem:find("module 'llama_cloud.core' not found", 1, true) then
-    problem = "llama_cloud finds its files in Lua, and not its core, llama_cloud/core.so, which is looked for by "
-      .. "package.cpath: in a checkout, run scripts/build, and then programs by scripts/lua; else install the rock again"
+    problem = "llama_cloud does not find its core, llama_cloud/core.so, by package.cpath: in a checkout, run "
+      .. "scripts/build, and then programs by scripts/lua; else install the rock again"
   elseif library then
     problem = ("llama_cloud needs the shared library %s, which is not there: install libcurl and zlib"):format(library)
   end

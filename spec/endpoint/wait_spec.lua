@@ -607,7 +607,8 @@ describe("client.batches:wait, asked for results,", function()
     assert.equal("timeout", err.kind)
     assert.equal("COMPLETED", err.batch.status)
     assert.equal(
-      "batch bat-1 ended as COMPLETED, but could not be fetched in full within 0.5 s; the last error was: 500: no disk (the service is at fault: try again later)",
+      "batch bat-1 ended as COMPLETED, but could not be fetched in full within 0.5 s; "
+        .. "the last error was: 500: no disk (the service is at fault: try again later)",
       err.message
     )
     assert.is_true(s:count() > 2)

@@ -453,12 +453,7 @@ describe("an error answer", function()
     assert.is_nil(err.retry_after)
     assert.is_false(err.maybe_sent)
     assert.is_nil(err.cause)
-    assert.equal(
-      ("llama_cloud: not_found: 404: Batch not found (check the id, and that it is of the key's project and region) (GET %s, request id req-9)"):format(
-        err.url
-      ),
-      tostring(err)
-    )
+    assert.equal(("llama_cloud: not_found: %s (GET %s, request id req-9)"):format(err.message, err.url), tostring(err))
   end)
 
   it("has the kind of its status", function()

@@ -51,7 +51,8 @@ describe("resources", function()
     local files = client.beta.directories.files
     refused("directory_id must not be empty", files.get, files, "", "dfl-1")
     refused(
-      "directory_file_id must be a string, not nil (a call that fails returns nil and an error: put assert() around it)",
+      "directory_file_id must be a string, not nil"
+        .. " (a call that fails returns nil and an error: put assert() around it)",
       files.get,
       files,
       "dir-1"

@@ -70,8 +70,8 @@ local hints = {
 local NO_ROUTE = "the service has no such path: check the client's option base_url"
 
 --- What to do about an answer that is for people.
-errors.WEB_PAGE = "this is a web page and no answer of the service: check the client's option base_url, and whether the "
-  .. "network wants you to log in by a browser first"
+errors.WEB_PAGE = "this is a web page and no answer of the service: check the client's option base_url, and whether "
+  .. "the network wants you to log in by a browser first"
 
 -- Bytes, so that all of tostring(err) is at most 2 kB. The whole of what the service said is in `body`.
 local MOST_OF_MESSAGE = 1000
