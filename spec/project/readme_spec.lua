@@ -18,6 +18,7 @@ local FILES = {
   "docs/reliability.md",
   "docs/resources.md",
   "docs/sandbox.md",
+  "docs/troubleshooting.md",
   "docs/waiting.md",
 }
 

@@ -8,6 +8,7 @@ local cli = require("spec.support.cli")
 local files = require("spec.support.files")
 local llama_cloud = require("llama_cloud")
 local process = require("spec.support.process")
+local program = require("spec.support.program")
 local sandbox = require("spec.support.sandbox")
 local server = require("spec.support.server")
 
@@ -499,5 +500,26 @@ describe("written, and answered by what to do:", function()
       output:find("(check the network, and the name of the host in the client's option base_url)", 1, true),
       output
     )
+  end)
+end)
+
+describe("docs/troubleshooting.md", function()
+  it("has headings that are read somewhere above, or are Lua's own", function()
+    local known =
+      { "attempt to index a nil value", "module 'llama_cloud' not found", "check the clock of this machine" }
+    for _, rows in ipairs { TYPED, WRITTEN } do
+      for _, row in ipairs(rows) do
+        known[#known + 1] = row[2]
+      end
+    end
+    local all, count = table.concat(known, "\n"), 0
+    for line in io.lines(program.file("docs/troubleshooting.md")) do
+      local heading = line:match("^## `(.*)`$")
+      if heading then
+        count = count + 1
+        assert.truthy(all:find(heading, 1, true), heading)
+      end
+    end
+    assert.is_true(count >= 10)
   end)
 end)
