@@ -42,7 +42,7 @@ setup(function()
   box = sandbox.start { api_key = "llx-test", batches = 3, jobs = 0, speed = 50 }
   other = server.start(ANSWERS)
   room = files.new()
-  for _, folder in ipairs { "in", "in2", "empty" } do
+  for _, folder in ipairs { "in", "in2", "empty", "full" } do
     assert(os.execute("mkdir " .. quote(room:path(folder))))
   end
   room:write("in/letter.txt", "Dear Sir or Madam")
@@ -63,10 +63,11 @@ end)
 
 -- ---- the command line and other programs: in a shell, in a directory of its own ----
 
+local MOUNT = "unshare --mount mount -t tmpfs none full"
 local NEEDS_KEY = "give the key alone, without 'Bearer' or quotes"
 
 -- What is typed, what is read on standard error, and the exit status. `lc` is bin/llama-cloud; $other is the service above.
--- Further fields: `also`, what else is read; `needs`, a program without which the row is passed over; `out`, what standard
+-- Further fields: `also`, what else is read; `needs`, a command that fails where the row is passed over; `out`, what standard
 -- output begins with, if it is not empty.
 local TYPED = {
   -- the key
@@ -245,6 +246,26 @@ local TYPED = {
   { "lc demo in", "cannot make the folder in: File exists; give the name of a new one: llama-cloud demo FOLDER", 2 },
   { "lc batches list >/dev/full", "standard output: No space left on device", 1 },
 
+  -- a disk that is full
+  {
+    "on_full_disk demo full/d",
+    ": No space left on device; name a folder where there is room: llama-cloud demo FOLDER",
+    1,
+    needs = MOUNT,
+  },
+  {
+    "on_full_disk process in --output full --configuration c --polling-interval 0.05",
+    "could not be written: No space left on device (put that right, and run it again)",
+    1,
+    needs = MOUNT,
+  },
+  {
+    "on_full_disk process in --journal full/j --configuration c",
+    "the journal: cannot write 'full/j': No space left on device (make room, and run again: the run goes on from there)",
+    1,
+    needs = MOUNT,
+  },
+
   -- the machine
   {
     "without argparse; lc batches list",
@@ -286,27 +307,27 @@ local TYPED = {
     "lua5.1 -e 'require [[llama_cloud]]'",
     "llama_cloud needs Lua 5.4 or 5.5, and this is Lua 5.1",
     1,
-    needs = "lua5.1",
+    needs = "lua5.1 -v",
   },
   {
     "lua5.3 -e 'require [[llama_cloud]]'",
     "llama_cloud needs Lua 5.4 or 5.5, and this is Lua 5.3",
     1,
-    needs = "lua5.3",
+    needs = "lua5.3 -v",
   },
   {
     "luajit -e 'require [[llama_cloud]]'",
     "llama_cloud needs Lua 5.4 or 5.5, and this is Lua 5.1",
     1,
-    needs = "luajit",
+    needs = "luajit -v",
   },
   {
     "lua5.1 -e 'require [[llama_cloud.sandbox]]'",
     "the sandbox needs Lua 5.4 or 5.5, and this is Lua 5.1",
     1,
-    needs = "lua5.1",
+    needs = "lua5.1 -v",
   },
-  { "lua5.3 $program-sandbox", "the sandbox needs Lua 5.4 or 5.5, and this is Lua 5.3", 1, needs = "lua5.3" },
+  { "lua5.3 $program-sandbox", "the sandbox needs Lua 5.4 or 5.5, and this is Lua 5.3", 1, needs = "lua5.3 -v" },
 
   -- the sandbox
   {
@@ -348,6 +369,10 @@ without() {
     if name == '$1' then error([[module '$1' not found:]] .. "]]" .. [[, 0) end
   end)"
 }
+on_full_disk() {
+  unshare --mount sh -c 'mount -t tmpfs -o size=4k none full && head -c 4096 /dev/zero >full/x &&
+    exec "$lua" "$program" "$@"' sh "$@"
+}
 process() { lc process "$@" --configuration c --polling-interval 0.05; }
 ]]
 
@@ -357,7 +382,7 @@ local AT_ONCE = 8
 local function run_all()
   local lines = { PRELUDE:format(quote(room.directory), quote(other:url())) }
   for index, row in ipairs(TYPED) do
-    local passed_over = row.needs and ("command -v %s >/dev/null || exit 0; "):format(row.needs) or ""
+    local passed_over = row.needs and ("%s >/dev/null 2>&1 || exit 0; "):format(row.needs) or ""
     local line = ("{ ( %s%s ) >%d.out 2>%d.err; echo $? >%d.status; } &"):format(
       passed_over,
       row[1],
@@ -380,7 +405,7 @@ describe("typed, and answered by what to do:", function()
       local out, err = room:read(index .. ".out"), room:read(index .. ".err")
       local status = tonumber(room:read(index .. ".status"))
       if row.needs and out == "" and err == "" then
-        return pending(row.needs .. " is not installed")
+        return pending("this fails here: " .. row.needs)
       end
       for _, sentence in ipairs { row[2], row.also } do
         sentence = sentence:gsub("%$room", room.directory)

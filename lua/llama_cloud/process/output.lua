@@ -76,6 +76,7 @@ end
 local function unwritten(path, problem)
   local err = errors.new { kind = "file", message = ("%s could not be written: %s"):format(path, problem) }
   if trouble.no_place(problem) then
+    errors.append(err, " (put that right, and run it again)")
     error(err, 0)
   end
   return nil, err
