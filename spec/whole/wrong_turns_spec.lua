@@ -261,7 +261,7 @@ local TYPED = {
   },
   {
     "on_full_disk process in --journal full/j --configuration c",
-    "the journal: cannot write 'full/j': No space left on device (make room, and run again: the run goes on from there)",
+    "the journal: cannot write 'full/j': No space left on device (make room, and run again: the run goes on",
     1,
     needs = MOUNT,
   },
