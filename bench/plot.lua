@@ -75,6 +75,7 @@ text { font: 12px -apple-system, "Segoe UI", "DejaVu Sans", Helvetica, Arial, sa
 .job { font-weight: 600 }
 .note, .tick { fill: #59636e }
 .tick, .value { font-size: 11px }
+.value { paint-order: stroke; stroke: #ffffff; stroke-width: 4px }
 .paper { fill: #ffffff; stroke: #d1d9e0 }
 .line { stroke: #d1d9e0 }
 .one { stroke: #59636e }
@@ -84,6 +85,7 @@ text { font: 12px -apple-system, "Segoe UI", "DejaVu Sans", Helvetica, Arial, sa
   text { fill: #e6edf3 }
   .note, .tick { fill: #9198a1 }
   .paper { fill: #0d1117; stroke: #3d444d }
+  .value { stroke: #0d1117 }
   .line { stroke: #3d444d }
   .one { stroke: #9198a1 }
 }

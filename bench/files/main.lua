@@ -48,7 +48,8 @@ header = "X-Stainless-Package-Version: 0.0.0"
 header = "X-Stainless-Retry-Count: 0"
 header = "X-Stainless-Runtime: lua"
 header = "X-Stainless-Runtime-Version: 5.4"
-output = "/dev/null"]]
+output = "/dev/null"
+fail]]
 
 -- What curl is to do, as a file of its options, of one request for each number.
 local function config(name, request)
@@ -58,7 +59,7 @@ local function config(name, request)
   end
   local path = ("%s/%s.curl"):format(directory, name)
   write(path, table.concat(requests, "\nnext\n") .. "\n")
-  local words = { curl, "--disable", "--silent", "--show-error", "--fail", "--config", path }
+  local words = { curl, "--disable", "--no-progress-meter", "--config", path }
   return large and words or table.move({ "--parallel", "--parallel-max", at_once }, 1, 3, #words + 1, words)
 end
 
@@ -93,7 +94,7 @@ if curl then
   local function fetch(name)
     local place = target(name)
     return config(name, function(number)
-      return ('url = "%s/%s"\noutput = "%s/%d.pdf"'):format(url, size, place, number)
+      return ('url = "%s/%s"\noutput = "%s/%d.pdf"\nfail'):format(url, size, place, number)
     end)
   end
   down[2] = { name = "curl", command = fetch("curl") }
