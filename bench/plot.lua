@@ -37,7 +37,11 @@ local JOBS = {
     function(how)
       return ("%d downloads of %s"):format(how.count, tables.size(how.size))
     end,
-    { { "TypeScript SDK" }, { "curl", "curl --parallel" }, { "curl, then sync", "curl --parallel, then sync" } },
+    {
+      { "TypeScript SDK", "TypeScript SDK and fetch" },
+      { "curl", "curl --parallel" },
+      { "curl, then sync", "curl --parallel, then sync" },
+    },
   },
   {
     "transfer",
@@ -55,7 +59,7 @@ local JOBS = {
     function(how)
       return ("download of %s"):format(tables.size(how.size))
     end,
-    { { "TypeScript SDK" }, { "curl" }, { "curl, then sync" } },
+    { { "TypeScript SDK", "TypeScript SDK and fetch" }, { "curl" }, { "curl, then sync" } },
   },
   {
     "listing",

@@ -26,8 +26,13 @@ end
 
 -- How a part was measured, as a sentence.
 local function measured(how)
-  local text = "Measured at commit %s, %d %s."
-  return text:format(how.commit, how.rounds, how.rounds == 1 and "round" or "rounds")
+  local load = how.load and (", load of the machine %.0f"):format(how.load) or ""
+  return ("Measured at commit %s, %d %s%s."):format(
+    how.commit,
+    how.rounds,
+    how.rounds == 1 and "round" or "rounds",
+    load
+  )
 end
 
 -- The goals of some parts, as a table; nil where there are none.

@@ -1,6 +1,6 @@
 --- Where measurements go: one JSON object a line, one file a part of the benchmark, in build/bench; with `scripts/bench
---- --write` a copy in bench/measured. The first line says how it was measured: `commit`, `machine`, `versions`, and what
---- the part adds, such as `rounds`.
+--- --write` a copy in bench/measured. The first line says how it was measured: `commit`, `machine`, its `load`, and
+--- what the part adds, such as `rounds`.
 
 local cjson = require("cjson")
 
@@ -26,6 +26,16 @@ local function path_of(directory, part)
   return ("%s/%s.jsonl"):format(directory, part)
 end
 
+-- How busy the machine is, averaged over a minute: more than its processors can do where it is more than they are.
+local function load_of_machine()
+  local file = io.open("/proc/loadavg")
+  local load = file and file:read("n")
+  if file then
+    file:close()
+  end
+  return load
+end
+
 local function measuring()
   return os.getenv("BENCH_DIRECTORY") or "build/bench"
 end
@@ -36,7 +46,7 @@ end
 function results.open(part, how)
   local file = assert(io.open(path_of(measuring(), part), "w"))
   local self = setmetatable({ file = file }, Results)
-  how.commit, how.machine = os.getenv("BENCH_COMMIT"), os.getenv("BENCH_MACHINE")
+  how.commit, how.machine, how.load = os.getenv("BENCH_COMMIT"), os.getenv("BENCH_MACHINE"), load_of_machine()
   self:add(how)
   return self
 end

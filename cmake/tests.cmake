@@ -101,6 +101,7 @@ endforeach()
 set(CORE_SPECS ${SPEC_FILES})
 list(FILTER CORE_SPECS EXCLUDE REGEX
   "/(sandbox/[a-z]*|cli/(calls|commands|docs|process|use)|http/gate|project/(install|layers|scripts|types))_spec[.]lua$")
+list(FILTER CORE_SPECS EXCLUDE REGEX "/project/bench_spec[.]lua$") # measures; figures under a sanitizer say nothing
 foreach(file IN LISTS ALLOC_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
