@@ -99,12 +99,6 @@ local function escape(text)
   return (text:gsub("[&<>]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }))
 end
 
--- A ratio as people say it: 0.45×, 6.1×, 110×.
-local function said(ratio)
-  local format = ratio < 0.995 and "%.2f×" or ratio < 9.95 and "%.1f×" or "%.0f×"
-  return format:format(ratio)
-end
-
 -- The rows to draw: a heading for each job, and the ratios of each rival that was measured. And the largest doubling.
 local function rows_of(figures)
   local rows, low, high = {}, -1, 1
@@ -161,7 +155,7 @@ local function bar(drawing, panel, scale, ratio, y)
   local width = math.max(1, math.abs(x - one))
   drawing:add('<rect x="%.1f" y="%d" width="%.1f" height="%d" class="%s"/>', math.min(x, one), y, width, ROW - 6, class)
   local anchor = ratio >= 1 and "start" or "end"
-  drawing:text(x + (ratio >= 1 and 4 or -4), y + 10, "value", anchor, said(ratio))
+  drawing:text(x + (ratio >= 1 and 4 or -4), y + 10, "value", anchor, tables.ratio(ratio))
 end
 
 --- Draws what was measured.

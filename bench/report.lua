@@ -1,7 +1,8 @@
 --- What was measured, as Markdown and as a plot:
 ---   report.lua report [PART...]   prints the tables of what was measured last (without PART: of all)
 ---   report.lua write PART...      keeps what was measured in bench/measured; then as `page`
----   report.lua page [PAGE PLOT]   writes the blocks of docs/performance.md and docs/performance.svg from bench/measured
+---   report.lua page [DIRECTORY]   writes the blocks of docs/performance.md and README.md, and docs/performance.svg, from
+---                                 bench/measured; with DIRECTORY into files there, by the same names without folders
 
 local figures = require("bench.figures")
 local goals = require("bench.goals")
@@ -9,7 +10,7 @@ local plot = require("bench.plot")
 local results = require("bench.results")
 local tables = require("bench.tables")
 
-local PAGE, PLOT = "docs/performance.md", "docs/performance.svg"
+local PAGE, PLOT, README = "docs/performance.md", "docs/performance.svg", "README.md"
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -88,31 +89,41 @@ function commands.report(parts)
   print("\n" .. machines(shown))
 end
 
---- The page with new blocks. A block without figures in bench/measured stays as it is.
-local function page_of(text, shown)
-  local made = { goals = standing(shown, results.parts), machines = machines(shown) }
+-- What is between the marks of each block, by its name. A block without figures in bench/measured is not among them.
+local function content(shown)
+  local made = {
+    goals = standing(shown, results.parts),
+    machines = machines(shown),
+    overview = tables.overview(shown),
+  }
   for _, block in ipairs(tables.blocks) do
     local how = shown.how[block.part]
     made[block.name] = how and ("**%s.** %s\n\n%s"):format(block.title(how), measured(how), block.make(shown, how))
   end
-  local count = 0
-  text = text:gsub("(<!%-%- bench: ([^\n]-) %-%->\n)(.-)(\n*<!%-%- /bench %-%->)", function(first, name, _, last)
-    count = count + 1
-    local new = made[name]
-    made[name] = nil
-    return new and first .. "\n" .. new .. "\n\n" .. last:gsub("^\n+", "")
-  end)
-  assert(count > 0, "there are no blocks")
-  local lost = next(made)
-  assert(lost == nil, ("the page has no block '%s'"):format(lost))
-  return text
+  return made
 end
 
-function commands.page(paths)
+-- A text with new blocks. Those that are in it are taken out of `made`; what has no figures stays as it is.
+local function filled(text, made)
+  return (
+    text:gsub("(<!%-%- bench: ([^\n]-) %-%->\n)(.-)(\n*<!%-%- /bench %-%->)", function(first, name, _, last)
+      local new = made[name]
+      made[name] = nil
+      return new and first .. "\n" .. new .. "\n\n" .. last:gsub("^\n+", "")
+    end)
+  )
+end
+
+function commands.page(arguments)
   local shown = figures.read(true)
-  local page = page_of(read(PAGE), shown)
-  write(paths[1] or PAGE, page)
-  write(paths[2] or PLOT, plot.draw(shown))
+  local made = content(shown)
+  local pages = { [PAGE] = filled(read(PAGE), made), [README] = filled(read(README), made), [PLOT] = plot.draw(shown) }
+  made.overview = nil -- README.md need not have it
+  local lost = next(made)
+  assert(lost == nil, ("%s has no block '%s'"):format(PAGE, lost))
+  for path, text in pairs(pages) do
+    write(arguments[1] and arguments[1] .. "/" .. path:match("[^/]*$") or path, text)
+  end
 end
 
 function commands.write(parts)

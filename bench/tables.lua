@@ -36,6 +36,14 @@ function tables.size(bytes)
   return ("%g %s"):format(bytes >= 1e6 and bytes / 1e6 or bytes / 1e3, bytes >= 1e6 and "MB" or "kB")
 end
 
+--- A ratio as people say it: 0.45×, 6.1×, 110×.
+---@param ratio number
+---@return string
+function tables.ratio(ratio)
+  local format = ratio < 0.995 and "%.2f×" or ratio < 9.95 and "%.1f×" or "%.0f×"
+  return format:format(ratio)
+end
+
 local thousands, size = tables.thousands, tables.size
 
 -- The columns of programs that did the same.
@@ -239,5 +247,65 @@ end, function(figures)
   end
   return table.concat(lines, "\n")
 end)
+
+-- What README.md shows: what is done, where it is measured, and what of it, and which of the programs with curl.
+local OVERVIEW = {
+  { "recipe", "recipe", "wall", "shell, curl and jq" },
+  { "recipe", "recipe", "cpu", "shell, curl and jq" },
+  { "files", "up", "wall", "curl" },
+  { "files", "up", "cpu", "curl" },
+  { "files", "down", "cpu", "curl, then sync" },
+  { "transfer", "up", "wall", "curl" },
+  { "transfer", "up", "peak_kib", "curl" },
+  { "transfer", "down", "wall", "curl, then sync" },
+  { "listing", "list", "cpu", "curl" },
+  { "listing", "list", "peak_kib", "curl" },
+}
+
+local JOBS = {
+  recipe = function(how)
+    return ("%s files to results"):format(thousands(how.count))
+  end,
+  up = function(how)
+    return how.count == 1 and size(how.size) .. " up" or ("%d files of %s up"):format(how.count, size(how.size))
+  end,
+  down = function(how)
+    return how.count == 1 and size(how.size) .. " down" or ("%d files of %s down"):format(how.count, size(how.size))
+  end,
+  list = function(how)
+    return ("a list of %s batches"):format(thousands(how.count))
+  end,
+}
+
+local WHAT = {
+  wall = { "time", "%.2f s", 1 },
+  cpu = { "CPU time", "%.2f s", 1 },
+  peak_kib = { "peak memory", "%.0f MB", 1 / 1024 },
+}
+
+--- The few figures for README.md, as shares of what this client needs.
+---@param figures bench.Figures
+---@return string
+function tables.overview(figures)
+  local lines = { head("", "this client", "TypeScript SDK", "curl") }
+  for _, line in ipairs(OVERVIEW) do
+    local part, what, field, curl = table.unpack(line)
+    local how, ours = figures.how[part], part == "recipe" and "batches:process" or "llama_cloud"
+    if how then
+      local label, format, factor = table.unpack(WHAT[field])
+      local function share(name)
+        local ratio = figures:ratio(part, what, name, ours, field)
+        return ratio and tables.ratio(ratio) or "–"
+      end
+      lines[#lines + 1] = row(
+        ("%s: %s"):format(JOBS[what](how), label),
+        show(format, figures:median(part, what, ours, field), factor),
+        share("TypeScript SDK"),
+        share(curl)
+      )
+    end
+  end
+  return table.concat(lines, "\n")
+end
 
 return tables
