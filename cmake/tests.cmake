@@ -100,7 +100,7 @@ endforeach()
 # is made of, and the gate, which is simulated by minutes of arithmetic.
 set(CORE_SPECS ${SPEC_FILES})
 list(FILTER CORE_SPECS EXCLUDE REGEX
-  "/(sandbox/[a-z]*|cli/(calls|commands|docs|process|use)|http/gate|project/(install|layers|scripts|types))_spec[.]lua$")
+  "/(sandbox/[a-z]*|cli/(calls|commands|docs|process|use)|http/gate|project/(book|install|layers|scripts|types))_spec[.]lua$")
 foreach(file IN LISTS ALLOC_FILES)
   add_spec(plain "${file}" 300)
 endforeach()

@@ -1,25 +1,9 @@
--- The Lua blocks of README.md and docs/ run, each by itself, against the sandbox. A block after a line like
--- `<!-- not run: reason -->` is left out. And links within the project lead somewhere.
+-- The Lua blocks of all Markdown files run, each by itself, against the sandbox. A block after a line like
+-- `<!-- not run: reason -->` is left out. What else holds for these pages is in book_spec.lua.
 
+local markdown = require("spec.support.markdown")
 local program = require("spec.support.program")
 local sandbox = require("spec.support.sandbox")
-
-local FILES = {
-  "README.md",
-  "CONTRIBUTING.md",
-  "CHANGELOG.md",
-  "SECURITY.md",
-  "docs/coming-from-the-sdks.md",
-  "docs/command-line.md",
-  "docs/files.md",
-  "docs/guide.md",
-  "docs/process.md",
-  "docs/reference.md",
-  "docs/reliability.md",
-  "docs/resources.md",
-  "docs/sandbox.md",
-  "docs/waiting.md",
-}
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -55,7 +39,7 @@ local function run(path, block, s)
 end
 
 describe("the Lua blocks of", function()
-  for _, name in ipairs(FILES) do
+  for _, name in ipairs(markdown.files()) do
     local path = program.file(name)
     for _, block in ipairs(blocks_of(read(path))) do
       if not block.reason then
@@ -114,36 +98,4 @@ describe("the Lua blocks of", function()
     assert.matches(":16: global variable 'x' is set", output)
     os.remove(path)
   end)
-end)
-
-local known_anchors = {} -- text -> what anchors gives
-
--- What a link into a page may name: "#its-headings".
-local function anchors(text)
-  local found = known_anchors[text]
-  if found then
-    return found
-  end
-  found = {}
-  known_anchors[text] = found
-  for heading in text:gmatch("\n#+ ([^\n]+)") do
-    found["#" .. heading:lower():gsub("[^%w%s_-]", ""):gsub("%s", "-")] = true
-  end
-  return found
-end
-
-describe("the links of", function()
-  for _, name in ipairs(FILES) do
-    it(name .. " lead somewhere", function()
-      local folder = name:match("^(.*/)[^/]*$") or ""
-      for target in read(program.file(name)):gmatch("%]%(([^)]+)%)") do
-        if not target:find("^https?://") then
-          local path, anchor = target:match("^([^#]*)(.*)$")
-          path = path == "" and name or folder .. path
-          local text = read(program.file(path))
-          assert.is_true(anchor == "" or anchors(text)[anchor], target)
-        end
-      end
-    end)
-  end
 end)

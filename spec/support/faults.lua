@@ -109,33 +109,38 @@ faults.groups = {
     name = "No connection",
     { name = "connection refused", outcome = "unreached", place = "refused" },
     { name = "unknown host name", outcome = "unreached", place = "unknown" },
-    { name = "connection never accepted (full backlog)", outcome = "unreached_late", place = "backlog", retries = 1 },
-    { name = "name server that hangs", outcome = "unreached_late", place = "name", retries = 1 },
-    { name = "TLS: certificate of another name", outcome = "unreached_for_good", tls = "wrong_name" },
-    { name = "TLS: certificate that has expired", outcome = "unreached_for_good", tls = "expired" },
-    { name = "TLS: certificate of an unknown CA", outcome = "unreached_for_good", tls = "unknown_ca" },
-    { name = "TLS: ca_file that is not there", outcome = "unreached_for_good", place = "no_ca_file" },
-    { name = "TLS: handshake that is never answered", outcome = "unreached_late", place = "silent", retries = 1 },
-    { name = "TLS: plain HTTP in its place", outcome = "unreached", place = "plain" },
+    {
+      name = "connection that is never accepted (full backlog)",
+      outcome = "unreached_late",
+      place = "backlog",
+      retries = 1,
+    },
+    { name = "name server that does not respond", outcome = "unreached_late", place = "name", retries = 1 },
+    { name = "TLS: certificate for another name", outcome = "unreached_for_good", tls = "wrong_name" },
+    { name = "TLS: expired certificate", outcome = "unreached_for_good", tls = "expired" },
+    { name = "TLS: certificate from an unknown CA", outcome = "unreached_for_good", tls = "unknown_ca" },
+    { name = "TLS: missing ca_file", outcome = "unreached_for_good", place = "no_ca_file" },
+    { name = "TLS: handshake without a response", outcome = "unreached_late", place = "silent", retries = 1 },
+    { name = "TLS: plain HTTP instead", outcome = "unreached", place = "plain" },
     { name = "proxy: connection refused", outcome = "unreached", place = "no_proxy" },
     { name = "proxy: refuses the tunnel with 407", outcome = "unreached", place = "proxy_407" },
     { name = "proxy: closes the tunnel", outcome = "unreached", place = "proxy_closes" },
-    { name = "proxy that is none", outcome = "unreached_for_good", place = "bad_proxy" },
-    { name = "host that no name server can know", outcome = "unreached_for_good", place = "bad_host" },
-    { name = "header that is too long", outcome = "unreached_for_good", place = "long_header" },
+    { name = "proxy: invalid URL", outcome = "unreached_for_good", place = "bad_proxy" },
+    { name = "impossible host name", outcome = "unreached_for_good", place = "bad_host" },
+    { name = "request header that is too long", outcome = "unreached_for_good", place = "long_header" },
   },
   {
     name = "Connections that break",
-    { name = "close before any byte", outcome = "lost", kept = true, answer = "c:close()" },
+    { name = "closed before the first byte", outcome = "lost", kept = true, answer = "c:close()" },
     { name = "reset before the headers", outcome = "lost", kept = true, answer = "c:reset()" },
     {
-      name = "reset in the headers",
+      name = "reset within the headers",
       outcome = "lost",
       answer = "c:raw('" .. [[HTTP/1.1 200 OK\r\nContent-Ty') c:sleep(0.02) c:reset()]],
     },
-    { name = "close in the headers", outcome = "lost", answer = raw(OK .. "Content-Length: 2\r\n") },
+    { name = "closed within the headers", outcome = "lost", answer = raw(OK .. "Content-Length: 2\r\n") },
     {
-      name = "reset in the body",
+      name = "reset within the body",
       outcome = "lost",
       answer = [[c:head(200, { ["Content-Length"] = 20 }) c:raw('{"id":') c:sleep(0.02) c:reset()]],
     },
@@ -151,27 +156,27 @@ faults.groups = {
       answer = raw(OK .. 'Content-Length: 8\r\n\r\n{"id":"x"}'),
     },
     {
-      name = "chunked body that breaks off",
+      name = "incomplete chunked body",
       outcome = "lost",
       answer = raw(OK .. "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"),
     },
     {
-      name = "chunk size that is no number",
+      name = "invalid chunk size",
       outcome = "lost",
       answer = raw(OK .. "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"),
     },
     {
-      name = "trailer that is no header",
+      name = "invalid trailer",
       outcome = "lost",
       answer = raw(OK .. "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\ngarbage\r\n\r\n"),
     },
     {
-      name = "chunk of another size than announced",
+      name = "chunk that is not of its announced size",
       outcome = "lost",
       answer = raw(OK .. "Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n"),
     },
     {
-      name = "Content-Length that is no number",
+      name = "invalid Content-Length",
       outcome = "lost",
       answer = raw(OK .. "Content-Length: many\r\n\r\n{}"),
     },
@@ -181,17 +186,17 @@ faults.groups = {
       answer = [[c:raw("HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 2\r\n\r\n{}") c:close()]],
     },
     {
-      name = "gzip that is damaged",
+      name = "damaged gzip",
       outcome = "lost",
       answer = [[c:respond(200, { ["Content-Encoding"] = "gzip" }, "\31\139\8\0\0\0\0\0\0\3" .. ("\255"):rep(20))]],
     },
     {
-      name = "Content-Encoding that is unknown",
+      name = "unknown Content-Encoding",
       outcome = "nonsense",
       answer = [[c:respond(200, { ["Content-Encoding"] = "unheard-of" }, "{}")]],
     },
     {
-      name = "Content-Encoding that is none",
+      name = "Content-Encoding that names no encoding, such as UTF-8",
       outcome = "fine",
       answer = [[healthy({ respond = function(_, status, headers, body)
         headers["Content-Encoding"] = k % 2 == 0 and "UTF-8" or "aws-chunked"
@@ -200,17 +205,17 @@ faults.groups = {
     },
     { name = "not HTTP", outcome = "lost", answer = raw("SSH-2.0-OpenSSH_9.2\r\n\r\n") },
     { name = "status line without a number", outcome = "lost", answer = raw("HTTP/1.1 abc OK\r\n\r\n") },
-    { name = "100 Continue and nothing else", outcome = "lost", answer = raw("HTTP/1.1 100 Continue\r\n\r\n") },
+    { name = "100 Continue and nothing after it", outcome = "lost", answer = raw("HTTP/1.1 100 Continue\r\n\r\n") },
     {
-      name = "101 Switching Protocols, unasked",
+      name = "101 Switching Protocols, not requested",
       outcome = "lost",
       answer = raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n{}"),
     },
   },
   {
-    name = "Slow answers",
+    name = "Slow responses",
     slow = true,
-    { name = "no answer", outcome = "late", retries = 1, answer = "c:wait_closed()" },
+    { name = "no response", outcome = "late", retries = 1, answer = "c:wait_closed()" },
     {
       name = "slow headers",
       outcome = "late",
@@ -218,7 +223,7 @@ faults.groups = {
       answer = [[c:trickle("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", 10)]],
     },
     {
-      name = "stall in the headers",
+      name = "stall within the headers",
       outcome = "late",
       retries = 1,
       answer = [[c:raw("HTTP/1.1 200 OK\r\nContent") c:wait_closed()]],
@@ -230,7 +235,7 @@ faults.groups = {
       answer = [[c:head(200, { ["Content-Length"] = 100 }) c:trickle(("x"):rep(100), 10)]],
     },
     {
-      name = "stall in the body",
+      name = "stall within the body",
       outcome = "late",
       retries = 1,
       answer = [[c:head(200, { ["Content-Length"] = 100 }) c:raw('{"id":') c:wait_closed()]],
@@ -243,7 +248,7 @@ faults.groups = {
     },
   },
   {
-    name = "Answers that are too large",
+    name = "Responses that are too large",
     {
       name = "body of 1 GB, announced",
       outcome = "too_large",
@@ -276,7 +281,7 @@ faults.groups = {
       ]],
     },
     {
-      name = "100 Continue without end",
+      name = "endless 100 Continue",
       outcome = "too_large",
       answer = [[
         for _ = 1, 1000 do if not c:raw(("HTTP/1.1 100 Continue\r\n\r\n"):rep(1000)) then break end end c:close()
@@ -284,7 +289,7 @@ faults.groups = {
     },
   },
   {
-    name = "Unusual answers",
+    name = "Unusual responses",
     {
       name = "100 Continue first",
       outcome = "fine",
@@ -315,16 +320,16 @@ faults.groups = {
       outcome = "nonsense",
       answer = [[c:respond(200, { ["Content-Type"] = "text/html" }, "<html>maintenance</html>")]],
     },
-    { name = "200 with nothing", outcome = "nonsense", answer = json("") },
-    { name = "JSON that is invalid", outcome = "nonsense", answer = json("{'id': x}") },
-    { name = "JSON that is truncated", outcome = "nonsense", answer = json('{"id":"x","items":[{"id":"a"}') },
+    { name = "200 with an empty body", outcome = "nonsense", answer = json("") },
+    { name = "invalid JSON", outcome = "nonsense", answer = json("{'id': x}") },
+    { name = "truncated JSON", outcome = "nonsense", answer = json('{"id":"x","items":[{"id":"a"}') },
     {
-      name = "JSON with bytes that are no UTF-8",
+      name = "JSON with bytes that are not UTF-8",
       outcome = "fine",
       answer = altered([[body:gsub("{", '{"\xff":"\xe2\x82",')]]),
     },
     {
-      name = "JSON with half a pair of surrogates",
+      name = "JSON with a lone surrogate",
       outcome = "fine",
       answer = altered([[body:gsub("{", '{"\\ud83d":"\\ude00",')]]),
     },
@@ -348,13 +353,13 @@ faults.groups = {
       cells = { list = { kind = "decode", composed = true, ids = "aba" } },
       answer = json('{"items":[{"id":"a"},null]}'),
     },
-    { name = "an item that is no object", outcome = "object", answer = json('{"items":["a"]}') },
+    { name = "an item that is not an object", outcome = "object", answer = json('{"items":["a"]}') },
   },
   {
     name = "Redirects",
-    { name = "redirects without end (307)", outcome = "status", redirects = 10, answer = redirect(307, "r.target") },
+    { name = "endless redirects (307)", outcome = "status", redirects = 10, answer = redirect(307, "r.target") },
     {
-      name = "redirects without end (302)",
+      name = "endless redirects (302)",
       outcome = "status",
       redirects = 10,
       cells = { create = { kind = "status", redirects = 0 } },
@@ -369,7 +374,7 @@ faults.groups = {
     },
     { name = "redirect to file://", outcome = "status", answer = redirect(302, "'file:///etc/passwd'") },
     {
-      name = "redirect to a name with a password in it",
+      name = "redirect to a URL with a password",
       outcome = "status",
       answer = redirect(302, "'http://user:word@' .. r.headers.host .. r.target"),
     },
@@ -440,18 +445,18 @@ faults.groups = {
 local function in_words(fault, call)
   local cell = fault.cells and fault.cells[call] or faults.outcomes[fault.outcome][call]
   if cell.goes_on then
-    return "goes on"
+    return "continues"
   elseif cell.cause then
-    return "goes on to its `total_timeout`"
+    return "continues until its `total_timeout`"
   elseif not cell.kind then
-    local unchanged = fault.outcome == "object" and "the object as it is" or fault.again and "again, then works"
+    local unchanged = fault.outcome == "object" and "the object as it is" or fault.again and "retried, works"
     return cell.value and "`true`" or unchanged or "works"
   end
   local text = ("`%s`"):format(cell.kind)
   if cell.maybe_sent then
     text = text .. ", `maybe_sent`"
   end
-  return cell.again and "again, then " .. text or text
+  return cell.again and "retried, then " .. text or text
 end
 
 --- The row of a fault in the table of docs/reliability.md.

@@ -100,52 +100,58 @@ local SERVICE = [[
 -- What uploads come to: `kind` of the error (none: it succeeds), `requests` that the server saw, of 3 attempts at most,
 -- `maybe_sent`; `slow`: an attempt ends because nothing moves.
 local uploads = {
-  { "closed after the head", acts = { "c:close()" }, kind = "connection", requests = 3 },
-  { "closed in the file", acts = { "some(c) c:close()" }, kind = "connection", requests = 3 },
-  { "reset in the file", acts = { "some(c) c:reset()" }, kind = "connection", requests = 3 },
-  { "closed in the file, once", acts = { "some(c) c:close()", "good(c)" }, requests = 2 },
-  { "reset in the file, once", acts = { "some(c) c:reset()", "good(c)" }, requests = 2 },
-  { "closed when all has come", acts = { "all(c) c:close()" }, kind = "connection", maybe_sent = true, requests = 1 },
-  { "reset when all has come", acts = { "all(c) c:reset()" }, kind = "connection", maybe_sent = true, requests = 1 },
+  { "closed after the headers", acts = { "c:close()" }, kind = "connection", requests = 3 },
+  { "closed within the file", acts = { "some(c) c:close()" }, kind = "connection", requests = 3 },
+  { "reset within the file", acts = { "some(c) c:reset()" }, kind = "connection", requests = 3 },
+  { "closed within the file, once", acts = { "some(c) c:close()", "good(c)" }, requests = 2 },
+  { "reset within the file, once", acts = { "some(c) c:reset()", "good(c)" }, requests = 2 },
   {
-    "closed in the answer's head",
+    "closed after the whole file",
+    acts = { "all(c) c:close()" },
+    kind = "connection",
+    maybe_sent = true,
+    requests = 1,
+  },
+  { "reset after the whole file", acts = { "all(c) c:reset()" }, kind = "connection", maybe_sent = true, requests = 1 },
+  {
+    "closed within the response's headers",
     acts = { "all(c) c:raw('HTTP/1.1 201 Cr') c:close()" },
     kind = "connection",
     maybe_sent = true,
     requests = 1,
   },
   {
-    "closed in the answer's body",
+    "closed within the response's body",
     acts = { "all(c) c:head(201, { ['Content-Length'] = 20 }) c:raw('{\"id\":') c:close()" },
     kind = "connection",
     maybe_sent = true,
     requests = 1,
   },
-  { "stands still in the file, once", slow = true, acts = { "some(c) c:sleep(60)", "good(c)" }, requests = 2 },
+  { "stall within the file, once", slow = true, acts = { "some(c) c:sleep(60)", "good(c)" }, requests = 2 },
   {
-    "stands still before the answer",
+    "stall before the response",
     slow = true,
     acts = { "all(c) c:sleep(60)" },
     kind = "timeout",
     maybe_sent = true,
     requests = 1,
   },
-  { "413 before the file is out", acts = { "some(c) turned_away(c, 413)" }, kind = "status", requests = 1 },
-  { "401 before the file is out", acts = { "turned_away(c, 401)" }, kind = "authentication", requests = 1 },
-  { "429 in the file", acts = { "some(c) turned_away(c, 429)", "good(c)" }, requests = 2 },
-  { "503 with Retry-After in the file", acts = { "some(c) turned_away(c, 503)", "good(c)" }, requests = 2 },
-  { "429 when all has come", acts = { "all(c) turned_away(c, 429)", "good(c)" }, requests = 2 },
+  { "413 before the whole file is sent", acts = { "some(c) turned_away(c, 413)" }, kind = "status", requests = 1 },
+  { "401 before the whole file is sent", acts = { "turned_away(c, 401)" }, kind = "authentication", requests = 1 },
+  { "429 within the file", acts = { "some(c) turned_away(c, 429)", "good(c)" }, requests = 2 },
+  { "503 with Retry-After within the file", acts = { "some(c) turned_away(c, 503)", "good(c)" }, requests = 2 },
+  { "429 after the whole file", acts = { "all(c) turned_away(c, 429)", "good(c)" }, requests = 2 },
   {
-    "500 in the file",
+    "500 within the file",
     acts = { "some(c) turned_away(c, 500)" },
     kind = "internal_server",
     maybe_sent = true,
     requests = 1,
   },
-  { "409 when all has come", acts = { "all(c) turned_away(c, 409)" }, kind = "conflict", requests = 1 },
-  { "100 Continue, unasked", acts = { "c:raw('HTTP/1.1 100 Continue\\r\\n\\r\\n') good(c)" }, requests = 1 },
+  { "409 after the whole file", acts = { "all(c) turned_away(c, 409)" }, kind = "conflict", requests = 1 },
+  { "100 Continue, not requested", acts = { "c:raw('HTTP/1.1 100 Continue\\r\\n\\r\\n') good(c)" }, requests = 1 },
   {
-    "redirect in the file",
+    "redirect within the file",
     acts = { "some(c) c:respond(307, { Location = 'upload' }, '') drain(c)", "good(c)" },
     requests = 2,
   },
@@ -163,13 +169,13 @@ local uploads = {
     requests = 1,
   },
   {
-    "file that goes before it is sent again",
+    "file that is gone before the retry",
     acts = { "some(c) os.remove(path) turned_away(c, 429)" },
     kind = "file",
     requests = 1,
   },
   {
-    "file that is another before it is sent again",
+    "file that is replaced before the retry",
     acts = { "some(c) local f = io.open(path, 'w') f:write('x') f:close() turned_away(c, 429)" },
     kind = "file",
     requests = 1,
@@ -182,30 +188,35 @@ local UPLOADED = 12 << 20 -- bytes: more than sockets take while nobody reads
 local CUT = 1000
 local refuse_range = "c:respond(416, { ['Content-Range'] = 'bytes */7' }, '')"
 local downloads = {
-  { "closed before any byte, once", acts = { "c:close()", "whole(c, r)" }, requests = 2 },
-  { "reset before any byte, once", acts = { "c:reset()", "whole(c, r)" }, requests = 2 },
+  { "closed before the first byte, once", acts = { "c:close()", "whole(c, r)" }, requests = 2 },
+  { "reset before the first byte, once", acts = { "c:reset()", "whole(c, r)" }, requests = 2 },
   {
-    "closed in the head, once",
+    "closed within the headers, once",
     acts = { "c:raw('HTTP/1.1 200 OK\\r\\nETag') c:close()", "whole(c, r)" },
     requests = 2,
   },
-  { "closed after the head, once", acts = { "cut(c, r, 0)", "whole(c, r)" }, requests = 2 },
-  { "closed after a byte, once", acts = { "cut(c, r, 1)", "whole(c, r)" }, requests = 2, range = 1 },
-  { "closed in the file, once", acts = { "cut(c, r, 1000)", "whole(c, r)" }, requests = 2, range = CUT },
+  { "closed after the headers, once", acts = { "cut(c, r, 0)", "whole(c, r)" }, requests = 2 },
+  { "closed after the first byte, once", acts = { "cut(c, r, 1)", "whole(c, r)" }, requests = 2, range = 1 },
+  { "closed within the file, once", acts = { "cut(c, r, 1000)", "whole(c, r)" }, requests = 2, range = CUT },
   { "closed before the last byte, once", acts = { "cut(c, r, #DATA - 1)", "whole(c, r)" }, requests = 2 },
-  { "reset in the file, once", acts = { "cut(c, r, 1000, { reset = true })", "whole(c, r)" }, requests = 2 },
-  { "closed in the file, twice", acts = { "cut(c, r, 1000)", "cut(c, r, 1000)", "whole(c, r)" }, requests = 3 },
-  { "closed in the file, for ever", acts = { "cut(c, r, 1000)" }, kind = "connection", requests = 3 },
-  { "reset in the file, for ever", acts = { "cut(c, r, 1000, { reset = true })" }, kind = "connection", requests = 3 },
+  { "reset within the file, once", acts = { "cut(c, r, 1000, { reset = true })", "whole(c, r)" }, requests = 2 },
+  { "closed within the file, twice", acts = { "cut(c, r, 1000)", "cut(c, r, 1000)", "whole(c, r)" }, requests = 3 },
+  { "closed within the file, every time", acts = { "cut(c, r, 1000)" }, kind = "connection", requests = 3 },
   {
-    "stands still in the file, once",
+    "reset within the file, every time",
+    acts = { "cut(c, r, 1000, { reset = true })" },
+    kind = "connection",
+    requests = 3,
+  },
+  {
+    "stall within the file, once",
     slow = true,
     acts = { "cut(c, r, 1000, { stall = true })", "whole(c, r)" },
     requests = 2,
     range = CUT,
   },
   {
-    "chunks that break off, once",
+    "incomplete chunks, once",
     acts = {
       "c:head(200, { ETag = '\"v1\"', ['Transfer-Encoding'] = 'chunked' }) "
         .. "c:raw('3e8\\r\\n' .. DATA:sub(1, 1000) .. '\\r\\n') c:close()",
@@ -214,9 +225,13 @@ local downloads = {
     requests = 2,
     range = CUT,
   },
-  { "no validator", acts = { "cut(c, r, 1000, { headers = { ETag = false } })", "whole(c, r)" }, requests = 2 },
+  {
+    "no ETag and no Last-Modified",
+    acts = { "cut(c, r, 1000, { headers = { ETag = false } })", "whole(c, r)" },
+    requests = 2,
+  },
   { "500, then 503", acts = { "c:respond(500, {}, '')", "c:respond(503, {}, '')", "whole(c, r)" }, requests = 3 },
-  { "429 in the middle", acts = { "cut(c, r, 1000)", "c:respond(429, {}, '')", "whole(c, r)" }, requests = 3 },
+  { "429 for the rest", acts = { "cut(c, r, 1000)", "c:respond(429, {}, '')", "whole(c, r)" }, requests = 3 },
   {
     "range that begins too early",
     acts = {
@@ -236,7 +251,7 @@ local downloads = {
     requests = 3,
   },
   {
-    "range that is none",
+    "invalid range",
     acts = { "cut(c, r, 1000)", "whole(c, r, { content_range = 'x' })", "whole(c, r)" },
     requests = 3,
   },
@@ -252,7 +267,7 @@ local downloads = {
     range = 1500,
   },
   {
-    "range longer than it says",
+    "range that is longer than it says",
     acts = {
       "cut(c, r, 1000)",
       "c:respond(206, { ETag = '\"v1\"', ['Content-Range'] = ('bytes 1000-%d/%d'):format(#DATA - 1, #DATA) }, "
@@ -263,9 +278,9 @@ local downloads = {
     requests = 3,
   },
   { "416, once", acts = { "cut(c, r, 1000)", refuse_range, "whole(c, r)" }, requests = 3 },
-  { "416, whatever is asked for", acts = { refuse_range }, kind = "status", requests = 1 },
+  { "416, every time", acts = { refuse_range }, kind = "status", requests = 1 },
   {
-    "another file by now",
+    "file that was replaced meanwhile",
     acts = { "cut(c, r, 1000)", "whole(c, r, { headers = { ETag = '\"v2\"' } })" },
     requests = 2,
   },
@@ -273,21 +288,21 @@ local downloads = {
   { "404", acts = { "c:respond(404, {}, '<Error/>')" }, kind = "not_found", requests = 1 },
   { "204", acts = { "c:respond(204, {}, '')" }, kind = "decode", requests = 1 },
   {
-    "more bytes than are expected",
+    "more bytes than expected",
     acts = { "c:respond(200, {}, DATA .. 'x')" },
     size = true,
     kind = "decode",
     requests = 1,
   },
   {
-    "more bytes than it says",
+    "more bytes than its Content-Length",
     acts = { "c:head(200, { ['Content-Length'] = #DATA }) c:raw(DATA .. ('x'):rep(1000)) c:close()" },
     size = true,
     requests = 1,
   },
-  { "fewer bytes than are expected", acts = { "c:respond(200, {}, 'x')" }, size = true, kind = "decode", requests = 1 },
+  { "fewer bytes than expected", acts = { "c:respond(200, {}, 'x')" }, size = true, kind = "decode", requests = 1 },
   {
-    "redirect to the other protocol",
+    "redirect from https to http",
     tls = true,
     acts = { [[
       c:respond(302, { Location = "http://127.0.0.1/" }, "")
@@ -301,11 +316,11 @@ local downloads = {
     kind = "status",
     requests = 1,
   },
-  { "redirects without end", acts = { "c:respond(302, { Location = r.target }, '')" }, kind = "status", requests = 11 },
-  { "directory at the path", acts = { "whole(c, r)" }, at = "directory", kind = "file", requests = 0 },
-  { "path in no directory", acts = { "whole(c, r)" }, at = "nowhere", kind = "file", requests = 0 },
+  { "endless redirects", acts = { "c:respond(302, { Location = r.target }, '')" }, kind = "status", requests = 11 },
+  { "folder at the path", acts = { "whole(c, r)" }, at = "directory", kind = "file", requests = 0 },
+  { "path in a folder that does not exist", acts = { "whole(c, r)" }, at = "nowhere", kind = "file", requests = 0 },
   {
-    "directory that goes away",
+    "folder that is removed meanwhile",
     acts = { "os.execute('rm -r ' .. args.directory .. '/gone') whole(c, r)" },
     at = "gone",
     kind = "file",
@@ -537,9 +552,9 @@ local llama_cloud = require("llama_cloud")
 
   -- A row of the table in docs/reliability.md.
   local function row(fault)
-    local words = not fault.kind and (fault.requests > 1 and "again, then works" or "works")
+    local words = not fault.kind and (fault.requests > 1 and "retried, works" or "works")
       or ("%s`%s`%s"):format(
-        fault.requests == 3 and "again, then " or "",
+        fault.requests == 3 and "retried, then " or "",
         fault.kind,
         fault.maybe_sent and ", `maybe_sent`" or ""
       )
@@ -553,7 +568,7 @@ local llama_cloud = require("llama_cloud")
       for index, fault in ipairs(faults) do
         rows[index] = row(fault)
       end
-      local head = ("### %s\n\n| | what the call comes to | requests |\n|---|---|---|\n"):format(name)
+      local head = ("### %s\n\n| | outcome | requests |\n|---|---|---|\n"):format(name)
       assert.matches(head .. table.concat(rows, "\n") .. "\n\n", text, 1, true)
     end
   end)

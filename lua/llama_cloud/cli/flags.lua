@@ -12,8 +12,8 @@ local OPTIONS = {
   { "polling_interval", "seconds from the first poll to the second (1)" },
   { "max_interval", "seconds to which this grows (5)" },
   { "backoff", "how it grows: linear, constant or exponential" },
-  { "connection_patience", "give up after so many seconds of nothing but connection errors (300)" },
-  { "stall_timeout", "end an attempt in which no byte moves for so many seconds (60)" },
+  { "connection_patience", "give up after this many seconds of nothing but connection errors (300)" },
+  { "stall_timeout", "end an attempt in which no byte moves for this many seconds (60)" },
 }
 
 -- Types of parameters and options whose flags may be repeated, and are an empty table if they are not given.
@@ -93,7 +93,7 @@ local function add_options(parser, command)
     parser:flag("--reconcile", "if the answer is lost, look for what was created"):target("o:reconcile")
   end
   if command.kind == "list" then
-    add_value(parser, { name = "max_items", type = "count", text = "end after so many items" }, true)
+    add_value(parser, { name = "max_items", type = "count", text = "end after this many items" }, true)
   end
   add_unknown(parser, command)
 end

@@ -180,7 +180,7 @@ local function complaint(parser, message)
     end
     return nearest.unknown("flag", flag, known)
   elseif flag then
-    return ("unknown flag %s; a value that begins with a dash is given as --flag=VALUE, or behind --"):format(
+    return ("unknown flag %s; a value that begins with a dash is given as --flag=VALUE, or after --"):format(
       text.quote(flag)
     )
   end

@@ -33,7 +33,7 @@ local OPTIONS = {
   { "pattern", "string", "PATTERN", "only files whose path below the folder matches this Lua pattern, such as %.pdf$" },
   { "exclude", "string", "PATTERN", "no files whose path matches this one" },
   { "concurrency", "count", "N", "uploads at once, and results fetched at once (8)" },
-  { "uploads_per_second", "rate", "N", "at most so many (10, the published limit)" },
+  { "uploads_per_second", "rate", "N", "at most this many (10, the published limit)" },
   { "batch_size", "count", "N", "files in a batch (1000, the most that the service takes)" },
   { "batches", "count", "N", "batches at once (10)" },
   { "name", "string", "NAME", "what the names of directories at the service begin with" },

@@ -13,7 +13,7 @@ end
 
 --- Refuses flags before the command: the service has its own.
 function sandbox.run()
-  error(act.usage("sandbox must be the first word, with its own flags behind it: see llama-cloud sandbox --help"), 0)
+  error(act.usage("sandbox must be the first word, followed by its own flags: see llama-cloud sandbox --help"), 0)
 end
 
 --- Runs the service until it is ended.
