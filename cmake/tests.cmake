@@ -120,6 +120,7 @@ endforeach()
 foreach(file IN LISTS CLOSE_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
+list(FILTER CORE_SPECS EXCLUDE REGEX "/project/bench_spec[.]lua$") # measures; figures under a sanitizer say nothing
 
 # The specs of the client, once more inside each thing that it may live in (spec/support/hosts.lua).
 # Copas 4 is rare: all of them are one test there, which is skipped where it is missing.
