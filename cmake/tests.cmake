@@ -111,7 +111,7 @@ endforeach()
 # What is not about the core is tried without instruments only: the sandbox, scripts, pages and packages, what the command line
 # is made of, and the gate, which is simulated by minutes of arithmetic.
 set(CORE_SPECS ${SPEC_FILES})
-list(FILTER CORE_SPECS EXCLUDE REGEX "/(sandbox/[a-z]*|cli/(calls|commands|docs|process|use)|http/gate)_spec[.]lua$")
+list(FILTER CORE_SPECS EXCLUDE REGEX "/(sandbox/[a-z]*|cli/(calls|commands|docs|man|process|use)|http/gate)_spec[.]lua$")
 list(FILTER CORE_SPECS EXCLUDE REGEX
   "/project/(architecture|book|contributing|install|layers|lighttpd|public|record|reference|release|scripts|types)_spec[.]lua$")
 foreach(file IN LISTS ALLOC_FILES)
