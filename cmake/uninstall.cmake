@@ -25,10 +25,6 @@ endforeach()
 list(REMOVE_DUPLICATES directories)
 list(SORT directories ORDER DESCENDING) # what is within a directory comes before it
 foreach(directory IN LISTS directories)
-  file(GLOB left LIST_DIRECTORIES true "${directory}/*" "${directory}/.*")
-  list(FILTER left EXCLUDE REGEX "/[.][.]?$")
-  if(NOT left AND EXISTS "${directory}")
-    file(REMOVE_RECURSE "${directory}")
-  endif()
+  execute_process(COMMAND rmdir "${directory}" ERROR_QUIET) # which removes it only if it is empty
 endforeach()
 file(REMOVE "${MANIFEST}")

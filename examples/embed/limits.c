@@ -62,9 +62,10 @@ static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
 /* The count hook of the main coroutine, and of all others, as each inherits it from the one that makes it.
    When the time is over it strikes at every instruction, or a loop around pcall would go on for ever. */
 static void count_hook(lua_State *L, lua_Debug *record) {
-  const limits *l;
+  void *data;
   (void)record;
-  lua_getallocf(L, (void **)(void *)&l);
+  lua_getallocf(L, &data);
+  const limits *l = data;
   if (now(CLOCK_MONOTONIC) > l->deadline) {
     lua_sethook(L, count_hook, LUA_MASKCOUNT, 1);
     luaL_error(L, "the time limit of %f seconds is over", l->seconds);
