@@ -1,6 +1,6 @@
 --- Counts instructions, which repeat on a noisy machine as times do not: of a decode, of a call that blocks, of an item of a
 --- list, and of loading the module. Each is the difference of two runs under callgrind, so that what comes before cancels
---- out.
+--- out: instructions.lua [ROUNDS [DECODES]]
 
 local process = require("bench.process")
 local results = require("bench.results")
@@ -8,7 +8,8 @@ local server = require("spec.support.server")
 local statistics = require("bench.statistics")
 
 local lua = arg[-1]
-local ROUNDS = 3 -- Lua seeds its hashes anew for each run, which varies a count by about two percent
+-- Lua seeds its hashes anew for each run, which varies a count by about two percent
+local ROUNDS, DECODES = tonumber(arg[1]) or 3, tonumber(arg[2]) or 200
 local PAGE = 100
 
 -- Pages as bench/listing/write.lua makes them: the base URL says how many there are. Any other path is a batch.
@@ -36,7 +37,7 @@ local function run(...)
   return assert(tonumber(text:match("Collected : (%d+)")), text)
 end
 
-local file = results.open("instructions")
+local file = results.open("instructions", { rounds = ROUNDS })
 
 -- Adds the difference of two programs, for each of so many times that one does it more often than the other. They may depend
 -- on the round.
@@ -59,7 +60,7 @@ local function add_decode(what, name)
       return { "bench/decode.lua", "once", what, name, decodes, (round - 1) * 700 }
     end
   end
-  add(what, name, 200, program(220), program(20)) -- many, for how much garbage a run collects varies
+  add(what, name, DECODES, program(DECODES + 20), program(20)) -- many, for how much garbage a run collects varies
 end
 
 for _, name in ipairs { "llama_cloud", "item by item", "fields", "lua-cjson" } do

@@ -24,12 +24,11 @@ end
 
 --- Runs a command. Raises if it fails.
 ---@param words any[]
----@param tool? string the program measure.c; the one in $BENCH_TOOLS
 ---@param seconds? integer what the command may take at most; 180
 ---@return { wall: number, user: number, system: number, cpu: number, peak_kib: integer } cost
 ---@return string output
-function process.measure(words, tool, seconds)
-  local measure = tool or os.getenv("BENCH_TOOLS") .. "/measure"
+function process.measure(words, seconds)
+  local measure = os.getenv("BENCH_TOOLS") .. "/measure"
   local pipe = assert(io.popen(process.command_line { measure, seconds or SECONDS, table.unpack(words) }))
   local text = pipe:read("a")
   pipe:close()
@@ -42,16 +41,28 @@ function process.measure(words, tool, seconds)
   return cost, output
 end
 
+---@class bench.Contender
+---@field name string
+---@field command? any[]
+---@field prepare? fun(): any[], any instead: called before each round, gives the command and what is closed after it
+---@field output? any what it must print
+
 --- Runs programs in turn, round after round, beginning with another one each time.
 ---@param results table where the measurements go
 ---@param what string what they all do
----@param contenders { name: string, command: any[], output: any? }[] output: what each must print
+---@param contenders bench.Contender[]
 ---@param rounds integer
-function process.compare(results, what, contenders, rounds)
+---@param seconds? integer what each may take at most; 180
+function process.compare(results, what, contenders, rounds, seconds)
   for round = 1, rounds do
     for i = 1, #contenders do
       local contender = contenders[(i + round) % #contenders + 1]
-      local cost, output = process.measure(contender.command)
+      local command, around = contender.command, nil
+      if contender.prepare then
+        command, around = contender.prepare()
+      end
+      local _ <close> = around
+      local cost, output = process.measure(command, seconds)
       if contender.output and output ~= contender.output .. "\n" then
         error(("%s printed %q instead of %q"):format(contender.name, output, contender.output), 0)
       end

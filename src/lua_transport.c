@@ -297,10 +297,11 @@ static int token_tostring(lua_State *L) {
    enough memory" when that is what happened. message: why there is no response; "" if there is one.
 
    about: what of the caller's choices has failed, nil if it was none: "ca_file", "certificate" (the server's,
-   which ca_file and verify decide about), "proxy", "url", "host". With kind "connection" or "timeout" it is
-   "proxy" if it was the proxy that was not reached or did not let the request through. variable: the
-   environment variable that names the proxy, if `about` is "proxy" and the request's own field `proxy` does
-   not name one. */
+   which ca_file and verify decide about), "proxy", "url", "host". With kind "connection" or "timeout":
+   "proxy" if it was the proxy that was not reached or did not let the request through; without one, "name" if
+   the host was not found, "address" if it was not reached, "tls" if what is there has not answered as TLS
+   asks. variable: the environment variable that names the proxy, if `about` is "proxy" and the request's own
+   field `proxy` does not name one. */
 static int transfer_l_outcome(lua_State *L) {
   static const char *const names[] = {"response",  "connection", "refused", "timeout",
                                       "too_large", "encoding",   "file",    "cancelled"};

@@ -239,7 +239,10 @@ static outcome failure(exchange *x, CURLcode code) {
     return refused(x, "proxy");
   case CURLE_COULDNT_RESOLVE_HOST:
     part = bad_part(x, true);
-    return part != NULL ? refused(x, part) : OUTCOME_CONNECTION;
+    if (part != NULL)
+      return refused(x, part);
+    x->about = x->proxied ? NULL : "name";
+    return OUTCOME_CONNECTION;
   case CURLE_COULDNT_CONNECT:
   case CURLE_COULDNT_RESOLVE_PROXY:
   case CURLE_BAD_FUNCTION_ARGUMENT:
@@ -249,10 +252,27 @@ static outcome failure(exchange *x, CURLcode code) {
       return refused(x, "proxy");
     if (code == CURLE_COULDNT_RESOLVE_PROXY || message_names_proxy(x))
       x->proxied = true;
-    return code == CURLE_COULDNT_CONNECT || x->proxied ? OUTCOME_CONNECTION : OUTCOME_REFUSED;
+    if (code != CURLE_COULDNT_CONNECT && !x->proxied)
+      return OUTCOME_REFUSED;
+    x->about = x->proxied ? NULL : "address";
+    return OUTCOME_CONNECTION;
+  case CURLE_SSL_CONNECT_ERROR:
+    x->about = x->proxied ? NULL : "tls";
+    return OUTCOME_CONNECTION;
   default:
     return OUTCOME_CONNECTION;
   }
+}
+
+/* What to look at after a time limit has passed before the request went out, in libcurl's words; NULL:
+   nothing special, or there may have been a proxy. */
+static const char *waited_for(const exchange *x) {
+  const char *variable;
+  if (x->requested || x->proxied || chosen_proxy(x, &variable) != NULL)
+    return NULL;
+  if (strstr(x->message, "esolving") != NULL)
+    return "name";
+  return strstr(x->message, "SSL") != NULL ? "tls" : "address";
 }
 
 static outcome outcome_of(exchange *x, CURLcode code) {
@@ -271,6 +291,7 @@ static outcome outcome_of(exchange *x, CURLcode code) {
   case CURLE_BAD_CONTENT_ENCODING: /* too many of them, or a Transfer-Encoding that libcurl does not know */
     return OUTCOME_ENCODING;
   case CURLE_OPERATION_TIMEDOUT:
+    x->about = waited_for(x);
     return OUTCOME_TIMEOUT;
   case CURLE_FILESIZE_EXCEEDED: /* by its Content-Length */
     x->fault.reason = BODY_TOO_LARGE;

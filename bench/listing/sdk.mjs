@@ -1,9 +1,5 @@
-// The same as ours.lua with the official TypeScript SDK: sdk.mjs URL [SECONDS]; BENCH_SDK is where npm installed it.
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
-
-const resolve = createRequire(`${process.env.BENCH_SDK}/package.json`).resolve;
-const { default: LlamaCloud } = await import(pathToFileURL(resolve("@llamaindex/llama-cloud")).href);
+// The same as ours.lua with the official TypeScript SDK: sdk.mjs URL [SECONDS]
+import { LlamaCloud } from "../sdk.mjs";
 
 const [, , baseURL, work] = process.argv;
 const milliseconds = work ? 1000 * Number(work) : 0;

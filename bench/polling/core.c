@@ -22,7 +22,8 @@ int main(int argc, char **argv) {
     die("usage: core URL REQUESTS TASKS [CA_FILE]");
   long requests = atol(argv[2]), tasks = atol(argv[3]), left = requests, answered = 0;
   header_set *headers = header_set_new();
-  if (headers == NULL || !header_set_add(headers, "Authorization", "Bearer key") || !header_set_complete(headers))
+  if (headers == NULL || !header_set_add(headers, "Authorization", "Bearer key") ||
+      !header_set_complete(headers))
     die("not enough memory");
   const transfer_options options = {.method = "GET",
                                     .url = argv[1],

@@ -1,13 +1,14 @@
---- One contender of the recipe: ours.lua WHAT BASE_URL FOLDER DIRECTORY
+--- The recipe by this module: ours.lua WHAT BASE_URL FOLDER JOURNAL [OUTPUT]
 ---
 --- WHAT is `idle` (the module is loaded, nothing is done), `uploads` (each file is uploaded into a directory of 1,000, and
---- nothing else) or `process`. It prints how many files came through.
+--- nothing else) or `process`, which fetches the results into the folder OUTPUT, or does not fetch them. It prints how many
+--- files came through.
 
 local llama_cloud = require("llama_cloud")
 
 local CONCURRENCY, BATCH = 8, 1000
 
-local what, base_url, folder, journal = table.unpack(arg)
+local what, base_url, folder, journal, output = table.unpack(arg)
 local client = llama_cloud.new { api_key = "llx-bench", base_url = base_url }
 
 local contenders = {}
@@ -57,8 +58,17 @@ function contenders.process()
   local count = 0
   for file in
     client.batches:process(folder, {
-      config = { job = { type = "parse_v2", configuration_id = "cfg-PARSE_FAST" } },
-    }, { journal = journal, concurrency = CONCURRENCY, uploads_per_second = math.huge, batch_size = BATCH })
+      config = { job = { type = "parse_v2", configuration_id = "cfg-PARSE_AGENTIC" } },
+      expand = output and { "markdown_full" },
+    }, {
+      journal = journal,
+      output = output,
+      concurrency = CONCURRENCY,
+      uploads_per_second = math.huge,
+      batch_size = BATCH,
+      polling_interval = output and 0.5,
+      max_interval = output and 0.5,
+    })
   do
     assert(file.status == "COMPLETED", file.error)
     count = count + 1

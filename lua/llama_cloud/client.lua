@@ -103,11 +103,11 @@ local regions = {
 local State = {}
 State.__index = State
 
--- An environment variable without the white space around it; nil if it is unset or blank, or where the application has
+-- An environment variable without the white space around it, and without a byte order mark; nil if it is unset or blank, or where the application has
 -- taken away Lua's `os`.
 local function environment(name)
   local value = os and os.getenv and os.getenv(name)
-  value = value and text.trim(value)
+  value = value and text.bare(value)
   return value ~= "" and value or nil
 end
 
@@ -147,6 +147,8 @@ local function parse_base(name, given)
     return nil, ("%s must not hold a user name or password: use api_key or default_headers"):format(name)
   elseif parts.query or parts.fragment then
     return nil, ("%s must not hold a query or fragment: use default_query"):format(name)
+  elseif parts.text:find("/api/v%d+/*$") then
+    return nil, ("%s must end before %s, which the client adds"):format(name, parts.text:match("/api/v%d+"))
   end
   return parts
 end
@@ -161,11 +163,11 @@ local function resolve(state, given)
   -- copies: what is checked here must not change afterwards
   resolved.default_query = tables.merged(resolved.default_query)
   resolved.default_headers = tables.merged(resolved.default_headers)
-  resolved.api_key = resolved.api_key and text.trim(resolved.api_key)
+  resolved.api_key = resolved.api_key and text.bare(resolved.api_key)
     or environment("LLAMA_CLOUD_API_KEY")
     or environment("LLAMA_PARSE_API_KEY")
   if resolved.region and resolved.base_url then
-    return "give either region or base_url, not both"
+    return "give either option 'region' or option 'base_url', not both"
   elseif resolved.region and not regions[resolved.region] then
     return ("unknown region %s: it is 'us' or 'eu', or give a base_url"):format(text.quote(resolved.region))
   end
@@ -184,6 +186,23 @@ local function resolve(state, given)
   return problem and "default_query: " .. problem
 end
 
+-- Why no service can take this for a key, or nil. It shows nothing of the key.
+local function bad_key(key)
+  local problem
+  if key:find("[\0-\31\127]") then
+    problem = "contains a line break or another control character"
+  elseif text.has_blanks(key) then
+    problem = "contains a blank"
+  elseif key:find("^[\"']") or key:find("[\"']$") then
+    problem = "stands in quotes"
+  elseif key:find("^[A-Z_]+=") then
+    problem = "begins with the name of a variable"
+  elseif key:find("[\128-\255]") then
+    problem = "contains a character that is not ASCII, as a placeholder may"
+  end
+  return problem and ("the API key %s: give the key alone, without 'Bearer' or quotes"):format(problem)
+end
+
 -- Sets up the state's headers. The problem, or nil.
 local function prepare_headers(state)
   local resolved = state.options
@@ -196,10 +215,9 @@ local function prepare_headers(state)
     return "default_headers: " .. problem
   end
   local key = resolved.api_key
-  if key and key:find("[\0-\31\127]") then
-    return "the API key contains a line break or another control character"
-  elseif key and text.has_blanks(key) then
-    return "the API key contains a blank: give the key alone, without 'Bearer'"
+  problem = key and bad_key(key)
+  if problem then
+    return problem
   end
   local authorized = false
   for name in pairs(resolved.default_headers) do
@@ -384,7 +402,7 @@ local function state_of(self, method)
   if getmetatable(self) ~= Client then
     error(("call it with a colon: client:%s(…)"):format(method), 3)
   elseif states[self].closed and method ~= "close" then
-    error("attempt to use a closed client", 3)
+    error("attempt to use a closed client: make another with llama_cloud.new", 3)
   end
   return states[self]
 end

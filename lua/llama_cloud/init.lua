@@ -8,7 +8,24 @@ if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then -- older ones could not 
   error("llama_cloud needs Lua 5.4 or 5.5, and this is " .. _VERSION, 0)
 end
 
-local core = require("llama_cloud.core")
+-- The core, or one sentence about what it lacks.
+local function load_core()
+  local found, core = pcall(require, "llama_cloud.core")
+  if found then
+    return core
+  end
+  local problem = tostring(core)
+  local library = problem:match("(lib[^ :/]+%.so[^ :/]*): cannot open shared object file")
+  if problem:find("module 'llama_cloud.core' not found", 1, true) then
+    problem = "llama_cloud does not find its core, llama_cloud/core.so, by package.cpath: in a checkout, run "
+      .. "scripts/build, and then programs by scripts/lua; else install the rock again"
+  elseif library then
+    problem = ("llama_cloud needs the shared library %s, which is not there: install libcurl and zlib"):format(library)
+  end
+  error(problem, 0)
+end
+
+local core = load_core()
 local later = require("llama_cloud.base.later")
 
 -- Modules that are compiled when they are first used: all but this file and those that it has required.

@@ -128,7 +128,7 @@ describe("llama-cloud", function()
       local out, err, status = cli.run(s, "batches get bat-none")
       assert.equal(1, status)
       assert.equal("", out)
-      assert.matches("^llama%-cloud: not_found: 404: Batch not found %(GET ", err)
+      assert.matches("^llama%-cloud: not_found: 404: Batch not found %(check the id[^()]+%) %(GET ", err)
     end)
 
     it("3 where the service is not reached, or does not allow it", function()

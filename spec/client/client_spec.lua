@@ -304,7 +304,7 @@ describe("the base URL", function()
       end, "unknown region 'mars': it is 'us' or 'eu', or give a base_url")
       raises_here(function()
         llama_cloud.new { api_key = "k", region = "eu", base_url = "https://h" }
-      end, "either region or base_url")
+      end, "either option 'region' or option 'base_url'")
     end)
   )
 
@@ -527,7 +527,7 @@ describe("close", function()
     assert(client:get("/x"))
     client:close()
     client:close()
-    local text = "attempt to use a closed client"
+    local text = "attempt to use a closed client: make another with llama_cloud.new"
     raises_here(function()
       client:get("/x")
     end, text)

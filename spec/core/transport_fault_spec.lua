@@ -79,8 +79,8 @@ describe("an attempt that fails", function()
         fails("refused", "host", { url = "http://" .. host .. "/", proxy = "" })
       end
       -- but not one that it does not know now
-      fails("connection", nil, { url = "http://" .. ("a"):rep(63) .. ".invalid/", proxy = "" })
-      fails("connection", nil, { url = "http://name.invalid./", proxy = "" })
+      fails("connection", "name", { url = "http://" .. ("a"):rep(63) .. ".invalid/", proxy = "" })
+      fails("connection", "name", { url = "http://name.invalid./", proxy = "" })
     end)
 
     it("a host whose name cannot be encoded", function()
@@ -106,7 +106,7 @@ describe("an attempt that fails", function()
       if output == "" then
         return pending("there is no locale with the letters here")
       end
-      assert.matches("^connection\tnil\tnil\tfalse\t0\n", output)
+      assert.matches("^connection\tname\tnil\tfalse\t0\n", output)
     end)
 
     it("a proxy that is none", function()
@@ -147,14 +147,17 @@ describe("an attempt that fails", function()
       end
       -- and none that libcurl does not look at
       assert.equal(
-        "connection nil nil false 0",
+        "connection address nil false 0",
         (in_environment({ HTTP_PROXY = "ftp://x", https_proxy = "ftp://x" }, "http://127.0.0.1:1/"))
       )
       assert.equal(
-        "connection nil nil false 0",
+        "connection address nil false 0",
         (in_environment({ all_proxy = "ftp://x", no_proxy = "127.0.0.1" }, "http://127.0.0.1:1/"))
       )
-      assert.equal("connection nil nil false 0", (in_environment({ all_proxy = "ftp://x" }, "http://127.0.0.1:1/", "")))
+      assert.equal(
+        "connection address nil false 0",
+        (in_environment({ all_proxy = "ftp://x" }, "http://127.0.0.1:1/", ""))
+      )
       assert.equal(
         "refused proxy nil false 0",
         (in_environment({ all_proxy = "http://127.0.0.1:1" }, "http://127.0.0.1:1/", "ftp://x"))

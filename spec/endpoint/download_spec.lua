@@ -341,7 +341,7 @@ describe("client:download", function()
     raises("http://h/", "x", { headers = { ["a b"] = "1" } }, "invalid header name")
     raises("http://h/", "x", 1, "options must be a table, not number")
     client:close()
-    raises("http://h/", "x", nil, "attempt to use a closed client")
+    raises("http://h/", "x", nil, "attempt to use a closed client: make another with llama_cloud.new")
   end)
 
   describe("that is redirected", function()

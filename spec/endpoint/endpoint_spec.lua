@@ -329,7 +329,10 @@ describe("an endpoint", function()
     it("path ids that are missing, empty, dots, or no strings", function()
       local s <close>, client = start()
       local batches, jobs = client.batches, client.beta.batch
-      assert.equal("batch_id must be a string, not nil", complaint(batches, "get"))
+      assert.equal(
+        "batch_id must be a string, not nil (a call that fails returns nil and an error: put assert() around it)",
+        complaint(batches, "get")
+      )
       assert.equal("batch_id must be a string, not number", complaint(batches, "get", 12))
       assert.equal("batch_id must be a string, not table", complaint(batches, "get", { batch_id = "x" }))
       assert.equal("batch_id must be a string, not userdata", complaint(batches, "get", null))
@@ -343,9 +346,15 @@ describe("an endpoint", function()
       assert.equal("job_id must not be empty", complaint(jobs, "cancel", ""))
       assert.equal("job_id must not be empty", complaint(jobs.job_items, "list", ""))
       assert.equal("item_id must not be empty", complaint(jobs.job_items, "get_processing_results", ""))
-      assert.equal("second_id must be a string, not nil", complaint(client.probe, "find", "a"))
+      assert.equal(
+        "second_id must be a string, not nil (a call that fails returns nil and an error: put assert() around it)",
+        complaint(client.probe, "find", "a")
+      )
       assert.equal("batch_id must be a string, not table", complaint(batches, "get", { colour = 1 }, { expand = 1 }))
-      assert.equal("first_id must be a string, not nil", complaint(client.probe, "find", nil, "b"))
+      assert.equal(
+        "first_id must be a string, not nil (a call that fails returns nil and an error: put assert() around it)",
+        complaint(client.probe, "find", nil, "b")
+      )
       assert.equal(0, s:count())
     end)
 
@@ -579,8 +588,14 @@ describe("an endpoint", function()
     it("calls of a closed client", function()
       local s <close>, client = start()
       client:close()
-      assert.equal("attempt to use a closed client", complaint(client.batches, "get", "x"))
-      assert.equal("attempt to use a closed client", complaint(client.batches, "list"))
+      assert.equal(
+        "attempt to use a closed client: make another with llama_cloud.new",
+        complaint(client.batches, "get", "x")
+      )
+      assert.equal(
+        "attempt to use a closed client: make another with llama_cloud.new",
+        complaint(client.batches, "list")
+      )
       assert.equal(0, s:count())
     end)
 

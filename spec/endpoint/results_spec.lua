@@ -118,7 +118,7 @@ describe("a resource's download", function()
         local _ = client.trial:download(table.unpack(arguments, 1, arguments.n))
       end, text)
     end
-    raises("file_id must be a string, not nil")
+    raises("file_id must be a string, not nil (a call that fails returns nil and an error: put assert() around it)")
     raises("file_id must not be empty", "", "x")
     raises("the path must be a string, not nil", "f")
     raises("unknown option 'soze' (did you mean 'size'?)", "f", "x", { soze = 1 })

@@ -31,7 +31,10 @@ for _, resource in ipairs(waiting.resources) do
       local s <close>, client = start(resource, { { status = 402, body = '{"detail":"no credits"}' } })
       local batch, err = of(client):run(resource.creation, quick())
       assert.is_nil(batch)
-      assert.equal("402: no credits (the plan has no credits left)", err.message)
+      assert.equal(
+        "402: no credits (the plan has no credits left: add some, or wait until it gets new ones)",
+        err.message
+      )
       assert.is_nil(err.batch)
       assert.equal(1, s:count())
     end)

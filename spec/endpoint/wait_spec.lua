@@ -497,7 +497,9 @@ for _, resource in ipairs(waiting.resources) do
       local s <close>, client = start(resource, { completed })
       local id = resource == batches and "batch_id" or "job_id"
       for message, arguments in pairs {
-        [id .. " must be a string, not nil"] = { nil },
+        [id .. " must be a string, not nil (a call that fails returns nil and an error: put assert() around it)"] = {
+          nil,
+        },
         [id .. " must be a string, not table"] = { {} },
         [id .. " must not be empty"] = { "" },
         [id .. " must not be '..'"] = { ".." },
@@ -533,7 +535,7 @@ for _, resource in ipairs(waiting.resources) do
       assert.equal("cancelled", err.kind)
       assert.equal(running, err.batch.status)
       assert.equal(1, s:count())
-      raises_here("attempt to use a closed client", function()
+      raises_here("attempt to use a closed client: make another with llama_cloud.new", function()
         of(client):wait("bat-1")
       end)
     end)
@@ -605,7 +607,8 @@ describe("client.batches:wait, asked for results,", function()
     assert.equal("timeout", err.kind)
     assert.equal("COMPLETED", err.batch.status)
     assert.equal(
-      "batch bat-1 ended as COMPLETED, but could not be fetched in full within 0.5 s; the last error was: 500: no disk",
+      "batch bat-1 ended as COMPLETED, but could not be fetched in full within 0.5 s; "
+        .. "the last error was: 500: no disk (the service is at fault: try again later)",
       err.message
     )
     assert.is_true(s:count() > 2)

@@ -53,10 +53,10 @@ describe("what cannot be sent from here ends calls and waits:", function()
   end)
 
   it("a host whose name cannot be one", function()
-    check("https://" .. ("a"):rep(64) .. ".example", {}, "check base_url")
+    check("https://" .. ("a"):rep(64) .. ".example", {}, "check the client's option base_url")
   end)
 
-  it("a certificate that is not trusted, or is another's", function()
+  it("a certificate that is not trusted, is another's, or is out of date", function()
     if not certificates.available() then
       return pending("the openssl program or its Lua module is missing")
     end
@@ -66,10 +66,12 @@ describe("what cannot be sent from here ends calls and waits:", function()
       end,
     })
     local s <close> = server.start({ { body = "{}" } }, { tls = set.wrong_name })
-    check(s:url(), { ca_file = set.ca }, "certificate", "the client's option ca_file")
+    check(s:url(), { ca_file = set.ca }, "certificate is that of another host", "the client's option base_url")
     local unknown <close> = server.start({ { body = "{}" } }, { tls = set.unknown_ca })
     check(unknown:url(), { ca_file = set.ca }, "certificate", "the client's option ca_file")
-    assert.equal(0, s:count() + unknown:count())
+    local old <close> = server.start({ { body = "{}" } }, { tls = set.expired })
+    check(old:url(), { ca_file = set.ca }, "certificate has expired (check the clock of this machine; ")
+    assert.equal(0, s:count() + unknown:count() + old:count())
   end)
 
   it("a proxy of the environment, by the variable's name", function()

@@ -50,7 +50,13 @@ describe("resources", function()
     end
     local files = client.beta.directories.files
     refused("directory_id must not be empty", files.get, files, "", "dfl-1")
-    refused("directory_file_id must be a string, not nil", files.get, files, "dir-1")
+    refused(
+      "directory_file_id must be a string, not nil"
+        .. " (a call that fails returns nil and an error: put assert() around it)",
+      files.get,
+      files,
+      "dir-1"
+    )
     refused("directory_file_id must be a string, not table", files.get, files, "dir-1", { expand = "metadata" })
     refused("too many arguments", files.get, files, "dir-1", "dfl-1", nil, nil, nil)
     refused("missing parameter 'file_id'", files.add, files, "dir-1", {})

@@ -62,10 +62,16 @@ local kinds = {
 
 -- What to do about an error, where the service's own words seldom say so.
 local hints = {
-  [402] = "the plan has no credits left",
-  authentication = "check the API key, and that base_url or region is the key's own",
-  permission_denied = "the key's project or plan does not allow this",
+  [402] = "the plan has no credits left: add some, or wait until it gets new ones",
+  authentication = "check the API key; one that was made in the EU needs the client's option region = eu",
+  permission_denied = "the key's project or plan does not allow this: use a key of the right project, or another plan",
+  not_found = "check the id, and that it is of the key's project and region",
 }
+local NO_ROUTE = "the service has no such path: check the client's option base_url"
+
+--- What to do about an answer that is for people.
+errors.WEB_PAGE = "this is a web page and no answer of the service: check the client's option base_url, and whether "
+  .. "the network wants you to log in by a browser first"
 
 -- Bytes, so that all of tostring(err) is at most 2 kB. The whole of what the service said is in `body`.
 local MOST_OF_MESSAGE = 1000
@@ -143,6 +149,13 @@ function errors.kind_of_status(status)
   return kinds[status] or (status >= 500 and "internal_server" or "status")
 end
 
+--- Whether a response is a page for a browser, as of a server that is not the service, or of a network before one logs in.
+---@param headers table<string, string>
+---@return boolean
+function errors.is_web_page(headers)
+  return text.lower(headers["content-type"] or ""):find("^[ \t]*text/html") ~= nil
+end
+
 -- One entry of FastAPI's list of faults: `query.page_size: Input should be greater than 0`.
 local function describe_fault(fault)
   if type(fault) ~= "table" or type(fault.msg) ~= "string" then
@@ -205,6 +218,16 @@ local function body_of(given, clean)
   return clean(given)
 end
 
+-- What to do about a response, or nil. `said` are the service's words.
+local function hint_for(status, kind, said, headers, known)
+  if known == hints and kind ~= "internal_server" and errors.is_web_page(headers) then
+    return errors.WEB_PAGE
+  elseif known == hints and kind == "not_found" and said == "Not Found" then
+    return NO_ROUTE -- of a path; of an id it says what was not found
+  end
+  return known[status] or known[kind]
+end
+
 local function as_it_is(value)
   return value
 end
@@ -235,12 +258,11 @@ function errors.from_response(status, headers, given, log, own_hints)
   if not message or message == "" then
     message = given ~= "" and text.excerpt(clean(given), 200) or "no explanation in the response"
   end
+  local hint = hint_for(status, kind, message, headers, own_hints or hints)
   message = ("%d: %s"):format(status, text.line(message, MOST_OF_MESSAGE))
   if headers.location and status >= 300 and status < 400 then
     message = ("%s (Location: %s)"):format(message, text.line(headers.location, MOST_OF_LOCATION))
   end
-  local known = own_hints or hints
-  local hint = known[status] or known[kind]
   if hint then
     message = ("%s (%s)"):format(message, hint)
   end

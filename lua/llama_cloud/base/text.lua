@@ -34,6 +34,13 @@ function text.trim(s)
   return s:match("^[ \t-\r]*(.-)[ \t-\r]*$")
 end
 
+--- A text from a file or a variable: as of trim, and without the byte order mark that some editors put before it.
+---@param s string
+---@return string
+function text.bare(s)
+  return text.trim((s:gsub("^\u{FEFF}", "")))
+end
+
 --- Whether a text would break out of its line: line breaks, and NUL, at which C's texts end.
 ---@param s string
 ---@return boolean

@@ -30,11 +30,24 @@ function act.code_of(err)
   return (NOT_REACHED[err.kind] or err.status == 402) and 3 or 1
 end
 
---- An error as it is told.
+-- The client's options that hints of errors name, and their flags.
+local FLAGS = {
+  base_url = "--base-url or LLAMA_CLOUD_BASE_URL",
+  ca_file = "--ca-file",
+  ["region = eu"] = "--region eu",
+  stall_timeout = "--stall-timeout",
+  timeout = "--timeout",
+}
+
+--- An error as it is told: where it names options of the client, these are flags.
 ---@param err LlamaCloud.Error
 ---@return string
 function act.told(err)
-  return (tostring(err):gsub("^llama_cloud: ", ""))
+  local line = tostring(err):gsub("^llama_cloud: ", "")
+  for option, flag in pairs(FLAGS) do
+    line = line:gsub("the client's option " .. option, flag)
+  end
+  return line
 end
 
 --- Calls a method. What it raises about its arguments is wrong use of the command. Anything else is raised as it is.
@@ -184,10 +197,14 @@ local function subject_of(run, value)
 end
 
 -- How to wait for one again: by the same command, or by the one that waits, with those of the flags that it takes.
-local function waiting_hint(run, id)
+-- `refused`: the flags were not right, and are not repeated.
+local function waiting_hint(run, id, refused)
   local command, state = run.command, run.state
   local words = state.arguments
-  if command.kind == "run" or command.kind == "wait_all" then
+  if refused then
+    words = table.move(command.words, 1, #command.words - 1, 1, {})
+    table.move({ "wait", id }, 1, 2, #words + 1, words)
+  elseif command.kind == "run" or command.kind == "wait_all" then
     local place = table.move(command.words, 1, #command.words - 1, 1, {})
     words = table.move({ "wait", id }, 1, 2, #place + 1, place)
     local flags = again.flags(lookup.at(state.root, command.words), lookup.at(state.root, words), state.arguments)
@@ -220,7 +237,9 @@ local function put_ended(run, value, err)
   end
   if err then
     local id = err.batch and err.batch.id
-    local goes_on = err.kind ~= "batch_failed" and err.kind ~= "batch_cancelled" and id and waiting_hint(run, id)
+    local refused = err.status == 400 or err.status == 422
+    local goes_on = err.kind ~= "batch_failed" and err.kind ~= "batch_cancelled"
+    goes_on = goes_on and id and waiting_hint(run, id, refused)
     fail(run, err, goes_on or nil)
   end
 end

@@ -24,6 +24,19 @@ function demo.declare(parser)
   parser:epilog("Example:\n  llama-cloud demo")
 end
 
+-- Writes a file. Raises what there is to do where that fails.
+local function write(path, content)
+  local file, problem = io.open(path, "wb")
+  local written = file and file:write(content)
+  if file then
+    local closed, late = file:close()
+    written, problem = written and closed, late
+  end
+  if not written then
+    error(("cannot write %s: %s; name a folder where there is room: llama-cloud demo FOLDER"):format(path, problem), 0)
+  end
+end
+
 -- Makes the folder with the files. Raises wrong use where there is something already.
 local function make_files(lfs, folder)
   for _, name in ipairs { "", "/in", "/in/invoices" } do
@@ -37,9 +50,7 @@ local function make_files(lfs, folder)
     end
   end
   for name, content in pairs(FILES) do
-    local file = assert(io.open(("%s/in/%s"):format(folder, name), "wb"))
-    assert(file:write(content))
-    assert(file:close())
+    write(("%s/in/%s"):format(folder, name), content)
   end
 end
 

@@ -228,10 +228,10 @@ local function read_key(path)
     error(act.usage(("--key-file: cannot read %s: %s"):format(text.quote(path), cause)), 0)
   elseif not mode or mode & 63 ~= 0 then -- 077
     error(act.usage(("--key-file: others may read %s; run 'chmod 600' on it"):format(text.quote(path))), 0)
-  elseif text.trim(content) == "" then
+  elseif text.bare(content) == "" then
     error(act.usage(("--key-file: there is no key in %s"):format(text.quote(path))), 0)
   end
-  return text.trim(content)
+  return text.bare(content)
 end
 
 -- A complaint of the library's, with the names of parameters and options as flags, and those of ids as the help has them.

@@ -76,6 +76,11 @@ function process.declare(parser)
   for _, one in ipairs(PARAMETERS) do
     add(parser, "p:", one)
   end
+  parser
+    :option("--stall-timeout", "end an upload or download in which no byte moves for so many seconds (60)")
+    :target("stall_timeout")
+    :argname("SECONDS")
+    :convert(values.converter("--stall-timeout", "seconds"))
   parser:epilog(
     "Example:\n  llama-cloud process invoices --output results --journal invoices.jsonl \\\n"
       .. "      --configuration cfg-PARSE_AGENTIC --expand markdown_full\n\n"
@@ -120,7 +125,8 @@ local function tell_if_empty(now, result)
   elseif result["o:pattern"] or result["o:exclude"] then
     progress.say("no file is left by --pattern and --exclude, which are Lua patterns, such as %.pdf$")
   else
-    progress.say("there are no files")
+    local skipped = "; names that begin with a dot are left out"
+    progress.say(("there are no files in %s%s"):format(text.quote(result.paths[1]), skipped))
   end
 end
 
@@ -255,7 +261,32 @@ local function tell_of_expand(command, names)
   end
 end
 
-local NOT_KEPT = "without --journal the next run begins anew"
+-- Refuses a list in one value, before anything is paid for.
+local function check_expand(names)
+  for _, name in ipairs(names or {}) do
+    if name:find(",", 1, true) then
+      error(act.usage(("--expand %s: give --expand once for each"):format(text.quote(name))), 0)
+    end
+  end
+end
+
+local MOST_BATCHES = 20 -- that are named
+
+-- How to go on without a journal: what was begun is at the service, and paid for.
+local function without_journal(now)
+  local ids = now and now.batches or {}
+  local words = "without --journal the next run begins anew"
+  if not ids[1] then
+    return words
+  end
+  local named = table.concat(ids, ", ", 1, math.min(#ids, MOST_BATCHES))
+  local more = #ids > MOST_BATCHES and (" and %d more"):format(#ids - MOST_BATCHES) or ""
+  return ("%s; 'llama-cloud batches get ID --expand results' shows the jobs of what this one has begun: %s%s"):format(
+    words,
+    named,
+    more
+  )
+end
 
 ---@param client LlamaCloud.Client
 ---@param result table
@@ -277,11 +308,15 @@ function process.run(client, result, state)
   local run = { out = out_of(options, state), failed = 0, failures = {} }
   options.on_progress = teller(run)
   local files = files_of(result.paths)
+  check_expand(params.expand)
+  if result.stall_timeout then
+    client = client:with_options { stall_timeout = result.stall_timeout }
+  end
   local iterate, _, _, handle = act.invoke(client.batches.process, client.batches, files, params, options)
   tell_of_expand(GET[result.type], params.expand)
   state.hint = state.arguments
       and function()
-        return options.journal and "to go on: " .. again.line(state.arguments) or NOT_KEPT
+        return options.journal and "to go on: " .. again.line(state.arguments) or without_journal(run.now)
       end
     or state.hint
   local ok, problem = pcall(function()

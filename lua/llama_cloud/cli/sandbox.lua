@@ -20,7 +20,7 @@ end
 ---@param arguments string[]
 ---@return integer code
 function sandbox.main(arguments)
-  return require("llama_cloud.sandbox.cli").main(arguments) -- where a library is missing, its error says which
+  return require("llama_cloud.sandbox.cli").main(arguments, "llama-cloud sandbox") -- where a library is missing, its error says which
 end
 
 return sandbox

@@ -28,6 +28,7 @@ end
 function arguments.bad_id(name, id)
   if type(id) ~= "string" then
     local hint = type(id) == "table" and type(id.id) == "string" and ": give its 'id'" or ""
+    hint = id == nil and " (a call that fails returns nil and an error: put assert() around it)" or hint
     return ("%s must be a string, not %s%s"):format(name, type(id), hint)
   elseif id == "" then
     return ("%s must not be empty"):format(name)

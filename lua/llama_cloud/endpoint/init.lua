@@ -134,7 +134,7 @@ local function prepared(class, member, method, self, ...)
   elseif select("#", ...) > count + 2 then
     return nil, ("too many arguments for %s:%s"):format(class.place, member)
   elseif state.closed then
-    return nil, "attempt to use a closed client"
+    return nil, "attempt to use a closed client: make another with llama_cloud.new"
   end
   if params == nil then
     params = {}

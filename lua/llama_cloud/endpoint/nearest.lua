@@ -31,7 +31,8 @@ local function contains(name, candidate)
 end
 
 -- The known name that is nearest to an unknown one, if any is near, quoted; or the one or two that contain it, or that it
--- contains. One that is the unknown name and an ending, such as its plural, comes before the others.
+-- contains. One that is the unknown name and an ending, such as its plural, comes before the others; then, one that is
+-- its beginning.
 local function nearest_to(name, known)
   name = text.lower(name:sub(1, 100)) -- the longest that is known has 30 letters
   local best, least, near = nil, math.huge, math.max(2, #name // 3)
@@ -45,7 +46,15 @@ local function nearest_to(name, known)
   if least <= near then
     return ("'%s'"):format(best)
   end
-  local around = {}
+  local around, beginning = {}, ""
+  for candidate in pairs(known) do
+    if #candidate > math.max(3, #beginning) and name:sub(1, #candidate) == candidate then
+      beginning = candidate
+    end
+  end
+  if beginning ~= "" then
+    return ("'%s'"):format(beginning)
+  end
   for candidate in pairs(known) do
     if contains(name, candidate) then
       around[#around + 1] = ("'%s'"):format(candidate)

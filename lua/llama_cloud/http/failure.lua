@@ -69,6 +69,9 @@ function failure.useless(call, transfer, status, message)
     message = message and "the response is not valid JSON: " .. message
       or "the response is JSON, but not an " .. (call.returns == "array" and "array" or "object")
     message = ("%s; it begins: %s"):format(message, url.hide_queries(text.excerpt(body, 200)))
+    if errors.is_web_page(transfer:headers()) then
+      message = ("%s (%s)"):format(message, errors.WEB_PAGE)
+    end
   end
   return failure.unfit(call, transfer, status, message, body)
 end
@@ -76,21 +79,30 @@ end
 -- What to do about a request that cannot be sent, by what the transport says that is about; %s is the file, or the
 -- environment variable, that is to blame.
 local REMEDIES = {
+  address = "check the network, and that the client's option base_url leads to a service that runs",
   ca_file = "the client's option ca_file, '%s', must name a file of certificates, as PEM",
   no_ca_file = "install the package ca-certificates, or name a file of certificates by the client's option ca_file",
   certificate = "if it is of an authority of your own, name its file by the client's option ca_file",
-  host = "check base_url; a name outside of ASCII is to be written as punycode: xn--…",
+  clock = "check the clock of this machine; if that is right, the service needs a new certificate",
+  foreign = "the certificate is that of another host: check the client's option base_url",
+  host = "check the client's option base_url; a name outside of ASCII is to be written as punycode: xn--…",
+  name = "check the network, and the name of the host in the client's option base_url",
   proxy = 'check the client\'s option proxy; "" is none',
-  environment_proxy = 'the proxy is that of the environment variable %s; the client\'s option proxy = "" is none',
-  url = "check base_url",
+  environment_proxy = "the proxy is that of the environment variable %s; unset it, or list the host in no_proxy",
+  tls = "does the service speak TLS there? If not, the client's option base_url must begin with http://",
+  url = "check the client's option base_url",
 }
 
 -- The remedy, or nil. `about` and `variable`: see transfer:outcome.
-local function remedy_for(state, about, variable)
+local function remedy_for(state, message, about, variable)
   if about == "ca_file" and not state.options.ca_file then
     about = "no_ca_file"
   elseif about == "proxy" and variable then
     about = "environment_proxy"
+  elseif about == "certificate" and (message:find("expired", 1, true) or message:find("not yet valid", 1, true)) then
+    about = "clock"
+  elseif about == "certificate" and message:find("subject name", 1, true) then
+    about = "foreign"
   end
   local remedy = REMEDIES[about]
   return remedy and remedy:format(variable or state.options.ca_file)
@@ -113,7 +125,7 @@ local function without_response(state, transfer, kind, message, status)
   elseif kind == "file" then
     err.permanent = true
   end
-  local remedy = remedy_for(state, about, variable)
+  local remedy = remedy_for(state, message, about, variable)
   err.message = remedy and ("%s (%s)"):format(message, remedy) or message
   return errors.new(err)
 end
@@ -180,6 +192,22 @@ function failure.timed_out(call, cause)
   }
 end
 
+-- What to do about a call that ends although what it met passes, and was waited for: by kind, and how the message begins.
+local AT_THE_END = {
+  { "internal_server", "", "the service is at fault: try again later" },
+  { "rate_limit", "", "wait a while, or send fewer requests at once" },
+  { "timeout", "Operation timed out", "the limit is the client's option timeout" },
+  { "timeout", "no byte was", "the limit is the client's option stall_timeout" },
+}
+
+local function words_at_the_end(err)
+  for _, one in ipairs(AT_THE_END) do
+    if err.kind == one[1] and err.message:sub(1, #one[2]) == one[2] then
+      return (" (%s)"):format(one[3])
+    end
+  end
+end
+
 --- The error that a call may end with after an attempt: the attempt's own, with what was decided about it.
 ---@param call LlamaCloud.Call
 ---@param course LlamaCloud.Course
@@ -192,8 +220,9 @@ function failure.explain(call, course, err, decided)
     errors.prepend(err, ("total_timeout of %s s has passed: "):format(text.number(call.total_timeout)))
     err.cause = course.last
   end
-  if decided.words then
-    errors.append(err, decided.words)
+  local words = decided.words or decided.act == "fail" and not decided.overdue and words_at_the_end(err)
+  if words then
+    errors.append(err, words)
   end
   return decided.overdue == "near" and failure.timed_out(call, err) or err
 end

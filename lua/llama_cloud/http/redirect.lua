@@ -7,6 +7,7 @@ local url = require("llama_cloud.http.url")
 local redirect = {}
 
 local MOST = 10 -- of one call
+local ELSEWHERE = ": check the client's option base_url, and whether the network wants you to log in by a browser first"
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 local KEEPS_METHOD = { [307] = true, [308] = true }
 
@@ -24,7 +25,7 @@ local function destination(method, from, status, location, anywhere)
   elseif parts.user or parts.password then
     return nil, "it holds a user name" -- libcurl would send that as Authorization
   elseif base.scheme == "https" and scheme == "http" then
-    return nil, "it leads from https to http"
+    return nil, "it leads from https to http" .. (anywhere and "" or ELSEWHERE)
   elseif url.origin(base) == url.origin(parts) then
     if method == "GET" or KEEPS_METHOD[status] then
       return parts.text
@@ -33,7 +34,7 @@ local function destination(method, from, status, location, anywhere)
   elseif method == "GET" and (anywhere or text.lower(base.host) == text.lower(parts.host)) then
     return parts.text
   end
-  return nil, "it leads to another origin"
+  return nil, "it leads to another origin" .. ELSEWHERE
 end
 
 --- Where an attempt redirects its call to. Nil if nowhere; nil and why not if that is not followed.

@@ -4,6 +4,22 @@
 local loop = require("llama_cloud.loop")
 
 local engine, root = loop.engine, loop.root
+local stderr = io and io.stderr -- here, for an application may take them away later
+
+local stepped = false -- by step()
+local watch -- for tasks that nobody runs; it goes when the program ends
+
+-- Told where a program ends with tasks that it has spawned outside of everything that runs them: else it would end without
+-- a word, and nothing done.
+local function tell_of_forgotten()
+  local live = root:live()
+  if live > 0 and not stepped and stderr then
+    stderr:write(
+      ("llama_cloud: tasks that nothing runs have not ended (%d of them): call llama_cloud.spawn inside "):format(live),
+      "llama_cloud.run(function() … end), or call llama_cloud.step() until it returns 0\n"
+    )
+  end
+end
 
 local group = {}
 
@@ -33,10 +49,12 @@ end
 ---@return LlamaCloud.Task
 function group.spawn(f, ...)
   local owner = engine:current()
-  if owner == root then
-    loop.drive_root() -- first, for the host may refuse
+  if owner ~= root or loop.drive_root() then -- first, for the host may refuse
+    return owner:spawn(f, ...)
   end
-  return owner:spawn(f, ...)
+  local task = owner:spawn(f, ...)
+  watch = watch or setmetatable({}, { __gc = tell_of_forgotten }) -- later than what ends tasks, so that it comes before
+  return task
 end
 
 --- Runs f as a task, with all that it spawns, until the last of them has ended; then raises what the first failed one
@@ -53,6 +71,7 @@ end
 ---@param budget? number
 ---@return integer live how many of them have not ended
 function group.step(budget)
+  stepped = true
   return engine:step(budget)
 end
 

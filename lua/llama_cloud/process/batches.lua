@@ -43,6 +43,7 @@ local function create(run, directory)
   end)
   if made then
     run.history:note { t = "batch", n = directory.n, id = made.id }
+    table.insert(run.progress.batches, made.id)
   elseif directories.is_gone(run, directory, err) then
     return false
   else

@@ -77,6 +77,7 @@ end
 local function unwritten(path, problem)
   local err = errors.new { kind = "file", message = ("%s could not be written: %s"):format(path, problem) }
   if trouble.no_place(problem) then
+    errors.append(err, " (put that right, and run it again)")
     error(err, 0)
   end
   return nil, err
@@ -268,6 +269,8 @@ function output.write(run, entry, result)
   return written.list, err
 end
 
+local OTHER = "give the path of a folder that can be made, or that you may write to"
+
 --- Sees to it that there is an output folder, and that files can be made in it. Nil and the problem.
 ---@param path string
 ---@param input? string the folder of the files
@@ -288,12 +291,12 @@ function output.prepare(path, input)
   end
   local mode = lfs.attributes(path, "mode")
   if mode ~= "directory" then
-    problem = problem or "there is a " .. tostring(mode)
-    return nil, ("the output folder %s cannot be made: %s"):format(texts.quote(path), problem)
+    problem = problem or mode and ("there is a %s"):format(mode) or "it is not there"
+    return nil, ("the output folder %s cannot be made: %s; %s"):format(texts.quote(path), problem, OTHER)
   end
   local probe, unwritable = core.output(path .. "/probe.json" .. TEMPORARY) -- no folder has such a name
   if not probe then
-    return nil, ("the output folder %s cannot be used: %s"):format(texts.quote(path), unwritable)
+    return nil, ("the output folder %s cannot be used: %s; %s"):format(texts.quote(path), unwritable, OTHER)
   end
   probe:close()
   local own, other = lfs.attributes(path), input and lfs.attributes(input)

@@ -25,6 +25,7 @@ local BEAT = 0.1 -- seconds between two calls of on_progress
 ---@field processing integer the files that are in a batch and have not been returned yet
 ---@field done integer the files that were completed and returned, including those of earlier runs
 ---@field failed integer the files that failed or were cancelled and returned, likewise
+---@field batches string[] the ids of the batches that this run has begun; the table grows
 
 ---@class LlamaCloud.Run
 ---@field client LlamaCloud.Client
@@ -242,7 +243,7 @@ function runs.start(given)
     fetched = 0,
     next_upload = -math.huge,
     deadline = loop.now() + given.options.total_timeout,
-    progress = { walked = 0, uploaded = 0, processing = 0, done = 0, failed = 0, bytes = 0 },
+    progress = { walked = 0, uploaded = 0, processing = 0, done = 0, failed = 0, bytes = 0, batches = {} },
     progress_changed = false,
     due = false,
   }, Run)

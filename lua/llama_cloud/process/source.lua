@@ -272,7 +272,7 @@ end
 ---@param options { pattern: any, exclude: any }
 ---@param own string[] paths of the run's own files and folders, which are none of its items
 ---@return (fun(): LlamaCloud.Item?)?
----@return string root the folder's path, or "list"; or the problem
+---@return string root the folder's path, or that there is none; or the problem
 ---@return string? folder the folder as its items' paths begin
 function source.open(files, options, own)
   local wanted, problem = test_of("pattern", options.pattern)
@@ -282,7 +282,7 @@ function source.open(files, options, own)
   end
   local lfs, missing = file_system()
   local pull, folder
-  local root = "list"
+  local root = "none, but a list of files"
   if type(files) == "string" then
     if not lfs then
       return nil, missing --[[@as string]]

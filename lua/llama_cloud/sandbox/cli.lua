@@ -1,16 +1,17 @@
--- The command line of bin/llama-cloud-sandbox.
+-- The command line of bin/llama-cloud-sandbox, and of llama-cloud sandbox.
 
 local cqueues = require("llama_cloud.sandbox.library")("cqueues")
 local signal = require("cqueues.signal")
 local socket = require("cqueues.socket")
 
+local faults = require("llama_cloud.sandbox.faults")
 local options_module = require("llama_cloud.sandbox.options")
 local sandbox = require("llama_cloud.sandbox")
 
 local cli = {}
 
 local HEAD = [[
-usage: llama-cloud-sandbox [options]
+usage: %s [options]
 
 A local LlamaCloud service. Its first line of output says where it listens;
 SIGINT or SIGTERM ends it.
@@ -56,8 +57,8 @@ end
 local WIDTH, INDENT = 80, 30
 
 -- The text of --help.
-local function usage()
-  local lines = { HEAD }
+local function usage(called)
+  local lines = { HEAD:format(called) }
   for _, flag in ipairs(cli.flags()) do
     local words = flag[4] and ("%s (%s)"):format(flag[2], flag[4]) or flag[2]
     local line = string.format("  %-28s", flag[1])
@@ -71,6 +72,39 @@ local function usage()
     lines[#lines + 1] = line .. "\n"
   end
   return table.concat(lines)
+end
+
+-- The complaint about an argument that is no option.
+local function unknown(name, has_value)
+  local known = {}
+  for flag in pairs(by_flag) do
+    known[#known + 1] = flag
+  end
+  for _, own in ipairs(PROGRAM) do
+    known[#known + 1] = own[1]:match("^[^ ]+")
+  end
+  table.sort(known)
+  for _, flag in ipairs(has_value and known or {}) do
+    if flag == name then
+      return name .. " takes no value"
+    end
+  end
+  return options_module.unknown(name, known)
+end
+
+-- What is wrong with options that could be read, or nil.
+local function problem_of(options)
+  local ok, message = pcall(options_module.checked, options)
+  for _, rule in ipairs(options.faults) do
+    if ok then
+      ok, message = pcall(faults.parse, rule)
+    end
+  end
+  return not ok
+      and message:gsub("^option '([%w_]+)'", function(name)
+        return "--" .. name:gsub("_", "-")
+      end)
+    or nil
 end
 
 --- Reads arguments. Returns the options of `sandbox.new` and those of the program, or nil and a message.
@@ -101,7 +135,7 @@ function cli.parse(arguments)
     elseif name == "--fault" then
       table.insert(options.faults, value_of(name, given))
     elseif given then
-      error("unknown option '" .. argument .. "'", 0)
+      error(unknown(name, true), 0)
     elseif option then
       options[option[1]] = true
     elseif name == "--exit-with-stdin" then
@@ -111,7 +145,7 @@ function cli.parse(arguments)
     elseif name == "--help" or name == "-h" then
       program.help = true
     else
-      error("unknown option '" .. argument .. "'", 0)
+      error(unknown(argument), 0)
     end
   end
   while index <= #arguments do
@@ -121,31 +155,37 @@ function cli.parse(arguments)
     end
     index = index + 1
   end
+  local problem = not program.help and problem_of(options)
+  if problem then
+    return nil, problem
+  end
   return options, program
 end
 
 -- Writes to standard output, at once. Where that cannot be done it says so, and returns false.
-local function put(text)
+local function put(called, text)
   local ok, problem = io.stdout:write(text)
   if ok then
     ok, problem = io.stdout:flush()
   end
   if not ok then
-    io.stderr:write("llama-cloud-sandbox: standard output: ", problem, "\n")
+    io.stderr:write(called, ": standard output: ", problem, "\n")
   end
   return ok ~= nil
 end
 
 --- Runs the program and returns its exit status.
 ---@param arguments string[]
+---@param called? string how it calls itself
 ---@return integer
-function cli.main(arguments)
+function cli.main(arguments, called)
+  called = called or "llama-cloud-sandbox"
   local options, program = cli.parse(arguments)
   if not options then
-    io.stderr:write("llama-cloud-sandbox: ", program, "\nTry --help.\n")
+    io.stderr:write(called, ": ", program, "\nTry '", called, " --help'.\n")
     return 2
   elseif program.help then
-    return put(usage()) and 0 or 1
+    return put(called, usage(called)) and 0 or 1
   end
   if not program.quiet then
     options.log = function(line)
@@ -154,7 +194,7 @@ function cli.main(arguments)
   end
   local ok, service = pcall(sandbox.new, options)
   if not ok then
-    io.stderr:write("llama-cloud-sandbox: ", service, "\n")
+    io.stderr:write(called, ": ", service, "\n")
     return 1
   end
 
@@ -184,7 +224,7 @@ function cli.main(arguments)
     end)
   end
   service:attach(controller)
-  if not put(("listening on %s\n"):format(service:url())) then
+  if not put(called, ("listening on %s\n"):format(service:url())) then
     stop() -- nobody knows where
     return 1
   end

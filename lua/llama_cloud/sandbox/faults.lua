@@ -218,14 +218,16 @@ function words.p(rule, value, text)
   rule.probability = number(text, "p", value, 0)
 end
 
+local METHODS = { ["*"] = true, DELETE = true, GET = true, HEAD = true, PATCH = true, POST = true, PUT = true }
+
 --- Reads a rule; raises a message if it is not one.
 ---@param text string
 ---@return llama_cloud.sandbox.fault
 function faults.parse(text)
   local method, pattern, rest = text:match("^%s*(%S+)%s+([^%s:]+):%s*(.-)%s*$")
   if not method then
-    fail(text, "expected METHOD PATTERN: ACTION")
-  elseif not (method == "*" or method:find("^%u+$")) or not pattern:find("^[/*]") then
+    fail(text, "expected METHOD PATTERN: ACTION, such as GET *: 503 x2")
+  elseif not METHODS[method] or not pattern:find("^[/*]") then
     fail(text, "expected * or a method such as GET, then a path that begins with / or *")
   end
   local rule = { text = text, method = method, seen = 0, hits = 0, after = 0 }

@@ -221,7 +221,9 @@ function http.listen(host, port, max_body, answer)
     end
   end
   if not listener then
-    return nil, string.format("cannot listen on %s port %d: %s", host, port, errno.strerror(code) or tostring(code))
+    local advice = code == errno.EADDRINUSE and ": choose another port, or 0 for any that is free" or ""
+    local reason = errno.strerror(code) or tostring(code)
+    return nil, string.format("cannot listen on %s port %d: %s%s", host, port, reason, advice)
   end
   local _, _, bound_port = listener:localname()
   return setmetatable({

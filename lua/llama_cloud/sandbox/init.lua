@@ -21,7 +21,7 @@ local validate = require("llama_cloud.sandbox.validate")
 local sandbox = {}
 
 -- What a form may have beside its file.
-local MAX_ENVELOPE = 2 << 20
+local MAX_ENVELOPE = 2 * 1024 * 1024
 
 ---@class llama_cloud.sandbox.options
 ---@field host? string default "127.0.0.1"
@@ -70,7 +70,7 @@ local function limited(self, request, route)
   if not wait then
     return nil
   end
-  local retry_after = not self.options.no_retry_after and string.format("%d", (wait + 999) // 1000) or nil
+  local retry_after = not self.options.no_retry_after and string.format("%.0f", math.ceil(wait / 1000)) or nil
   return { status = 429, body = '{"detail":"Rate limit exceeded"}', headers = { ["Retry-After"] = retry_after } }
 end
 

@@ -1,5 +1,9 @@
 -- The libraries of others that the sandbox needs, and the client does not: where one is missing, the error says what to
--- install.
+-- install. What requires this file first, and this file itself, can be read by every Lua.
+
+if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then
+  error("the sandbox needs Lua 5.4 or 5.5, and this is " .. _VERSION, 0)
+end
 
 local PACKAGES = {
   cjson = { rock = "lua-cjson", debian = "lua-cjson" },

@@ -27,7 +27,7 @@ kinds.integer = {
 }
 
 kinds.port = {
-  "a port number",
+  "a port number, from 0 (any that is free) to 65535",
   function(value)
     return math.type(value) == "integer" and value >= 0 and value < 65536
   end,
@@ -168,6 +168,43 @@ local function fits(option, value)
   return false, "one of " .. table.concat(option.values, ", ")
 end
 
+-- How many letters have to be changed, added or taken away to make one word of another, as a bound from above: swapped ones
+-- count once.
+local function distance(a, b)
+  local above, over = {}, {}
+  for j = 0, #b do
+    above[j] = j
+  end
+  for i = 1, #a do
+    local row = { [0] = i }
+    for j = 1, #b do
+      local same = a:byte(i) == b:byte(j) and 0 or 1
+      row[j] = math.min(above[j] + 1, row[j - 1] + 1, above[j - 1] + same)
+      if j > 1 and i > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        row[j] = math.min(row[j], over[j - 2] + 1)
+      end
+    end
+    above, over = row, above
+  end
+  return above[#b]
+end
+
+--- The complaint about a name that is none of those known, with the nearest that is.
+---@param name string
+---@param known string[]
+---@return string
+function options.unknown(name, known)
+  local nearest, least
+  for _, candidate in ipairs(known) do
+    local changes = distance(name:sub(1, 100), candidate)
+    if changes < (least or math.max(2, #name / 3) + 1) then
+      nearest, least = candidate, changes
+    end
+  end
+  local hint = nearest and string.format(" (did you mean '%s'?)", nearest) or ""
+  return string.format("unknown option '%s'%s", name, hint)
+end
+
 --- What was given, checked, and the defaults of the others; raises a message about a bad one.
 ---@param given table
 ---@return table
@@ -176,7 +213,11 @@ function options.checked(given)
   for name, value in pairs(given) do
     local option = by_name[name]
     if not option then
-      error(string.format("unknown option '%s'", tostring(name)), 0)
+      local names = {}
+      for _, known in ipairs(options.LIST) do
+        names[#names + 1] = known[1]
+      end
+      error(options.unknown(tostring(name), names), 0)
     end
     local ok, expected = fits(option, value)
     if not ok then
