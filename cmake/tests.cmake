@@ -113,14 +113,13 @@ endforeach()
 set(CORE_SPECS ${SPEC_FILES})
 list(FILTER CORE_SPECS EXCLUDE REGEX "/(sandbox/[a-z]*|cli/(calls|commands|docs|man|process|use)|http/gate|whole/wrong_turns)_spec[.]lua$")
 list(FILTER CORE_SPECS EXCLUDE REGEX
-  "/project/(architecture|book|contributing|install|layers|lighttpd|public|record|reference|release|scripts|types)_spec[.]lua$")
+  "/project/(architecture|bench|book|contributing|install|layers|lighttpd|public|record|reference|release|scripts|types)_spec[.]lua$")
 foreach(file IN LISTS ALLOC_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
 foreach(file IN LISTS CLOSE_FILES)
   add_spec(plain "${file}" 300)
 endforeach()
-list(FILTER CORE_SPECS EXCLUDE REGEX "/project/bench_spec[.]lua$") # measures; figures under a sanitizer say nothing
 
 # The specs of the client, once more inside each thing that it may live in (spec/support/hosts.lua).
 # Copas 4 is rare: all of them are one test there, which is skipped where it is missing.

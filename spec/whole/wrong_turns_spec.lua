@@ -122,12 +122,12 @@ local TYPED = {
   },
   {
     "lc --base-url $other/page --max-retries 0 batches get x",
-    "this is a web page and no answer of the service: check --base-url or LLAMA_CLOUD_BASE_URL, and whether",
+    "this is a web page and not a response of the service: check --base-url or LLAMA_CLOUD_BASE_URL, and whether",
     1,
   },
   {
     "lc --base-url $other/nginx batches get x",
-    "404: <html>404</html> (this is a web page and no answer of the service: ",
+    "404: <html>404</html> (this is a web page and not a response of the service: ",
     1,
   },
   {
