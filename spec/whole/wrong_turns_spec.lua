@@ -370,6 +370,7 @@ local TYPED = {
 
 -- $other, and what rows have in common.
 local PRELUDE = [[
+unset http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY # what is on the way here is no matter of these
 cd %s
 other=%s
 without() {

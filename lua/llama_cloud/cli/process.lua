@@ -76,7 +76,7 @@ function process.declare(parser)
     add(parser, "p:", one)
   end
   parser
-    :option("--stall-timeout", "end an upload or download in which no byte moves for so many seconds (60)")
+    :option("--stall-timeout", "end an upload or download in which no byte moves for this many seconds (60)")
     :target("stall_timeout")
     :argname("SECONDS")
     :convert(values.converter("--stall-timeout", "seconds"))
