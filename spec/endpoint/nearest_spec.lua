@@ -102,4 +102,14 @@ describe("nearest.no_method", function()
       nearest.no_method("retrieve", known)
     )
   end)
+
+  it("tells a slip from what may be new", function()
+    local known = { markdown_full = true, items = true }
+    for _, slip in ipairs { "markdwn_full", "Markdown_Full", "makrdown_full", "item" } do
+      assert.is_true(nearest.is_slip(slip, known), slip)
+    end
+    for _, new in ipairs { "items_full", "markdown", "full", "x" } do
+      assert.is_false(nearest.is_slip(new, known), new)
+    end
+  end)
 end)

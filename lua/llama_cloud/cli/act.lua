@@ -308,8 +308,8 @@ function kinds.wait_all(run)
   run.out:finish()
 end
 
---- Checks values that the service may have more of than this version knows: one that is near to a known value is a slip, and
---- raises wrong use; one that resembles none may be new, and is only told of.
+--- Checks values that the service may have more of than this version knows. A known value with a letter or two wrong is a
+--- slip, and raises wrong use; any other may be new, and is only reported.
 ---@param what string what a value is called
 ---@param given string[]
 ---@param known table<string, true>

@@ -70,12 +70,21 @@ local function listed(known)
   return #names > 0 and ": there are " .. table.concat(names, ", ") or ""
 end
 
---- Whether a known name is so near to an unknown one that this is a slip, and nothing new: complaints then suggest it.
+local MOST_OF_SLIP = 2 -- letters
+
+--- Whether an unknown name is a known one with a letter or two wrong. Complaints suggest more than that; but what only
+--- begins like a known name may be new.
 ---@param name string
 ---@param known table<string, any>
 ---@return boolean
 function nearest.is_slip(name, known)
-  return nearest_to(name, known) ~= nil
+  name = text.lower(name:sub(1, 100))
+  for candidate in pairs(known) do
+    if distance(name, candidate) <= MOST_OF_SLIP then
+      return true
+    end
+  end
+  return false
 end
 
 local places = {
