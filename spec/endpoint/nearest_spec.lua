@@ -104,12 +104,12 @@ describe("nearest.no_method", function()
   end)
 
   it("tells a slip from what may be new", function()
-    local known = { markdown_full = true, items = true }
+    local values = { markdown_full = true, items = true }
     for _, slip in ipairs { "markdwn_full", "Markdown_Full", "makrdown_full", "item" } do
-      assert.is_true(nearest.is_slip(slip, known), slip)
+      assert.is_true(nearest.is_slip(slip, values), slip)
     end
     for _, new in ipairs { "items_full", "markdown", "full", "x" } do
-      assert.is_false(nearest.is_slip(new, known), new)
+      assert.is_false(nearest.is_slip(new, values), new)
     end
   end)
 end)
