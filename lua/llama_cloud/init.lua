@@ -255,7 +255,7 @@ end
 --- A descriptor that is readable when `step` has work: for a select or poll loop of your own.
 ---@return integer
 function llama_cloud.pollfd()
-  return loop.transport():fd()
+  return group.pollfd()
 end
 
 --- A `coroutine.wrap` in which calls can wait: whoever calls the generator waits.

@@ -4,6 +4,7 @@ local core = require("llama_cloud.core")
 local llama_cloud = require("llama_cloud")
 local group = require("llama_cloud.loop.group")
 local loop = require("llama_cloud.loop")
+local process = require("spec.support.process")
 local support = require("spec.support.client")
 
 local spawn, step, sleep = llama_cloud.spawn, llama_cloud.step, llama_cloud.sleep
@@ -345,6 +346,12 @@ describe("with luv, tasks outside of run", function()
     end)
     uv.run()
     assert.is_true(reached)
+  end)
+
+  it("are complained about at the end of a program that neither steps nor watches their descriptor", function()
+    local chunk = 'local l = require("llama_cloud") %s l.spawn(function() l.sleep(60) end)'
+    assert.matches("tasks that nothing runs have not ended (1 of them)", process.run(chunk:format("")), 1, true)
+    assert.equal("", (process.run(chunk:format("l.pollfd()"))))
   end)
 
   it("can be waited for in the main program", function()

@@ -6,7 +6,7 @@ local loop = require("llama_cloud.loop")
 local engine, root = loop.engine, loop.root
 local stderr = io and io.stderr -- here, for an application may take them away later
 
-local stepped = false -- by step()
+local stepped = false -- whether the program steps, or has asked for what its own loop watches
 local watch -- for tasks that nobody runs; it goes when the program ends
 
 -- Told where a program ends with tasks that it has spawned outside of everything that runs them: else it would end without
@@ -73,6 +73,13 @@ end
 function group.step(budget)
   stepped = true
   return engine:step(budget)
+end
+
+--- The descriptor that is readable when `step` has work.
+---@return integer
+function group.pollfd()
+  stepped = true
+  return loop.transport():fd()
 end
 
 return group
