@@ -47,7 +47,7 @@ local process = {}
 ---@field on_progress? fun(progress: LlamaCloud.RunProgress) called while the loop waits, at most ten times a second, and once at the end
 ---@field timeout? number seconds for one attempt of a call without a file (default the client's)
 ---@field total_timeout? number seconds for the whole run, after which the loop raises an error of the kind `timeout` (default none)
----@field max_retries? integer of each call (default the client's)
+---@field max_retries? integer how often each call is retried; 0: not at all (default the client's)
 ---@field headers? table<string, string|false> of each call
 ---@field polling_interval? number as in [Waiting](reference.md#waiting)
 ---@field max_interval? number likewise
