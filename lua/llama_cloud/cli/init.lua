@@ -130,7 +130,9 @@ local function add_commands(root, only)
 end
 
 local HEAD = [[
-LlamaCloud (LlamaParse) from the command line.
+LlamaCloud (LlamaParse) from the command line: every endpoint for files, batches,
+parsing, extraction, classification and splitting; none for indexes, retrieval
+and chat.
 
 The API key comes from LLAMA_CLOUD_API_KEY, or from a file (--key-file).]]
 
