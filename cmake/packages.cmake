@@ -47,7 +47,7 @@ splitting as a function of Lua and as a command; none for indexes, retrieval
 and chat.
 
 Calls wait without blocking, also in the event loops of cqueues, Copas and
-luv. Uploads and batches that were interrupted go on where they were.
+luv. Uploads and batches that were interrupted continue where they stopped.
 
 It includes llama-cloud-sandbox, a local service to test programs against.")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)

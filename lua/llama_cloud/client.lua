@@ -520,7 +520,7 @@ end
 --- Downloads from a presigned URL, or a table with a `url`, as in responses, into a file.
 ---
 --- Exactly that URL is asked for, without the API key and the client's headers and query. A file that is at the path stays until the new one is complete; if it is a symbolic link, the file that it leads to
---- is replaced. A download that is cut off goes on where it was; one that fails leaves nothing behind. Raises on a wrong
+--- is replaced. A download that is cut off continues where it stopped; one that fails leaves nothing behind. Raises on a wrong
 --- argument.
 ---@param address string|LlamaCloud.PresignedURL
 ---@param path string

@@ -15,7 +15,8 @@ local values = require("llama_cloud.cli.values")
 
 local process = { name = "process" }
 
-process.about = "Takes a folder of files to results: uploads, batches, waiting and fetching, and goes on where it was"
+process.about =
+  "Takes a folder of files to results: uploads, batches, waiting and fetching, and continues where it stopped"
 
 -- Flags: name, type, placeholder, text. The first ones are parameters, the others options of batches:process.
 local PARAMETERS = {
@@ -27,7 +28,7 @@ local PARAMETERS = {
 }
 local OPTIONS = {
   { "output", "string", "DIR", "the folder that results are written to; without it they are printed" },
-  { "journal", "string", "FILE", "keeps what was done, so that the same command goes on where it was" },
+  { "journal", "string", "FILE", "keeps what was done, so that the same command continues where it stopped" },
   { "retry_failed", "boolean", nil, "process again what has failed in an earlier run" },
   { "delete_directories", "boolean", nil, "delete each directory at the service when its files are done" },
   { "pattern", "string", "PATTERN", "only files whose path below the folder matches this Lua pattern, such as %.pdf$" },
@@ -208,7 +209,7 @@ local function report(run, result, state)
   if failed > 0 and result["o:journal"] and state.arguments then
     local parser = lookup.at(state.root, { process.name })
     local words = again.changed(parser, state.arguments, { ["--retry-failed"] = true })
-    progress.say("what failed is processed again by: " .. again.line(words))
+    progress.say("to retry the failed files: " .. again.line(words))
   end
   return failed > 0 and 1 or 0, run.now
 end
@@ -316,7 +317,7 @@ function process.run(client, result, state)
   tell_of_expand(GET[result.type], params.expand)
   state.hint = state.arguments
       and function()
-        return options.journal and "to go on: " .. again.line(state.arguments) or without_journal(run.now)
+        return options.journal and "to continue: " .. again.line(state.arguments) or without_journal(run.now)
       end
     or state.hint
   local ok, problem = pcall(function()

@@ -68,7 +68,7 @@ local process = {}
 --- Takes files to results: `for file in client.batches:process(files, params, options) do … end`. One bad file never ends
 --- the loop. It raises a wrong argument at the caller's line, and an error of this library for what holds for all files: a key
 --- or plan that is refused, a service that cannot be reached, a disk that is full, a journal that cannot be used or written.
---- With a journal, running it again goes on where it was.
+--- With a journal, running it again continues where it stopped.
 ---@class LlamaCloud.Batches
 ---@field process fun(self, files: LlamaCloud.ProcessFiles, params: LlamaCloud.ProcessParams, options?: LlamaCloud.ProcessOptions): fun(): LlamaCloud.ProcessedFile?
 
