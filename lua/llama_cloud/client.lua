@@ -103,8 +103,8 @@ local regions = {
 local State = {}
 State.__index = State
 
--- An environment variable without the white space around it, and without a byte order mark; nil if it is unset or blank, or where the application has
--- taken away Lua's `os`.
+-- An environment variable without the white space around it, and without a byte order mark; nil if it is unset or blank, or
+-- where the application has taken away Lua's `os`.
 local function environment(name)
   local value = os and os.getenv and os.getenv(name)
   value = value and text.bare(value)

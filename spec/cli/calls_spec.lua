@@ -87,13 +87,17 @@ describe("llama-cloud", function()
       assert.equal("id,status\n", out)
     end)
 
-    it("prints the fields that are asked for, and warns of those that no answer has", function()
+    it("prints the fields that are asked for, warns of those that no answer has, and refuses slips", function()
       local out, err, status =
-        cli.run(s, "batches list --max-items 1 --fields status,config.job.type,statsu --format csv")
-      assert.equal("status,config.job.type,statsu", lines(out)[1])
+        cli.run(s, "batches list --max-items 1 --fields status,config.job.type,weather.today --format csv")
+      assert.equal("status,config.job.type,weather.today", lines(out)[1])
       assert.matches("^%u+,%l+_v2,$", lines(out)[2])
-      assert.equal("llama-cloud: unknown field 'statsu' (did you mean 'status'?)\n", err)
+      assert.equal("llama-cloud: unknown field 'weather'\n", err)
       assert.equal(0, status)
+      local requests = s:stats().requests
+      out, err, status = cli.run(s, "batches list --fields status,statsu.of")
+      assert.same({ "", "llama-cloud: unknown field 'statsu' (did you mean 'status'?)\n", 2 }, { out, err, status })
+      assert.equal(requests, s:stats().requests)
     end)
 
     it("prints an array that is no list", function()

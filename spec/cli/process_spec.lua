@@ -152,6 +152,8 @@ describe("llama-cloud process", function()
       ["in --configuration c --uploads-per-second 0"] = "--uploads-per-second: '0' is not a number above 0",
       ["in --configuration c --output /proc/self"] = "the output folder '/proc/self' cannot be used: ",
       ["in/ --configuration c --output ./in"] = "the results cannot be written into the folder of the files",
+      ["in --configuration c --expand markdwn_full --journal refused"] = "(did you mean 'markdown_full'?)",
+      ["in --configuration c --fields naem --journal refused"] = "unknown field 'naem' (did you mean 'name'?)",
       ["in --configuration c --pattern '['"] = "--pattern: malformed pattern",
     } do
       local out, err, status = shell("lc process " .. arguments)
@@ -179,9 +181,22 @@ describe("llama-cloud process", function()
     assert.equal(0, status, err)
     assert.equal("COMPLETED", cjson.decode(out).result.job.status)
     assert.matches("^llama%-cloud: no text will be fetched", err)
-    err = select(2, shell("lc " .. COMMAND .. " --expand markdwn --expand text --expand of_tomorrow --exclude ."))
-    local unknown = "llama%-cloud: unknown value of %-%-expand "
-    assert.matches(("^%s'markdwn' %%(did you mean 'markdown'%%?%%)\n%s'of_tomorrow'\n"):format(unknown, unknown), err)
+  end)
+
+  it("tries an --expand that resembles none, and goes on with another, by the same journal", function()
+    local told = "^llama%-cloud: unknown value of %-%-expand 'of_tomorrow'\n"
+    local _, err, status = shell("lc " .. COMMAND .. " --expand of_tomorrow")
+    assert.equal(1, status)
+    assert.matches(told .. ".*llama%-cloud: unprocessable_entity: 422: ", err)
+    local again = err:match(
+      "\nllama%-cloud: to continue after mending %-%-expand, with the same journal, [^:]*: llama%-cloud ([^\n]*)\n$"
+    )
+    assert.is_string(again, err)
+    _, err, status = shell("lc " .. again:gsub(" %-%-expand of_tomorrow", ""))
+    assert.equal(0, status, err)
+    assert.matches("12 files: 12 completed, 0 failed\n$", err)
+    assert.equal(12, s:uploads().total)
+    assert.equal(1, s:stats().routes["POST /api/v2/batches"])
   end)
 
   it("tells of trouble while nothing moves, by what its client logs", function()

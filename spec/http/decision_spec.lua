@@ -24,6 +24,8 @@ local COURSE = {
 }
 local ATTEMPT = { kind = "response", status = 500, sent = true, headers = {}, started = 99 }
 
+local LOG_IN = ": check the client's option base_url, and whether the network wants you to log in with a browser first"
+
 local POST = { method = "POST", repeatable = false }
 local LOST = { kind = "connection", status = 0 }
 local UNSENT = { kind = "connection", status = 0, sent = false }
@@ -182,21 +184,21 @@ local CASES = {
     { method = "PUT" },
     nil,
     to(308, "https://host:8443/"),
-    { act = "fail", words = "; not followed: it leads to another origin", maybe_sent = false },
+    { act = "fail", words = "; not followed: it leads to another origin" .. LOG_IN, maybe_sent = false },
   },
   {
     "another host",
     nil,
     nil,
     to(302, "https://other/"),
-    { act = "fail", words = "; not followed: it leads to another origin", maybe_sent = false },
+    { act = "fail", words = "; not followed: it leads to another origin" .. LOG_IN, maybe_sent = false },
   },
   {
     "away from https",
     nil,
     nil,
     to(302, "http://host/"),
-    { act = "fail", words = "; not followed: it leads from https to http", maybe_sent = false },
+    { act = "fail", words = "; not followed: it leads from https to http" .. LOG_IN, maybe_sent = false },
   },
   {
     "another protocol",

@@ -107,7 +107,7 @@ describe("examples/embed/poll_loop.c", function()
     assert.matches("dir-files-3: COMPLETED, 3 files\n", output, 1, true)
     output, status = run("poll_loop", { SCRIPT, "dir-files-3" }, s:url(), { LUA_CPATH = "" })
     assert.equal(1, status)
-    assert.matches("module 'llama_cloud.core' not found", output, 1, true)
+    assert.matches("llama_cloud does not find its core, llama_cloud/core.so, by package.cpath", output, 1, true)
   end)
 
   it("tells where a task has failed, and goes on with the others", function()

@@ -107,6 +107,22 @@ describe("the sandbox", function()
   end)
 end)
 
+describe("the core without a library that it is linked against", function()
+  it("names the library, and what to install", function()
+    local output = alone([[
+      package.preload["llama_cloud.core"] = function()
+        error("error loading module 'llama_cloud.core' from file '/x/core.so':\n"
+          .. "\tlibcurl.so.4: cannot open shared object file: No such file or directory", 0)
+      end
+      io.write(select(2, pcall(require, "llama_cloud")))
+    ]])
+    assert.equal(
+      "llama_cloud needs the shared library libcurl.so.4, which is not there: install libcurl and zlib",
+      output
+    )
+  end)
+end)
+
 describe("an event loop that is not installed", function()
   for _, host in ipairs { "luv", "cqueues", "copas" } do
     it("is named: " .. host, function()

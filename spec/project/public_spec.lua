@@ -19,6 +19,7 @@ local TYPES = {
   "FileTable",
   "MapOptions",
   "Options",
+  "Page",
   "PathOptions",
   "ProcessOptions",
   "ProcessParams",
@@ -35,6 +36,27 @@ local function sorted_keys(t)
   end
   table.sort(all)
   return all
+end
+
+-- Adds a line for each resource below a class, the client's first: its methods and resources.
+local function add_resources(lines, found, class, words)
+  lines[#lines + 1] = words .. ": " .. table.concat(class.order, " ")
+  for _, name in ipairs(class.order) do
+    local type = class.fields[name].type
+    local resource = type and type.kind == "name" and found.classes[type.name]
+    if resource then
+      add_resources(lines, found, resource, words .. "." .. name)
+    end
+  end
+end
+
+-- Adds a line with the functions that a file of lua/llama_cloud annotates of an owner, except one that is not public.
+local function add_functions(lines, path, owner, words, inner)
+  local names = {}
+  for _, one in ipairs(annotations.functions("lua/llama_cloud/" .. path)) do
+    names[#names + 1] = one.owner == owner and one.name ~= inner and one.name or nil
+  end
+  lines[#lines + 1] = words .. ": " .. table.concat(names, " ")
 end
 
 -- Adds a line for each command below a parser: its flags and arguments.
@@ -59,6 +81,10 @@ local function public()
   for _, name in ipairs(TYPES) do
     lines[#lines + 1] = name .. ": " .. table.concat(found.classes["LlamaCloud." .. name].order, " ")
   end
+  add_resources(lines, found, found.classes["LlamaCloud.Client"], "client")
+  add_functions(lines, "client.lua", "methods", "methods of a client")
+  add_functions(lines, "endpoint/list.lua", "List", "methods of a list", "watch")
+  add_functions(lines, "webhook.lua", "webhook", "webhook")
   local kinds = {}
   for kind in found.aliases["LlamaCloud.ErrorKind"].text:gmatch('"(.-)"') do
     kinds[#kinds + 1] = kind

@@ -35,7 +35,7 @@ end
 local USED = [[
   apt-get basename bash cat cc chmod clang cmake cp curl cut date dd debootstrap dirname dpkg env expr find flock
   gcc getconf git grep head id kill ld ln ls lua5.4 lua5.5 luarocks make mkdir mktemp mount mountpoint mv nm
-  openssl pkg-config printf readlink rm script sed setpriv sh sleep sort sudo tail tar timeout touch tr true
+  openssl pkg-config printf readlink rm script sed seq setpriv sh sleep sort sudo tail tar timeout touch tr true
   uname unshare valgrind wc wget
 ]]
 
@@ -100,10 +100,13 @@ local function run(path, command, prefix)
   )
 end
 
--- Runs it and expects one sentence of the script, with all of these in it.
+-- Runs it and expects one sentence of the script, with all of these in it. scripts/demo has said before that it builds.
 local function stops(path, command, expected, prefix)
   local output, status = run(path, command, prefix)
   assert.equal(1, status, output)
+  if command == "demo" then
+    output = output:gsub("^scripts/demo: building[^\n]*\n", "")
+  end
   assert.matches("^scripts/%w+: [^\n]+\n$", output)
   for _, part in ipairs(expected) do
     assert.matches(part, output, 1, true)
@@ -442,23 +445,35 @@ describe("scripts/setup", function()
     assert.matches("\nscripts/setup: apt%-get has not brought make: [^\n]*\n$", output)
   end)
 
-  it("fails as apt-get does", function()
+  it("fails as apt-get does, with the end of what that has said", function()
     system { apt = true, root = true }
-    fake("apt-get", "echo 'E: No space left on device' >&2; exit 100")
+    fake("apt-get", "seq 100; echo 'E: No space left on device' >&2; exit 100")
     local output, status = run(path, "setup run")
     assert.equal(100, status)
-    assert.matches("E: No space left on device\n$", output)
+    assert.matches("\n100\nE: No space left on device\n$", output)
+    assert.not_matches("\n50\n", output)
+  end)
+
+  it("says what apt-get installs in one line, and nothing of what that says, nor leaves its log", function()
+    system { root = true }
+    fake("apt-get", ("seq 100; echo W: >&2; touch %s/make; chmod 755 %s/make"):format(bin, bin))
+    check(("mkdir %s/tmp"):format(top))
+    local output, status = run(path, "setup run", ("TMPDIR=%s/tmp"):format(top))
+    assert.equal(0, status, output)
+    assert.equal("scripts/setup: installing 1 package with apt-get: make; this may take some minutes\n", output)
+    assert.equal("", check(("ls %s/tmp"):format(top)))
   end)
 
   it("installs Debian's packages of the Lua that is asked for", function()
     no_lua = true
     system { apt = true, root = true }
     without("lua5.5", "lua")
-    assert.matches("installing make lua5.5 .*lua%-cjson lua%-cqueues", run(path, "setup run", "LUA=lua5.5"))
+    local packages = "installing %d+ packages with apt%-get: make lua5.5 .*lua%-cjson lua%-cqueues.*; this may"
+    assert.matches(packages, run(path, "setup run", "LUA=lua5.5"))
     without("lua5.4", "lua54")
     fake("lua5.5", "printf 'Lua 5.5'")
     -- For whoever has not asked it is the one for which there are modules.
-    assert.matches("installing make lua5.4 ", run(path, "setup run"), 1, true)
+    assert.matches(" with apt-get: make lua5.4 ", run(path, "setup run"), 1, true)
   end)
 end)
 

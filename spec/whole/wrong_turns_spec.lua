@@ -122,12 +122,12 @@ local TYPED = {
   },
   {
     "lc --base-url $other/page --max-retries 0 batches get x",
-    "this is a web page and no answer of the service: check --base-url or LLAMA_CLOUD_BASE_URL, and whether",
+    "this is a web page and not a response of the service: check --base-url or LLAMA_CLOUD_BASE_URL, and whether",
     1,
   },
   {
     "lc --base-url $other/nginx batches get x",
-    "404: <html>404</html> (this is a web page and no answer of the service: ",
+    "404: <html>404</html> (this is a web page and not a response of the service: ",
     1,
   },
   {
@@ -185,7 +185,8 @@ local TYPED = {
     2,
   },
   { "lc batches list --format tabel", "must be one of 'table', 'json', 'jsonl', 'csv'", 2 },
-  { "lc batches list --fields idd --max-items 1", "unknown field 'idd' (did you mean 'id'?)", 0, out = "{}" },
+  { "lc batches list --fields idd --max-items 1", "unknown field 'idd' (did you mean 'id'?)", 2 },
+  { "lc batches list --fields weather --max-items 1", "unknown field 'weather'\n", 0, out = "{}" },
   { "lc batches get", "missing argument 'batch-id'\nTry 'llama-cloud batches get --help'.", 2 },
   { "lc parsing run letter.pdf", "too many arguments: what is not an id is given by a flag", 2 },
   { "lc batches create --source-directory-id d --config '{job}'", "--config: '{job}' is not JSON: ", 2 },
@@ -218,9 +219,16 @@ local TYPED = {
     "--expand 'text_full,markdown_full': give --expand once for each",
     2,
   },
+  { "process in --expand markdwon_full", "'markdwon_full' (did you mean 'markdown_full'?)", 2 },
   {
-    "process in --expand markdwon_full",
-    "'markdwon_full' (did you mean 'markdown_full'?)",
+    "process in --expand of_tomorrow --journal j3",
+    "to continue after mending --expand, with the same journal, which keeps what was done: llama-cloud process ",
+    1,
+    also = "unknown value of --expand 'of_tomorrow'\n",
+  },
+  {
+    "process in --expand of_tomorrow",
+    "unknown value of --expand 'of_tomorrow'\n",
     1,
     also = "'llama-cloud batches get ID --expand results' shows the jobs of what this one has begun: bat-",
   },
@@ -362,6 +370,7 @@ local TYPED = {
 
 -- $other, and what rows have in common.
 local PRELUDE = [[
+unset http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY # what is on the way here is no matter of these
 cd %s
 other=%s
 without() {

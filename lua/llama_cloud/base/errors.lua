@@ -69,9 +69,10 @@ local hints = {
 }
 local NO_ROUTE = "the service has no such path: check the client's option base_url"
 
---- What to do about an answer that is for people.
-errors.WEB_PAGE = "this is a web page and no answer of the service: check the client's option base_url, and whether "
-  .. "the network wants you to log in by a browser first"
+--- What to do where somebody else answers: a network that wants people to log in redirects to its own page.
+errors.LOG_IN = "check the client's option base_url, and whether the network wants you to log in with a browser first"
+--- What to do about a response that is for people.
+errors.WEB_PAGE = "this is a web page and not a response of the service: " .. errors.LOG_IN
 
 -- Bytes, so that all of tostring(err) is at most 2 kB. The whole of what the service said is in `body`.
 local MOST_OF_MESSAGE = 1000

@@ -72,7 +72,7 @@ end
 ---@field format? string
 ---@field fields? string[]
 ---@field command? LlamaCloud.Cli.Command none, where it is one written by hand
----@field hint? fun(): string? how to go on after Ctrl-C, or an error that is raised
+---@field hint? fun(err?: LlamaCloud.Error): string? how to go on after Ctrl-C, or an error that is raised
 
 ---@class LlamaCloud.Cli.Run
 ---@field command LlamaCloud.Cli.Command
@@ -308,18 +308,19 @@ function kinds.wait_all(run)
   run.out:finish()
 end
 
---- Tells of fields that no answer is known to have.
----@param order string[] the known ones; none: any may be
----@param names string[] those that are asked for
-function act.check_fields(order, names)
-  local known = {}
-  for _, name in ipairs(order) do
-    known[name] = true
-  end
-  for _, name in ipairs(next(known) and names or {}) do
-    local top = name:match("^[^.]*")
-    if not known[top] then
-      progress.say(nearest.unknown("field", top, known))
+--- Checks values that the service may have more of than this version knows: one that is near to a known value is a slip, and
+--- raises wrong use; one that resembles none may be new, and is only told of.
+---@param what string what a value is called
+---@param given string[]
+---@param known table<string, true>
+function act.check_values(what, given, known)
+  for _, value in ipairs(given) do
+    if not known[value] then
+      local complaint = nearest.unknown(what, value, known)
+      if nearest.is_slip(value, known) then
+        error(act.usage(complaint), 0)
+      end
+      progress.say(complaint)
     end
   end
 end
@@ -335,6 +336,19 @@ local function outermost(names)
     end
   end
   return tops
+end
+
+--- Checks the fields that are asked for, as check_values does.
+---@param order string[] the known ones; none: any may be
+---@param names string[]
+function act.check_fields(order, names)
+  local known = {}
+  for _, name in ipairs(order) do
+    known[name] = true
+  end
+  if order[1] then
+    act.check_values("field", outermost(names), known)
+  end
 end
 
 --- Begins a command. Raises an object of act.Usage for wrong use.

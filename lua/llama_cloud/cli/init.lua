@@ -307,9 +307,9 @@ local function run(result, root, state)
   return act.perform(act.new(command, new_client(result), ids, params, options, state))
 end
 
--- Says how to go on, if that can be said.
-local function say_hint(state)
-  local hint = state.hint and state.hint()
+-- Says how to go on, after an error or Ctrl-C, if that can be said.
+local function say_hint(state, err)
+  local hint = state.hint and state.hint(err)
   if hint then
     progress.say(hint)
   end
@@ -331,7 +331,7 @@ local function ended(problem, state)
     return WRONG_USE
   elseif errors.is_error(problem) then
     progress.say(act.told(problem))
-    say_hint(state)
+    say_hint(state, problem)
     return act.code_of(problem)
   elseif type(problem) == "string" and problem:find("interrupted!$") then
     progress.say("interrupted")

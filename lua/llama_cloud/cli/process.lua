@@ -6,7 +6,6 @@ local commands = require("llama_cloud.cli.commands")
 local core = require("llama_cloud.core")
 local flags = require("llama_cloud.cli.flags")
 local lookup = require("llama_cloud.cli.lookup")
-local nearest = require("llama_cloud.endpoint.nearest")
 local output = require("llama_cloud.cli.output")
 local progress = require("llama_cloud.cli.progress")
 local text = require("llama_cloud.base.text")
@@ -78,7 +77,7 @@ function process.declare(parser)
     add(parser, "p:", one)
   end
   parser
-    :option("--stall-timeout", "end an upload or download in which no byte moves for so many seconds (60)")
+    :option("--stall-timeout", "end an upload or download in which no byte moves for this many seconds (60)")
     :target("stall_timeout")
     :argname("SECONDS")
     :convert(values.converter("--stall-timeout", "seconds"))
@@ -246,29 +245,18 @@ end
 
 local GET = { parse_v2 = "parsing.get", extract_v2 = "extract.get" }
 
--- Says what is to be known before all is processed and paid: that no text will be fetched, or perhaps something else.
-local function tell_of_expand(command, names)
-  if not names and command == "parsing.get" then
-    progress.say("no text will be fetched: that takes --expand markdown_full, or text_full")
-  end
+-- Checks what is to be fetched before anything is paid for. Raises wrong use for a slip, and for a list in one value.
+local function check_expand(command, names)
   local known = {}
   for name in texts.commands[command].flags.expand:gmatch("[a-z_]+") do
     known[name] = true
   end
-  for _, name in ipairs(names or {}) do
-    if not known[name] then
-      progress.say(nearest.unknown("value of --expand", name, known))
-    end
-  end
-end
-
--- Refuses a list in one value, before anything is paid for.
-local function check_expand(names)
-  for _, name in ipairs(names or {}) do
+  for _, name in ipairs(names) do
     if name:find(",", 1, true) then
       error(act.usage(("--expand %s: give --expand once for each"):format(text.quote(name))), 0)
     end
   end
+  act.check_values("value of --expand", names, known)
 end
 
 local MOST_BATCHES = 20 -- that are named
@@ -287,6 +275,29 @@ local function without_journal(now)
     named,
     more
   )
+end
+
+-- What has to be mended before the same command can go on, after an error: nil where it may be repeated as it is. The service
+-- says which parameter it refuses, in its own words.
+local function to_mend(err)
+  if not err or err.status ~= 400 and err.status ~= 422 then
+    return nil
+  end
+  for name in err.message:gmatch("[a-z_]+") do
+    for _, one in ipairs(PARAMETERS) do
+      if name == one[1] then
+        return "--" .. commands.dashed(name)
+      end
+    end
+  end
+  return "what was refused"
+end
+
+-- How to continue with a journal.
+local function with_journal(arguments, err)
+  local wrong = to_mend(err)
+  local after = wrong and (" after mending %s, with the same journal, which keeps what was done"):format(wrong) or ""
+  return ("to continue%s: %s"):format(after, again.line(arguments))
 end
 
 ---@param client LlamaCloud.Client
@@ -309,15 +320,17 @@ function process.run(client, result, state)
   local run = { out = out_of(options, state), failed = 0, failures = {} }
   options.on_progress = teller(run)
   local files = files_of(result.paths)
-  check_expand(params.expand)
+  check_expand(GET[result.type], params.expand or {})
   if result.stall_timeout then
     client = client:with_options { stall_timeout = result.stall_timeout }
   end
   local iterate, _, _, handle = act.invoke(client.batches.process, client.batches, files, params, options)
-  tell_of_expand(GET[result.type], params.expand)
+  if not params.expand and result.type == "parse_v2" then
+    progress.say("no text will be fetched: that takes --expand markdown_full, or text_full")
+  end
   state.hint = state.arguments
-      and function()
-        return options.journal and "to continue: " .. again.line(state.arguments) or without_journal(run.now)
+      and function(err)
+        return options.journal and with_journal(state.arguments, err) or without_journal(run.now)
       end
     or state.hint
   local ok, problem = pcall(function()

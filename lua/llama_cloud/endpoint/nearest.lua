@@ -70,6 +70,14 @@ local function listed(known)
   return #names > 0 and ": there are " .. table.concat(names, ", ") or ""
 end
 
+--- Whether a known name is so near to an unknown one that this is a slip, and nothing new: complaints then suggest it.
+---@param name string
+---@param known table<string, any>
+---@return boolean
+function nearest.is_slip(name, known)
+  return nearest_to(name, known) ~= nil
+end
+
 local places = {
   parameter = "it is an option, and options are in a table after that of the parameters",
   option = "it is a parameter, and parameters are in a table before that of the options",

@@ -1,13 +1,14 @@
 --- Where a redirect leads, and whether it is followed. Pure functions.
 
 local core = require("llama_cloud.core")
+local errors = require("llama_cloud.base.errors")
 local text = require("llama_cloud.base.text")
 local url = require("llama_cloud.http.url")
 
 local redirect = {}
 
 local MOST = 10 -- of one call
-local ELSEWHERE = ": check the client's option base_url, and whether the network wants you to log in by a browser first"
+local ELSEWHERE = ": " .. errors.LOG_IN
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 local KEEPS_METHOD = { [307] = true, [308] = true }
 
