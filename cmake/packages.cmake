@@ -42,10 +42,12 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "LlamaCloud (LlamaParse) client library an
 set(CPACK_PACKAGE_DESCRIPTION
 "LlamaCloud is a service that parses documents, and extracts, classifies and
 splits what is in them. This package takes a folder of files to results, and
-has every endpoint of the service as a function of Lua and as a command.
+has every endpoint for files, batches, parsing, extraction, classification and
+splitting as a function of Lua and as a command; none for indexes, retrieval
+and chat.
 
 Calls wait without blocking, also in the event loops of cqueues, Copas and
-luv. Uploads and batches that were interrupted go on where they were.
+luv. Uploads and batches that were interrupted continue where they stopped.
 
 It includes llama-cloud-sandbox, a local service to test programs against.")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)

@@ -32,7 +32,7 @@ local client = {}
 ---@field connect_timeout? number seconds for making a connection (default 10)
 ---@field total_timeout? number seconds for a whole call: queueing, pauses, all attempts (default none)
 ---@field stall_timeout? number seconds after which an attempt to upload or download ends if no byte has moved (default 60)
----@field max_retries? integer how often a call is retried (default 5)
+---@field max_retries? integer how often a call is retried; 0: not at all (default 5)
 ---@field max_retry_after? number the longest `Retry-After` that is obeyed, in seconds; if it is longer, the error is returned at once (default 60)
 ---@field max_response_bytes? integer after decompression (default 256 MiB)
 ---@field default_headers? table<string, string|false> they override the built-in ones; `false` leaves one out
@@ -520,7 +520,7 @@ end
 --- Downloads from a presigned URL, or a table with a `url`, as in responses, into a file.
 ---
 --- Exactly that URL is asked for, without the API key and the client's headers and query. A file that is at the path stays until the new one is complete; if it is a symbolic link, the file that it leads to
---- is replaced. A download that is cut off goes on where it was; one that fails leaves nothing behind. Raises on a wrong
+--- is replaced. A download that is cut off continues where it stopped; one that fails leaves nothing behind. Raises on a wrong
 --- argument.
 ---@param address string|LlamaCloud.PresignedURL
 ---@param path string

@@ -51,6 +51,12 @@ describe("nearest.unknown", function()
     )
   end)
 
+  it("tells of which method 'max_items' is an option", function()
+    local place = ": it is an option of a list's method 'all', as in list:all { max_items = 50 }"
+    assert.equal("unknown option 'max_items'" .. place, nearest.unknown("option", "max_items", known))
+    assert.equal("unknown parameter 'max_items'" .. place, complaint("max_items"))
+  end)
+
   it("tells where a name belongs that is in the wrong table", function()
     local others = { timeout = "seconds" }
     assert.equal(

@@ -39,11 +39,13 @@ describe("docs/embedding.md", function()
     assert(os.execute("rm -rf " .. quote(room.directory)))
   end)
 
-  -- Runs commands at the top of a copy of the checkout, as this Lua's.
+  -- Runs commands at the top of a copy of the checkout that was built, as this Lua's.
   local function shell(commands, s)
-    local setting = "set -eu; cd %s; ln -sfn %s/examples %s/src .; export LUA_PATH=%s LUA_CPATH=%s"
-      .. " LLAMA_CLOUD_BASE_URL=%s LLAMA_CLOUD_API_KEY=llx-test\n"
-    local words = { room.directory, TOP, TOP, package.path, package.cpath, s:url() }
+    local setting = "set -eu; cd %s; mkdir -p build; ln -sfn %s/examples %s/src %s/lua .; ln -sfn %s/llama_cloud build/"
+      .. "; export LUA_PATH=%s LUA_CPATH=%s LLAMA_CLOUD_BASE_URL=%s LLAMA_CLOUD_API_KEY=llx-test\n"
+    local core = package.cpath:match("^([^;]*)/%?%.so")
+    core = core:find("^/") and core or TOP .. "/" .. core
+    local words = { room.directory, TOP, TOP, TOP, core, package.path, package.cpath, s:url() }
     for index, word in ipairs(words) do
       words[index] = quote(word)
     end
@@ -63,10 +65,12 @@ describe("docs/embedding.md", function()
     for _, block in ipairs(blocks()) do
       local commands = table.concat(block, "\n")
       if commands ~= "" and (has_archive or not commands:find("-l:lib", 1, true)) then
-        if not commands:find("./poll_loop ", 1, true) then
+        local without = commands:find("WITH_CORE", 1, true) and "unset LUA_CPATH\n" or ""
+        if commands:find("./poll_loop ", 1, true) then
+          without = "unset LUA_PATH LUA_CPATH\n" -- the block says where the client is
+        else
           commands = commands .. "\n./poll_loop examples/embed/poll_loop.lua dir-files-3"
         end
-        local without = commands:find("WITH_CORE", 1, true) and "unset LUA_CPATH\n" or ""
         assert.matches("dir-files-3: COMPLETED, 3 files", shell(without .. commands, s), 1, true)
         count = count + 1
       end

@@ -94,7 +94,7 @@ describe("the recorded session", function()
 
   it("shows an interruption, and how it ends well", function()
     local staying = table.concat(lines_of(recorded), "\n")
-    assert.matches("\nllama%-cloud: interrupted\nllama%-cloud: to go on: llama%-cloud process ", staying)
+    assert.matches("\nllama%-cloud: interrupted\nllama%-cloud: to continue: llama%-cloud process ", staying)
     assert.matches("\nllama%-cloud: N files: N completed, N failed\n%$ ls ", staying)
   end)
 

@@ -222,7 +222,7 @@ local TYPED = {
   { "process in --expand markdwon_full", "'markdwon_full' (did you mean 'markdown_full'?)", 2 },
   {
     "process in --expand of_tomorrow --journal j3",
-    "to go on after mending --expand, with the same journal, which keeps what was done: llama-cloud process ",
+    "to continue after mending --expand, with the same journal, which keeps what was done: llama-cloud process ",
     1,
     also = "unknown value of --expand 'of_tomorrow'\n",
   },

@@ -150,7 +150,7 @@ end
 local function list_hint(run, flag, value, left)
   local parser = lookup.at(run.state.root, run.command.words)
   local changes = { [flag] = value, ["--max-items"] = left < math.huge and left or nil }
-  return "to go on from here: " .. again.line(again.changed(parser, run.state.arguments, changes))
+  return "to continue from here: " .. again.line(again.changed(parser, run.state.arguments, changes))
 end
 
 -- The items of a page of which no more than `left` are wanted.

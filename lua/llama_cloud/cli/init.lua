@@ -40,7 +40,7 @@ local GLOBAL = {
   { "region", "string", "REGION", "us or eu: a shorthand for --base-url" },
   { "timeout", "seconds", "SECONDS", "for one attempt of a request (60)" },
   { "total_timeout", "seconds", "SECONDS", "for the whole call, or for each page of a list" },
-  { "max_retries", "count", "N", "how many times a request is sent again (5)" },
+  { "max_retries", "count", "N", "how many times a request is sent again; 0: never (5)" },
   { "ca_file", "string", "FILE", "certificates to trust instead of the system's" },
   { "log", "string", "LEVEL", "debug, info or warn: tell on standard error what it does" },
 }
@@ -130,7 +130,9 @@ local function add_commands(root, only)
 end
 
 local HEAD = [[
-LlamaCloud (LlamaParse) from the command line.
+LlamaCloud (LlamaParse) from the command line: every endpoint for files, batches,
+parsing, extraction, classification and splitting; none for indexes, retrieval
+and chat.
 
 The API key comes from LLAMA_CLOUD_API_KEY, or from a file (--key-file).]]
 

@@ -50,7 +50,8 @@ llama\-cloud \- LlamaCloud (LlamaParse) from the command line
 .I COMMAND ARGUMENTS
 [\fIFLAGS\fR]
 .SH DESCRIPTION
-Each endpoint of the service is a command, and so are waiting for batches and jobs, uploads and downloads. Answers go to
+Each endpoint for files, batches, parsing, extraction, classification and splitting is a command, and so are
+waiting for batches and jobs, uploads and downloads. There are no commands for indexes, retrieval and chat. Answers go to
 standard output: a table on a terminal, a line of JSON for each object elsewhere. Everything else goes to standard error.
 .SH FLAGS OF ALL COMMANDS]]
 

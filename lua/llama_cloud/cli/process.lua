@@ -14,7 +14,8 @@ local values = require("llama_cloud.cli.values")
 
 local process = { name = "process" }
 
-process.about = "Takes a folder of files to results: uploads, batches, waiting and fetching, and goes on where it was"
+process.about =
+  "Takes a folder of files to results: uploads, batches, waiting and fetching, and continues where it stopped"
 
 -- Flags: name, type, placeholder, text. The first ones are parameters, the others options of batches:process.
 local PARAMETERS = {
@@ -26,7 +27,7 @@ local PARAMETERS = {
 }
 local OPTIONS = {
   { "output", "string", "DIR", "the folder that results are written to; without it they are printed" },
-  { "journal", "string", "FILE", "keeps what was done, so that the same command goes on where it was" },
+  { "journal", "string", "FILE", "keeps what was done, so that the same command continues where it stopped" },
   { "retry_failed", "boolean", nil, "process again what has failed in an earlier run" },
   { "delete_directories", "boolean", nil, "delete each directory at the service when its files are done" },
   { "pattern", "string", "PATTERN", "only files whose path below the folder matches this Lua pattern, such as %.pdf$" },
@@ -207,7 +208,7 @@ local function report(run, result, state)
   if failed > 0 and result["o:journal"] and state.arguments then
     local parser = lookup.at(state.root, { process.name })
     local words = again.changed(parser, state.arguments, { ["--retry-failed"] = true })
-    progress.say("what failed is processed again by: " .. again.line(words))
+    progress.say("to retry the failed files: " .. again.line(words))
   end
   return failed > 0 and 1 or 0, run.now
 end
@@ -292,11 +293,11 @@ local function to_mend(err)
   return "what was refused"
 end
 
--- How to go on with a journal.
+-- How to continue with a journal.
 local function with_journal(arguments, err)
   local wrong = to_mend(err)
   local after = wrong and (" after mending %s, with the same journal, which keeps what was done"):format(wrong) or ""
-  return ("to go on%s: %s"):format(after, again.line(arguments))
+  return ("to continue%s: %s"):format(after, again.line(arguments))
 end
 
 ---@param client LlamaCloud.Client

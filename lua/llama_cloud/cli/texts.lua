@@ -25,7 +25,7 @@ return {
       text = "Lists the batches of the project; results is not part of them.",
       answer = "Batch",
       flags = {
-        page_token = "where to go on",
+        page_token = "where to continue",
         status = "PENDING, THROTTLED, RUNNING, COMPLETED, FAILED, CANCELLED",
       },
     },
@@ -41,7 +41,7 @@ return {
       answer = "Attachment",
       flags = {
         source_id = "a file's id, or that of a directory's file (dfl-…)",
-        page_token = "where to go on",
+        page_token = "where to continue",
       },
     },
     ["beta.batch.cancel"] = {
@@ -112,7 +112,7 @@ return {
       flags = {
         type = "user, index, ephemeral",
         types = "user, index, ephemeral: any of these",
-        page_token = "where to go on",
+        page_token = "where to continue",
       },
     },
     ["beta.directories.update"] = {
@@ -146,7 +146,7 @@ return {
       flags = {
         display_name = "exactly this",
         expand = '"download_url", "metadata"',
-        page_token = "where to go on",
+        page_token = "where to continue",
       },
     },
     ["beta.directories.files.update"] = {
@@ -181,7 +181,7 @@ return {
       answer = "BetaSplitJob",
       flags = {
         status = "pending, processing, completed, failed, cancelled",
-        page_token = "where to go on",
+        page_token = "where to continue",
       },
     },
     ["classify.cancel"] = {
@@ -212,7 +212,7 @@ return {
       answer = "ClassifyJob",
       flags = {
         status = "PENDING, RUNNING, COMPLETED, FAILED, CANCELLED",
-        page_token = "where to go on",
+        page_token = "where to continue",
       },
     },
     ["configurations.create"] = {
@@ -230,7 +230,7 @@ return {
       answer = "Configuration",
       flags = {
         product_type = "parse_v2, extract_v2, classify_v2, split_v1, spreadsheet_v1, unknown: any of these",
-        page_token = "where to go on",
+        page_token = "where to continue",
       },
     },
     ["configurations.retrieve"] = {
@@ -278,7 +278,7 @@ return {
         document_input_value = "the service prefers --file-input",
         expand = '"configuration", "extract_metadata"',
         status = "PENDING, THROTTLED, RUNNING, COMPLETED, FAILED, CANCELLED",
-        page_token = "where to go on",
+        page_token = "where to continue",
       },
     },
     ["extract.validate_schema"] = {
@@ -312,7 +312,7 @@ return {
         expand = '"download_url"',
         order_by = "name, id, created_at: created_at begins with the newest",
         page_size = "50 by default, at most 1000",
-        page_token = "where to go on",
+        page_token = "where to continue",
       },
     },
     ["files.retrieve"] = {
@@ -354,7 +354,7 @@ return {
       answer = "ParseJob",
       flags = {
         status = "PENDING, RUNNING, COMPLETED, FAILED, CANCELLED",
-        page_token = "where to go on",
+        page_token = "where to continue",
       },
     },
     ["parsing.list_versions"] = {
@@ -394,7 +394,7 @@ return {
       answer = "SplitJob",
       flags = {
         status = "pending, processing, completed, failed, cancelled",
-        page_token = "where to go on",
+        page_token = "where to continue",
       },
     },
     ["v2_projects.get"] = {
@@ -406,7 +406,7 @@ return {
       answer = "Project",
       flags = {
         organization_id = "needed where the key is not one of a project",
-        page_token = "where to go on",
+        page_token = "where to continue",
       },
     },
     ["webhook_configs.create"] = {
@@ -431,7 +431,7 @@ return {
       answer = "WebhookConfig",
       flags = {
         include_total = "whether pages are to tell total_size",
-        page_token = "where to go on",
+        page_token = "where to continue",
       },
     },
     ["webhook_configs.retrieve"] = {

@@ -37,7 +37,7 @@ call.download_options.body = nil
 ---@class LlamaCloud.Options options of one call
 ---@field timeout? number seconds for one attempt (default the client's)
 ---@field total_timeout? number seconds for the whole call: queueing, pauses, all attempts; of a list: for each page, from the moment it is waited for (default the client's)
----@field max_retries? integer how often the call is retried (default the client's)
+---@field max_retries? integer how often the call is retried; 0: not at all (default the client's)
 ---@field headers? table<string, string|false> they override all others; `false` leaves one out
 ---@field query? table<string, any> overrides what the method has built: for parameters that this version does not know
 ---@field body? table<string, any> likewise

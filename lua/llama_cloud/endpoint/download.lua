@@ -21,7 +21,7 @@ local download = {}
 ---@field timeout? number seconds for one attempt (default none)
 ---@field total_timeout? number seconds for the whole download (default the client's)
 ---@field stall_timeout? number seconds after which an attempt ends if no byte has moved (default the client's)
----@field max_retries? integer how often it is retried (default the client's)
+---@field max_retries? integer how often it is retried; 0: not at all (default the client's)
 ---@field headers? table<string, string|false> sent to the store
 ---@field on_progress? fun(done: integer, total: integer?) called with the bytes, as for uploads; `total` is nil as long as it is unknown
 ---@field size? integer the expected number of bytes; any other length is an error

@@ -92,6 +92,11 @@ local places = {
   option = "it is a parameter, and parameters are in a table before that of the options",
 }
 
+-- What is an option, but of no call.
+local of_methods = {
+  max_items = "it is an option of a list's method 'all', as in list:all { max_items = 50 }",
+}
+
 --- The complaint about a name that does not exist.
 ---@param what string "parameter" or "option"
 ---@param name any
@@ -105,6 +110,8 @@ function nearest.unknown(what, name, known, others)
   local complaint = ("unknown %s %s"):format(what, text.quote(name))
   if others and others[name] then
     return ("%s: %s"):format(complaint, places[what])
+  elseif of_methods[name] then
+    return ("%s: %s"):format(complaint, of_methods[name])
   end
   local near = nearest_to(name, known)
   return complaint .. (near and (" (did you mean %s?)"):format(near) or what == "parameter" and listed(known) or "")

@@ -47,7 +47,7 @@ local process = {}
 ---@field on_progress? fun(progress: LlamaCloud.RunProgress) called while the loop waits, at most ten times a second, and once at the end
 ---@field timeout? number seconds for one attempt of a call without a file (default the client's)
 ---@field total_timeout? number seconds for the whole run, after which the loop raises an error of the kind `timeout` (default none)
----@field max_retries? integer of each call (default the client's)
+---@field max_retries? integer how often each call is retried; 0: not at all (default the client's)
 ---@field headers? table<string, string|false> of each call
 ---@field polling_interval? number as in [Waiting](reference.md#waiting)
 ---@field max_interval? number likewise
@@ -68,7 +68,7 @@ local process = {}
 --- Takes files to results: `for file in client.batches:process(files, params, options) do … end`. One bad file never ends
 --- the loop. It raises a wrong argument at the caller's line, and an error of this library for what holds for all files: a key
 --- or plan that is refused, a service that cannot be reached, a disk that is full, a journal that cannot be used or written.
---- With a journal, running it again goes on where it was.
+--- With a journal, running it again continues where it stopped.
 ---@class LlamaCloud.Batches
 ---@field process fun(self, files: LlamaCloud.ProcessFiles, params: LlamaCloud.ProcessParams, options?: LlamaCloud.ProcessOptions): fun(): LlamaCloud.ProcessedFile?
 

@@ -59,7 +59,7 @@ local shared = require("llama_cloud.resources.shared")
 ---@field status? LlamaCloud.BatchStatus
 ---@field source_directory_id? string
 ---@field page_size? integer
----@field page_token? string where to go on
+---@field page_token? string where to continue
 ---@field organization_id? string
 ---@field project_id? string
 

@@ -67,7 +67,7 @@ local shared = require("llama_cloud.resources.shared")
 ---@field project_id? string
 ---@field status? LlamaCloud.JobStatus
 ---@field page_size? integer
----@field page_token? string where to go on
+---@field page_token? string where to continue
 
 ---@class LlamaCloud.ClassifyJobDeleted
 ---@field id string

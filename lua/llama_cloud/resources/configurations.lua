@@ -74,7 +74,7 @@ local shared = require("llama_cloud.resources.shared")
 ---@field product_type? LlamaCloud.ProductType|LlamaCloud.ProductType[] any of these
 ---@field project_id? string
 ---@field page_size? integer
----@field page_token? string where to go on
+---@field page_token? string where to continue
 
 ---@class LlamaCloud.ConfigurationUpdateParams what is left out stays as it is
 ---@field name? string

@@ -87,7 +87,7 @@ local shared = require("llama_cloud.resources.shared")
 ---@field project_id? string
 ---@field status? LlamaCloud.ExtractJobStatus
 ---@field page_size? integer
----@field page_token? string where to go on
+---@field page_token? string where to continue
 
 ---@class LlamaCloud.ExtractJobGetParams
 ---@field expand? string|string[] "configuration", "extract_metadata", "usage"

@@ -46,7 +46,7 @@ local shared = require("llama_cloud.resources.shared")
 ---@field organization_id? string
 ---@field project_id? string
 ---@field page_size? integer 50 by default, at most 1000
----@field page_token? string where to go on
+---@field page_token? string where to continue
 
 ---@class LlamaCloud.FileRetrieveParams
 ---@field expand? string|string[] "download_url"

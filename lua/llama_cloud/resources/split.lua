@@ -76,7 +76,7 @@ local shared = require("llama_cloud.resources.shared")
 ---@field project_id? string
 ---@field status? LlamaCloud.SplitJobStatus
 ---@field page_size? integer
----@field page_token? string where to go on
+---@field page_token? string where to continue
 
 ---@class LlamaCloud.Split
 ---@field create fun(self, params: LlamaCloud.SplitJobCreateParams, options?: LlamaCloud.Options): LlamaCloud.SplitJob?, LlamaCloud.Error?

@@ -15,7 +15,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field name? string
 ---@field organization_id? string needed where the key is not one of a project
 ---@field page_size? integer
----@field page_token? string where to go on
+---@field page_token? string where to continue
 
 ---@class LlamaCloud.V2ProjectGetParams
 ---@field organization_id? string

@@ -39,7 +39,7 @@ local shared = require("llama_cloud.resources.shared")
 ---@field organization_id? string
 ---@field project_id? string
 ---@field page_size? integer
----@field page_token? string where to go on
+---@field page_token? string where to continue
 
 ---@class LlamaCloud.WebhookConfigUpdateParams what is left out stays as it is
 ---@field webhook_url? string

@@ -21,7 +21,7 @@ local endpoint = require("llama_cloud.endpoint")
 ---@field organization_id? string
 ---@field project_id? string
 ---@field page_size? integer
----@field page_token? string where to go on
+---@field page_token? string where to continue
 
 ---@class LlamaCloud.AttachmentGetParams
 ---@field source_id string a file's id, or that of a directory's file (dfl-…)

@@ -45,7 +45,7 @@ local shared = require("llama_cloud.resources.shared")
 ---@field type? LlamaCloud.DirectoryType
 ---@field types? LlamaCloud.DirectoryType|LlamaCloud.DirectoryType[] any of these
 ---@field page_size? integer
----@field page_token? string where to go on
+---@field page_token? string where to continue
 
 ---@class LlamaCloud.DirectoryUpdateParams what is left out stays as it is
 ---@field name? string
@@ -104,7 +104,7 @@ local shared = require("llama_cloud.resources.shared")
 ---@field updated_at_on_or_after? string|number ISO 8601, or seconds since the epoch
 ---@field updated_at_on_or_before? string|number likewise
 ---@field page_size? integer
----@field page_token? string where to go on
+---@field page_token? string where to continue
 
 ---@class LlamaCloud.DirectoryFileGetParams
 ---@field expand? string|string[] "download_url", "metadata"
