@@ -489,6 +489,7 @@ local WRITTEN = {
   {
     "return tls.batches:get('bat-1')",
     "does the service speak TLS there? If not, the client's option base_url must begin with http://",
+    "check the network, and that the client's option base_url leads to a service that runs and speaks TLS", -- libcurl 8.14
   },
 }
 
@@ -514,7 +515,7 @@ describe("written, and answered by what to do:", function()
       end
       local read = tostring(not done and value or err)
       assert.is_nil(done and value or nil)
-      assert.truthy(read:find(row[2], 1, true), read)
+      assert.truthy(read:find(row[2], 1, true) or row[3] and read:find(row[3], 1, true), read)
     end)
   end
 

@@ -80,6 +80,7 @@ end
 -- environment variable, that is to blame.
 local REMEDIES = {
   address = "check the network, and that the client's option base_url leads to a service that runs",
+  secure = "check the network, and that the client's option base_url leads to a service that runs and speaks TLS",
   ca_file = "the client's option ca_file, '%s', must name a file of certificates, as PEM",
   no_ca_file = "install the package ca-certificates, or name a file of certificates by the client's option ca_file",
   certificate = "if it is of an authority of your own, name its file by the client's option ca_file",
@@ -99,6 +100,8 @@ local function remedy_for(state, message, about, variable)
     about = "no_ca_file"
   elseif about == "proxy" and variable then
     about = "environment_proxy"
+  elseif about == "address" and state.options.base_url:find("^https:") then
+    about = "secure" -- not every libcurl says whether it was waiting for TLS already
   elseif about == "certificate" and (message:find("expired", 1, true) or message:find("not yet valid", 1, true)) then
     about = "clock"
   elseif about == "certificate" and message:find("subject name", 1, true) then
