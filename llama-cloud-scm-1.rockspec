@@ -10,8 +10,9 @@ source = {
 description = {
   summary = "LlamaCloud (LlamaParse) client library and command line",
   detailed = [[
-Takes a folder of files to results, and has every endpoint for files, batches, parsing, extraction, classification
-and splitting as a function of Lua and as a command; none for indexes, retrieval and chat. Calls wait without blocking.
+Processes a folder of files and saves the results, and has every endpoint for files, batches, parsing, extraction,
+classification and splitting as a function of Lua and as a command; none for indexes, retrieval and chat. Calls wait
+without blocking.
 The transport and the JSON codec are written in C over libcurl (7.87 or later) and zlib. To build it, CMake and the
 headers of both are needed. Linux.]],
   license = "MIT",

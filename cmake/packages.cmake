@@ -41,10 +41,10 @@ set(CPACK_PACKAGE_VENDOR "llama-cloud for Lua contributors")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "LlamaCloud (LlamaParse) client library and command line for Lua")
 set(CPACK_PACKAGE_DESCRIPTION
 "LlamaCloud is a service that parses documents, and extracts, classifies and
-splits what is in them. This package takes a folder of files to results, and
-has every endpoint for files, batches, parsing, extraction, classification and
-splitting as a function of Lua and as a command; none for indexes, retrieval
-and chat.
+splits what is in them. This package processes a folder of files and saves the
+results, and has every endpoint for files, batches, parsing, extraction,
+classification and splitting as a function of Lua and as a command; none for
+indexes, retrieval and chat.
 
 Calls wait without blocking, also in the event loops of cqueues, Copas and
 luv. Uploads and batches that were interrupted continue where they stopped.

@@ -44,7 +44,10 @@ local WAITING = {
 }
 -- What stands beside the client, but is reached from a resource.
 local BESIDE = {
-  { "process", "`for … in`: takes files to results; see [A folder in, results out](process.md)" },
+  {
+    "process",
+    "`for … in`: processes files and returns each with its result; see [A folder in, results out](process.md)",
+  },
 }
 -- Told once at the top; of the first ones only where there is more to say.
 local COMMON = { organization_id = true, project_id = true, page_size = true, limit = true }

@@ -13,7 +13,7 @@ local serial = require("spec.support.serial")
 local server = require("spec.support.server")
 
 local slowdown = process.slowdown
-local TOLERANCE = 2 * slowdown -- seconds: machines are busy, and what hangs takes much longer
+local TOLERANCE = 0.5 * slowdown -- seconds
 local MAX_GROWTH = 32 << 10 -- KiB
 
 local tls_found = certificates.available()

@@ -1,4 +1,4 @@
---- llama-cloud process: a folder of files to results, by client.batches:process.
+--- llama-cloud process: processes a folder of files and saves the results, by client.batches:process.
 
 local act = require("llama_cloud.cli.act")
 local again = require("llama_cloud.cli.again")
@@ -15,7 +15,7 @@ local values = require("llama_cloud.cli.values")
 local process = { name = "process" }
 
 process.about =
-  "Takes a folder of files to results: uploads, batches, waiting and fetching, and continues where it stopped"
+  "Processes a folder of files and saves the results. Run again with the same journal, it continues where it stopped"
 
 -- Flags: name, type, placeholder, text. The first ones are parameters, the others options of batches:process.
 local PARAMETERS = {

@@ -65,8 +65,8 @@ local process = {}
 
 ---@alias LlamaCloud.ProcessFiles string|(string|LlamaCloud.ProcessFile)[]|fun(): (string|LlamaCloud.ProcessFile)? a folder; an array of paths, or of files that the service has; an iterator of such
 
---- Takes files to results: `for file in client.batches:process(files, params, options) do … end`. One bad file never ends
---- the loop. It raises a wrong argument at the caller's line, and an error of this library for what holds for all files: a key
+--- Processes files and returns each with its result: `for file in client.batches:process(files, params, options) do … end`.
+--- One bad file never ends the loop. It raises a wrong argument at the caller's line, and an error of this library for what holds for all files: a key
 --- or plan that is refused, a service that cannot be reached, a disk that is full, a journal that cannot be used or written.
 --- With a journal, running it again continues where it stopped.
 ---@class LlamaCloud.Batches
